@@ -2,8 +2,10 @@
 
 These classes are the single description of the format: the reader fills them, the JSON Schema is generated from
 them, and `docs/language.md` documents them. Field metadata `doc` is the sentence shown in editors; `one_of`
-lists permitted words; `pattern` is a regular expression the text must match whole. A field without a default is
-required. A key `formal` in YAML is the field of the same name; a field whose name is a Python keyword ends in `_`.
+lists permitted words; `pattern` is a regular expression the text must match whole; `number` says that a number may
+stand for the text (`dims: {N: 8}`); `empty` that the text may be empty; `keys` is the pattern of the keys of a map;
+`over` and `under` are exclusive limits of a number. A field without a default is required.
+A key `formal` in YAML is the field of the same name; a field whose name is a Python keyword ends in `_`.
 Keys that begin with `x-` are extensions and are kept in `extensions`.
 """
 
@@ -19,6 +21,9 @@ OBLIGATION_ID = r"[A-Z][A-Z0-9]*(-[A-Z0-9_]+)+"
 FAULT_ID = r"[A-Z][A-Z0-9-]*"
 VERSION = r"\d+\.\d+\.\d+"
 CONTRACT_NAME = r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*"
+DOTTED = rf"{IDENTIFIER}(\.{IDENTIFIER})*"
+TARGET = rf"{DOTTED}:{DOTTED}"
+DTYPES = ("f64", "f32", "bf16", "f16")
 
 OBLIGATION_TYPES = (
     "definition gradient equivalence bound monotonicity idempotency involution linearity homogeneity symmetry "
@@ -27,9 +32,24 @@ OBLIGATION_TYPES = (
 ).split()
 
 
-def key(doc: str, *, default: Any = ..., factory: Any = None, one_of: Any = None, pattern: str = "") -> Any:
+def key(
+    doc: str,
+    *,
+    default: Any = ...,
+    factory: Any = None,
+    one_of: Any = None,
+    pattern: str = "",
+    number: bool = False,
+    empty: bool = False,
+    keys: str = IDENTIFIER,
+    over: float | None = None,
+    under: float | None = None,
+) -> Any:
     """A field of the format, with the sentence that documents it."""
-    metadata = {"doc": doc, "one_of": one_of, "pattern": pattern}
+    metadata = {
+        "doc": doc, "one_of": one_of, "pattern": pattern, "number": number, "empty": empty, "keys": keys,
+        "over": over, "under": under,
+    }
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
     if default is not ...:
@@ -43,6 +63,12 @@ class Entry:
 
     position: Position = field(default=Position("<text>"), metadata={"hidden": True})
     extensions: dict[str, Any] = field(default_factory=dict, metadata={"hidden": True})
+    # Where each key that was written stands: numbers and booleans carry no position themselves.
+    keys: dict[str, Position] = field(default_factory=dict, metadata={"hidden": True}, compare=False, repr=False)
+
+    def where(self, key: str) -> Position:
+        """Position of the YAML key `key`, or of the whole entry when it is not written."""
+        return self.keys.get(key, self.position)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +86,25 @@ class Metadata(Entry):
 class Equation(Entry):
     signature: Text = key("name(input: type, ...) -> output: type, ...; the name is the equation's key.")
     formula: Text = key("The formula for people. Never evaluated.", default=Text(""))
-    dims: dict[str, Text] = key("Ranges of dimensions (N: 1..4097) and derived dimensions (H: G * K).", factory=dict)
+    dims: dict[str, Text] = key("Ranges of dimensions (N: 1..4097) and derived dimensions (H: G * K).", factory=dict,
+                                 number=True)
     domain: dict[str, Text] = key("Where each input lives: 'in [-50, 50]'. Domains generate the inputs.", factory=dict)
     assume: tuple[Text, ...] = key("Conditions every generated input satisfies.", default=())
     define: Text | None = key("The definition in index notation.", default=None)
-    dtypes: tuple[Text, ...] = key("Dtypes under test that make sense here; all by default.", default=())
+    dtypes: tuple[Text, ...] = key("Dtypes under test that make sense here; all by default.", default=(), one_of=DTYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof(Entry):
     engine: Text = key("crosshair: integer code that ships; z3: real algebra; ieee: all float16 values.",
                        one_of=("crosshair", "z3", "ieee"))
-    dims: dict[str, Text] = key("Fixed dimensions the statement is unrolled to (z3).", factory=dict)
+    dims: dict[str, Text] = key("Fixed dimensions the statement is unrolled to (z3).", factory=dict, number=True)
     axioms: tuple[Text, ...] = key("Named axioms for exp, log, sqrt, ... that the proof may use (z3).", default=())
     assume: tuple[Text, ...] = key("Extra assumptions, besides the domain.", default=())
     claim: Text | None = key("What is proved, when it is not `check` itself.", default=None)
-    target: Text | None = key("module:function that ships and stands for the equation (crosshair).", default=None)
-    seconds: float = key("Solver budget.", default=30.0)
+    target: Text | None = key("module:function that ships and stands for the equation (crosshair).", default=None,
+                              pattern=TARGET)
+    seconds: float = key("Solver budget.", default=30.0, over=0, under=3600)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +116,7 @@ class Obligation(Entry):
     if_fails: Text = key("What is most likely wrong when this is falsified.", default=Text(""))
     # Written laws
     forall: dict[str, Text] = key("Further variables: name -> type and domain, e.g. c: 'real in [-3, 3]'.", factory=dict)
-    dims: dict[str, Text] = key("Narrower dimension ranges for this obligation.", factory=dict)
+    dims: dict[str, Text] = key("Narrower dimension ranges for this obligation.", factory=dict, number=True)
     domain: dict[str, Text] = key("Other input domains for this obligation.", factory=dict)
     assume: tuple[Text, ...] = key("Further conditions on the inputs.", default=())
     let: Text | None = key("Statements that prepare the check.", default=None)
@@ -99,12 +127,12 @@ class Obligation(Entry):
     gives: tuple[Text, ...] = key("gradient: outputs of `equation` that hold the gradients, in the order of wrt.",
                                   default=())
     cotangent: dict[str, Text] = key("gradient: output of `of` -> the input of `equation` that holds its cotangent, or 1.",
-                                     factory=dict)
-    left: Text | None = key("equivalence, invariance, roundtrip: one side.", default=None)
-    right: Text | None = key("equivalence, invariance, roundtrip: the other side.", default=None)
+                                     factory=dict, number=True)
+    left: Text | None = key("equivalence, invariance, roundtrip: one side.", default=None, number=True)
+    right: Text | None = key("equivalence, invariance, roundtrip: the other side.", default=None, number=True)
     exact: bool = key("Compare bitwise instead of within the derived bound.", default=False)
-    lower: Text | None = key("bound: smallest permitted value.", default=None)
-    upper: Text | None = key("bound: largest permitted value.", default=None)
+    lower: Text | None = key("bound: smallest permitted value.", default=None, number=True)
+    upper: Text | None = key("bound: largest permitted value.", default=None, number=True)
     in_: Text | None = key("monotonicity, linearity, homogeneity: the input that is varied.", default=None)
     direction: Text | None = key("monotonicity: increasing or decreasing.", default=None,
                                  one_of=("increasing", "decreasing"))
@@ -115,21 +143,21 @@ class Obligation(Entry):
     output: Text | None = key("independence: output element, e.g. o[b, h, i, d].", default=None)
     input: Text | None = key("independence: input element that must not matter, e.g. k[b, g, j, d].", default=None)
     when: Text | None = key("independence: the condition under which it must not matter, e.g. j > i.", default=None)
-    raises: Text | None = key("rejection: name of the error class.", default=None)
+    raises: Text | None = key("rejection: name of the error class.", default=None, pattern=DOTTED)
     call: Text | None = key("rejection, determinism, resource: the call in question.", default=None)
     mentions: tuple[Text, ...] = key("rejection: words the message must contain.", default=())
     count: Text | None = key("resource: what is counted.", default=None, one_of=("launches", "allocations", "bytes"))
-    at_most: Text | None = key("resource: upper limit, an expression in dims.", default=None)
-    trials: int | None = key("statistical: number of independent runs.", default=None)
+    at_most: Text | None = key("resource: upper limit, an expression in dims.", default=None, number=True)
+    trials: int | None = key("statistical: number of independent runs.", default=None, over=0)
     statistic: Text | None = key("statistical: expression averaged over the runs.", default=None)
-    expect: Text | None = key("statistical: expected value of the statistic.", default=None)
-    variance: Text | None = key("statistical: variance of one observation under the law.", default=None)
-    observations: Text | None = key("statistical: independent observations in one run.", default=None)
-    false_alarm: float = key("statistical: probability of rejecting a correct kernel.", default=1e-9)
-    detects: Text | None = key("statistical: smallest shift of the expectation that must be found.", default=None)
-    state: dict[str, Text] = key("protocol: state variable -> initial value.", factory=dict)
+    expect: Text | None = key("statistical: expected value of the statistic.", default=None, number=True)
+    variance: Text | None = key("statistical: variance of one observation under the law.", default=None, number=True)
+    observations: Text | None = key("statistical: independent observations in one run.", default=None, number=True)
+    false_alarm: float = key("statistical: probability of rejecting a correct kernel.", default=1e-9, over=0, under=1)
+    detects: Text | None = key("statistical: smallest shift of the expectation that must be found.", default=None, number=True)
+    state: dict[str, Text] = key("protocol: state variable -> initial value.", factory=dict, number=True)
     step: Text | None = key("protocol: statements that make one step of kernel and definition.", default=None)
-    steps: Text | None = key("protocol: number of steps, a range such as 3..6.", default=None)
+    steps: Text | None = key("protocol: number of steps, a range such as 3..6.", default=None, number=True)
     prove: Proof | None = key("A proof of the same law.", default=None)
 
 
@@ -146,9 +174,9 @@ class FalsificationTest(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Patch(Entry):
-    target: Text = key("module:function whose source is changed, e.g. albor_impl.core.rmsnorm:_forward.")
+    target: Text = key("module:function whose source is changed, e.g. albor_impl.core.rmsnorm:_forward.", pattern=TARGET)
     find: Text = key("Source text that occurs exactly once in it.")
-    put: Text = key("What stands there instead.")
+    put: Text = key("What stands there instead.", empty=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +186,7 @@ class Fault(Entry):
     origin: Text = key("Where it was seen, and what hides it.")
     define: dict[str, Text] = key("equation -> a wrong definition of it, in index notation.", factory=dict)
     patch: Patch | None = key("A substitution in the source of a kernel.", default=None)
-    dtype: Text | None = key("Dtype under test at which the fault shows; f32 by default.", default=None)
+    dtype: Text | None = key("Dtype under test at which the fault shows; f32 by default.", default=None, one_of=DTYPES)
     killed_by: tuple[Text, ...] = key("Obligations that must fail under this fault.", pattern=OBLIGATION_ID)
 
 
@@ -189,7 +217,7 @@ class Contract(Entry):
     name: str = field(default="", metadata={"hidden": True})
     path: str = field(default="", metadata={"hidden": True})
     metadata: Metadata = key("What this contract is and where it comes from.")
-    dims: dict[str, Text] = key("Dimension ranges shared by all equations.", factory=dict)
+    dims: dict[str, Text] = key("Dimension ranges shared by all equations.", factory=dict, number=True)
     equations: dict[str, Equation] = key("The mathematics.")
     proof_obligations: tuple[Obligation, ...] = key("The laws every implementation must obey.", default=())
     falsification_tests: tuple[FalsificationTest, ...] = key("Predictions on chosen inputs.", default=())

@@ -1,0 +1,78 @@
+"""Cases a second, against `hypothesis.extra.numpy.arrays` at the same shapes.
+
+    pytest benchmarks/bench_inputs.py --benchmark-only
+
+Each round runs one Hypothesis test of 100 cases that does nothing, so a round's time / 100 is the price of a case. The
+shapes that both sides draw come from the same list.
+"""
+
+import pytest
+from albor_contracts.inputs import cases
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+COUNT = 100
+SHAPES = {"small": ((1, 4), (2, 3)), "4x128": ((4, 128),), "edges": ((1, 33), (2, 129), (3, 257))}
+
+
+def run(strategy):
+    @settings(
+        max_examples=COUNT, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    @given(strategy)
+    def consume(case):
+        pass
+
+    consume()
+
+
+def ours(shapes):
+    return st.one_of(
+        [cases({"R": str(r), "N": str(n)}, x="float[R, N] in [-50, 50]", w="float[N] in [0.5, 2]") for r, n in shapes]
+    )
+
+
+def theirs(shapes, fill):
+    def array(shape, low, high):
+        return hnp.arrays(float, shape, elements=st.floats(low, high), fill=fill)
+
+    return st.one_of([st.tuples(array((r, n), -50, 50), array((n,), 0.5, 2)) for r, n in shapes])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_cases(benchmark, name):
+    benchmark.extra_info["cases"] = COUNT
+    benchmark.pedantic(run, (ours(SHAPES[name]),), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_hypothesis_arrays_mostly_one_value(benchmark, name):
+    benchmark.extra_info["cases"] = COUNT
+    benchmark.pedantic(run, (theirs(SHAPES[name], None),), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_hypothesis_arrays_every_element(benchmark, name):
+    benchmark.extra_info["cases"] = COUNT
+    benchmark.pedantic(run, (theirs(SHAPES[name], st.nothing()),), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("name", ["small", "wide"])
+def test_drawn_shapes(benchmark, name):
+    dims = {"small": {"R": "1..4", "N": "1..16"}, "wide": {"R": "1..8", "N": "1..4097"}}[name]
+    benchmark.extra_info["cases"] = COUNT
+    strategy = cases(dims, x="float[R, N] in [-50, 50]", w="float[N] in [0.5, 2]", eps="real in [1e-6, 1e-5]")
+    benchmark.pedantic(run, (strategy,), rounds=3, warmup_rounds=1)
+
+
+def test_received(benchmark):
+    seen = []
+
+    @settings(max_examples=5, database=None, deadline=None, derandomize=True)
+    @given(cases({"R": "4", "N": "1025"}, x="float[R, N] in [-50, 50]"))
+    def collect(case):
+        seen.append(case)
+
+    collect()
+    benchmark(seen[-1].received, "bf16")

@@ -1,0 +1,194 @@
+"""The compile gate: every declared kernel is compiled ahead of time for every architecture, without a GPU.
+
+A kernel fails when it does not compile or assemble, when it keeps values in local memory (spills), or when it wants
+more shared memory than one block may have. What is compiled are the examples declared next to each kernel: argument
+types, constants and warps of the launches that happen in practice. Passing says nothing about results: no kernel runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import struct
+import time
+from collections.abc import Collection, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+# Shared memory that one block may ask for, in bytes (CUDA programming guide, "maximum amount of shared memory per
+# thread block", by compute capability).
+SHARED_LIMITS = {80: 163 * 1024, 86: 99 * 1024, 89: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024, 120: 99 * 1024}
+TARGETS = (80, 89, 90, 100)
+
+_REGISTERS = 0x2F  # attributes of a cubin's .nv.info section: EIATTR_REGCOUNT and EIATTR_FRAME_SIZE
+_FRAME = 0x11
+_SIZED = 4  # the form of an attribute that is followed by its length and data
+
+
+@dataclass(frozen=True)
+class CompileResult:
+    """One example of one kernel for one architecture. `spills` is the stack frame of a thread, in bytes."""
+
+    kernel: str
+    contract: str
+    example: str
+    target: int
+    ok: bool
+    registers: int
+    spills: int
+    shared_bytes: int
+    shared_limit: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Job:
+    module: str
+    kernel: str
+    index: int
+    target: int
+
+
+def contract_of(module: str) -> str:
+    """`albor_impl.attention.causal_gqa` implements the contract `attention/causal-gqa`."""
+    return "/".join(module.split(".")[1:]).replace("_", "-")
+
+
+def compile_all(
+    targets: Sequence[int] = TARGETS,
+    select: Collection[str] | None = None,
+    *,
+    package: str = "albor_impl",
+    processes: int = 2,
+) -> list[CompileResult]:
+    """Compile every example of every kernel of `package` for every target (80 stands for sm_80).
+
+    `select` names contracts (`core/rmsnorm`) or families (`core`). Nothing selected gives an empty list, which is
+    not a pass. The work is spread over `processes`; Triton's cache makes a second run short.
+    Raises ValueError for a target whose shared memory limit is unknown.
+    """
+    unknown = [target for target in targets if target not in SHARED_LIMITS]
+    if unknown:
+        raise ValueError(f"unknown target {unknown[0]}; known are {', '.join(map(str, sorted(SHARED_LIMITS)))}")
+    from albor_impl._triton import declared_kernels
+
+    def wanted(module: str) -> bool:
+        contract = contract_of(module)
+        return select is None or contract in select or contract.split("/", maxsplit=1)[0] in select
+
+    kernels = declared_kernels(package, wanted)
+    jobs = [
+        _Job(kernel.module, kernel.__name__, index, target)
+        for kernel in kernels
+        for index in range(len(kernel.examples))
+        for target in targets
+    ]
+    if processes < 2 or len(jobs) < 2:
+        return [_compile(job) for job in jobs]
+    # Not forked: a process that has started CUDA cannot be.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        return list(pool.map(_compile, jobs, chunksize=4))
+
+
+def _compile(job: _Job) -> CompileResult:
+    import importlib
+
+    kernel = getattr(importlib.import_module(job.module), job.kernel)
+    return compile_example(kernel, kernel.examples[job.index], job.target)
+
+
+def compile_example(kernel: Any, example: Any, target: int) -> CompileResult:
+    """Compile one `Example` of a `Kernel` for one target; a failure is part of the result, never raised."""
+    start = time.perf_counter()
+    registers = spills = shared = 0
+    limit = SHARED_LIMITS[target]
+    try:
+        compiled = _build(kernel, example, target)
+        registers, spills = resources(compiled.asm["cubin"])
+        shared = int(compiled.metadata.shared)
+        faults = [f"{spills} bytes of a thread's values are kept in local memory"] if spills else []
+        if shared > limit:
+            faults.append(f"{shared} bytes of shared memory are wanted, {limit} are there")
+        error = "; ".join(faults)
+    except Exception as problem:  # whatever the compiler raises is the finding
+        error = f"{type(problem).__name__}: {problem}".strip()
+    return CompileResult(
+        kernel=kernel.__name__,
+        contract=contract_of(kernel.module),
+        example=example.label,
+        target=target,
+        ok=not error,
+        registers=registers,
+        spills=spills,
+        shared_bytes=shared,
+        shared_limit=limit,
+        seconds=time.perf_counter() - start,
+        error=error,
+    )
+
+
+def _build(kernel: Any, example: Any, target: int) -> Any:
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    types, constants = dict(example.types), dict(example.constexprs)
+    given = types.keys() | constants.keys()
+    names: list[str] = kernel.arg_names
+    if given != set(names):
+        missing, surplus = sorted(set(names) - given), sorted(given - set(names))
+        raise ValueError(f"the example does not fit the kernel: missing {missing}, unknown {surplus}")
+    source = ASTSource(
+        kernel,
+        {name: types.get(name, "constexpr") for name in names},
+        {(names.index(name),): value for name, value in constants.items()},
+        {(names.index(name),): [["tt.divisibility", 16]] for name in example.aligned},
+    )
+    # Said here, since its default differs between versions of Triton; launches say the same.
+    options = {"enable_fp_fusion": True, **dict(example.options)}
+    return triton.compile(source, target=GPUTarget("cuda", target, 32), options=options)
+
+
+def resources(cubin: bytes) -> tuple[int, int]:
+    """Registers and stack frame (bytes) of a thread, read from the .nv.info section of a cubin with one kernel.
+
+    Raises ValueError when the file is no ELF file or lacks these attributes.
+    """
+    if cubin[:4] != b"\x7fELF":
+        raise ValueError("not a cubin: the ELF signature is missing")
+    try:
+        found = _attributes(_section(cubin, b".nv.info"))
+    except (struct.error, IndexError, OverflowError, ValueError) as problem:
+        raise ValueError(f"not a cubin: {problem}") from problem
+    if _REGISTERS not in found:
+        raise ValueError("not a cubin: no register count in .nv.info")
+    return found[_REGISTERS], found.get(_FRAME, 0)
+
+
+def _section(elf: bytes, wanted: bytes) -> bytes:
+    """The content of a section of a 64-bit ELF file, empty when there is none of that name."""
+    offset, entry_size, count, names_index = struct.unpack_from("<Q10xHHH", elf, 40)
+    entries = [struct.unpack_from("<IIQQQQ", elf, offset + k * entry_size) for k in range(count)]
+    names = entries[names_index][4]
+    for name, _, _, _, start, size in entries:
+        end = elf.index(b"\0", names + name)
+        if elf[names + name : end] == wanted:
+            return elf[start : start + size]
+    return b""
+
+
+def _attributes(section: bytes) -> dict[int, int]:
+    """The attributes of .nv.info that hold a symbol and a number: {attribute: largest number}."""
+    found: dict[int, int] = {}
+    place = 0
+    while place + 4 <= len(section):
+        form, attribute, size = struct.unpack_from("<BBH", section, place)
+        place += 4
+        if form != _SIZED:
+            continue
+        if size == 8:
+            found[attribute] = max(found.get(attribute, 0), struct.unpack_from("<II", section, place)[1])
+        place += size
+    return found

@@ -1,0 +1,205 @@
+"""From a binding to callables: modules are imported here, and nowhere before.
+
+A binding is a file (`reference`, `impl`, `torch`: bindings/<name>.yaml, or a path to one) or a single callable
+`package.module:function`, which stands for the equation it is named after, or for the contract's first.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .binding_file import Binding, load_binding
+from .binding_file import Target as TargetText
+from .errors import ContractError, Position, Text, problem
+from .lang.signature import Signature
+from .runtime.kernel import Definitions, Kernel, Target
+
+DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a binding offers for one contract: callables by equation, and reasons where it declines."""
+
+    name: str
+    framework: str
+    devices: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    targets: Mapping[str, Target]
+    declined: Mapping[str, str] = field(default_factory=dict)
+    deviates: Mapping[str, str] = field(default_factory=dict)
+
+    def kernels(self, spec: Definitions, device: str, dtypes: tuple[str, ...] | None = None) -> list[Kernel]:
+        """One kernel for each dtype under test."""
+        chosen = [d for d in self.dtypes if dtypes is None or d in dtypes]
+        return [Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec) for d in chosen]
+
+
+def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Path | None = None) -> Bound | None:
+    """The binding `name` for one contract; None when it does not mention the contract.
+
+    Raises `ContractError` when a module or function does not exist or takes other arguments.
+    """
+    if ":" in name and not name.endswith((".yaml", ".yml")):
+        return _single(name, contract, signatures)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else (root or Path()) / "bindings" / f"{name}.yaml"
+    if not path.is_file():
+        raise problem("E503", f"there is no binding {name!r}", Position(str(path)), "a file under bindings/, a path to one, or package.module:function")
+    return _from_file(load_binding(path), contract, signatures)
+
+
+def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signature]) -> Bound | None:
+    entries = binding.kernels.get(contract)
+    if entries is None:
+        return None
+    targets: dict[str, Target] = {}
+    declined: dict[str, str] = {}
+    deviates: dict[str, str] = {}
+    for equation, text in entries.items():
+        signature = signatures.get(equation)
+        if signature is None:
+            raise problem("E504", f"{contract} has no equation {equation!r}", equation if isinstance(equation, Text) else text.position, f"one of {', '.join(signatures)}")
+        deviates |= {k: str(v) for k, v in text.deviates.items()}
+        if text.declines is not None:
+            declined[equation] = str(text.declines)
+            continue
+        assert text.call is not None
+        function = resolve(str(text.call), text.call.position)
+        if not text.args:
+            check_call(function, text.call, signature)
+        targets[equation] = Target(function, str(text.call), _arguments(text, signature), tuple(map(str, text.returns)), tuple(map(str, text.dtypes)))
+    dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
+    return Bound(str(binding.name), str(binding.framework), tuple(map(str, binding.devices)), dtypes, targets, declined, deviates)
+
+
+def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound:
+    function = resolve(name, Position(name))
+    word = _folded(name.split(":", 1)[1].split(".")[-1])
+    equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
+    signature = signatures[equation]
+    check_call(function, Text(name), signature)
+    arguments: dict[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
+    known = _parameters(function)
+    wanted = [p.name for p in signature.inputs]
+    if known is not None and set(wanted) <= set(known) and list(known)[: len(wanted)] != wanted:
+        arguments = {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
+    module = sys.modules.get(name.split(":")[0])
+    framework = "torch" if _uses_torch(module) else "numpy"
+    dtypes = ("f32",)
+    return Bound(name, framework, ("cpu", "cuda") if framework == "torch" else ("cpu",), dtypes, {equation: Target(function, name, arguments)})
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _uses_torch(module: Any) -> bool:
+    names = vars(module).values() if module is not None else ()
+    return any(inspect.ismodule(v) and v.__name__.split(".")[0] in ("torch", "triton") for v in names)
+
+
+def resolve(target: str, where: Position) -> Callable[..., Any]:
+    """The callable `package.module:function` names."""
+    module_name, _, path = target.partition(":")
+    if not path or not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
+        raise problem("E505", f"{target!r} does not name a callable", where, "package.module:function")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise problem("E506", f"cannot import {module_name!r}: {error}", where, "is its folder the current one, or installed?") from None
+    except Exception as error:
+        raise problem("E506", f"importing {module_name!r} raised {type(error).__name__}: {error}", where) from None
+    for part in path.split("."):
+        if not hasattr(found, part):
+            from .suggest import did_you_mean
+
+            raise problem("E507", f"{module_name} has no {path!r}", where, did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]))
+        found = getattr(found, part)
+    if not callable(found):
+        raise problem("E507", f"{target} is not callable", where)
+    return found
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None  # built in: nothing is known before the call
+
+
+def check_call(function: Callable[..., Any], name: Text, signature: Signature) -> None:
+    """Whether the callable can be called with the inputs of the equation."""
+    known = _parameters(function)
+    if known is None:
+        return
+    try:
+        inspect.signature(function).bind(*signature.inputs)
+    except TypeError as error:
+        names = ", ".join(p.name for p in signature.inputs)
+        raise problem(
+            "E508", f"{name} cannot be called with {len(signature.inputs)} arguments ({names}): {error}", name.position,
+            "a binding file adapts other calling conventions with `args`",
+        ) from None  # fmt: skip
+
+
+def _arguments(text: TargetText, signature: Signature) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:
+    if not text.args:
+        return None
+    names = {p.name for p in signature.inputs} | set(signature.dims)
+    result: dict[str | int, Callable[[Mapping[str, Any]], Any]] = {}
+    for key, expression in text.args.items():
+        node = _parse(str(expression), expression, names)
+        result[int(key) if str(key).isdigit() else str(key)] = lambda values, node=node: _evaluate(node, values)  # type: ignore[misc]
+    return result
+
+
+def _parse(expression: str, where: Text, names: set[str]) -> ast.expr:
+    try:
+        node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        raise problem("E509", f"cannot read the argument {expression!r}", where.position, "names, numbers, lists and + - * //") from None
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name) and n.id not in names:
+            from .suggest import did_you_mean
+
+            raise problem("E509", f"unknown name {n.id!r}", where.position, did_you_mean(n.id, names))
+        allowed = (ast.Name, ast.Constant, ast.List, ast.Tuple, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
+        if not isinstance(n, allowed):
+            raise problem("E509", f"{type(n).__name__} is not allowed in an argument", where.position, "names, numbers, lists and + - * //")
+    return node
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.Name(name):
+            return values[name]
+        case ast.List(items) | ast.Tuple(items):
+            return [_evaluate(i, values) for i in items]
+        case ast.UnaryOp(ast.USub(), operand):
+            return -_evaluate(operand, values)
+        case ast.BinOp(left, op, right):
+            a, b = _evaluate(left, values), _evaluate(right, values)
+            match op:
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.Mult():
+                    return a * b
+                case ast.Div():
+                    return a / b
+                case ast.FloorDiv():
+                    return a // b
+    raise ContractError(*problem("E509", f"{ast.unparse(node)!r} is not allowed in an argument").diagnostics)

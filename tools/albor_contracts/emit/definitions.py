@@ -1,0 +1,85 @@
+"""Definitions as Python functions: the `define` of an equation, line by line."""
+
+from __future__ import annotations
+
+from ..checked import Block, CheckedContract, CheckedEquation
+from ..lang import tree
+from ..lang.to_python import Emitter, grid_line, sizes_header, used_indices
+
+
+def definition_lines(equation: CheckedEquation, block: Block, name: str | None = None) -> tuple[list[str], set[str]]:
+    """The function of one definition, and the names of the runtime it uses."""
+    emitter = Emitter(block.scope)
+    body = [emitter.statement(s) for s in block.statements]
+    used = used_indices(block.statements)
+    grid = grid_line(block.scope, used)
+    needed = {str(block.scope.indices[i].range) for i in used if i in block.scope.indices}
+    needed |= used & set(equation.space.dims)
+    needed |= {n for s in block.statements for n in _dims_in(s, equation)}
+    emitter.used.add("defines")
+    lines = [f'@defines("{equation.signature}")', f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):"]
+    doc = str(equation.model.formula) or str(equation.signature)
+    lines.append(f"    {quoted_doc(doc)}")
+    header = sizes_header([(p.name, p.type) for p in equation.signature.inputs], needed, equation.space.derived)
+    lines += [f"    {line}" for line in _only_needed(header, needed)]
+    if grid:
+        lines.append(f"    {grid}")
+        emitter.used.add("grid")
+    lines += [f"    {line}" for line in body]
+    lines.append(f"    return {', '.join(p.name for p in equation.signature.outputs)}")
+    return lines, emitter.used
+
+
+def _dims_in(s: tree.Statement, equation: CheckedEquation) -> set[str]:
+    return {n.id for n in tree.walk(s) if isinstance(n, tree.Name) and n.id in equation.space.dims}
+
+
+def _only_needed(header: list[str], needed: set[str]) -> list[str]:
+    """Drop single-dimension lines nobody reads, unless a later line does."""
+    kept: list[str] = []
+    for line in reversed(header):
+        names = {w.strip(" (),") for w in line.split("=")[0].split(",")} - {""}
+        right = line.split("=", 1)[1]
+        if names & needed:
+            needed = needed | {w for w in right.replace("//", " ").replace("*", " ").replace("(", " ").replace(")", " ").split() if w.isidentifier()}
+            kept.append(line)
+    return kept[::-1]
+
+
+def quoted_doc(text: str) -> str:
+    """A one-line docstring; whatever could end it is escaped."""
+    flat = " ".join(text.split())
+    safe = flat.replace("\\", "\\\\").replace('"', '\\"')
+    printable = "".join(c if c.isprintable() else "?" for c in safe)
+    return f'"""{printable}"""'
+
+
+def definitions_needed(contract: CheckedContract, library: dict[str, CheckedContract]) -> list[tuple[CheckedEquation, Block]]:
+    """Own definitions, preceded by those of other contracts that they or the laws call."""
+    found: dict[str, tuple[CheckedEquation, Block]] = {}
+
+    def visit(owner: CheckedContract, name: str) -> None:
+        equation = owner.equations.get(name)
+        if equation is None and name in owner.imports:
+            other = library.get(owner.imports[name])
+            if other is not None:
+                visit(other, name)
+            return
+        if equation is None or equation.define is None or name in found:
+            return
+        for s in equation.define.statements:
+            for node in tree.walk(s):
+                if isinstance(node, tree.Call):
+                    visit(owner, node.equation)
+        found[name] = (equation, equation.define)
+
+    for obligation in contract.obligations:
+        for part in (*obligation.law.statements, *((obligation.law.check,) if obligation.law.check else ())):
+            for node in tree.walk(part):
+                if isinstance(node, tree.Call):
+                    visit(contract, node.equation)
+        if obligation.model.of is not None:
+            visit(contract, str(obligation.model.of))
+    for name in contract.equations:
+        visit(contract, name)
+    return list(found.values())

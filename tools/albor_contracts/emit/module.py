@@ -1,0 +1,224 @@
+"""One contract as one test file that a careful person could have written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..checked import CheckedContract, CheckedObligation, Law, Space
+from ..lang import tree
+from ..lang.to_python import Emitter, grid_line, used_indices
+from ..lang.types import Type
+from ..model import FalsificationTest
+from .actions import action_lines
+from .definitions import definition_lines, definitions_needed, quoted_doc
+
+HEADER = "Compiled from {path}: change the contract and run `albor-contracts generate`, never this file."
+
+
+def test_module(contract: CheckedContract, library: dict[str, CheckedContract], meaning: str) -> str:
+    """The text of generated/<family>/test_<kernel>.py."""
+    used: set[str] = {"definitions", "given", "obligation"}
+    parts: list[list[str]] = []
+    names = []
+    for equation, block in definitions_needed(contract, library):
+        lines, runtime = definition_lines(equation, block)
+        used |= runtime
+        parts.append(lines)
+        names.append(equation.name)
+    undefined = [f'"{e.signature}"' for n, e in contract.equations.items() if e.define is None]
+    spec = f"spec = definitions({', '.join(['CONTRACT', *names, *undefined])})"
+    if len(spec) > 110:
+        spec = "\n    ".join(["spec = definitions(", *(f"{part}," for part in ("CONTRACT", *names, *undefined))]) + "\n)"
+    spaces: dict[str, str] = {}
+    strategies: list[str] = []
+    tests: list[list[str]] = []
+    for obligation in contract.obligations:
+        text = _cases(obligation.law.space, _work(obligation.law))
+        if text not in spaces:
+            spaces[text] = _strategy_name(obligation, set(spaces.values()))
+            strategies.append(f"{spaces[text]} = {text}")
+        tests.append(_test(obligation, spaces[text], used))
+    for test, law in contract.tests:
+        assert isinstance(test, FalsificationTest)
+        tests.append(_example(test, law, used))
+    if strategies:
+        used.add("cases")
+    title = f"{contract.name}: {contract.model.metadata.title}."
+    lines = [
+        quoted_doc(title)[:-3],
+        "",
+        HEADER.format(path=contract.model.path.rsplit("contracts/", 1)[-1].join(["contracts/", ""])),
+        f"Meaning: {meaning}",
+        '"""',
+        "",
+        f"from albor_contracts.testing import {', '.join(sorted(used))}" if len(used) < 9 else _import_block(used),
+        "",
+        f'CONTRACT = "{contract.name}"',
+    ]
+    for part in parts:
+        lines += ["", "", *part]
+    lines += ["", "", spec]
+    if strategies:
+        lines += ["", *strategies]
+    for test_lines in tests:
+        lines += ["", "", *test_lines]
+    return "\n".join(lines) + "\n"
+
+
+def _import_block(used: set[str]) -> str:
+    rows, row = [], "   "
+    for name in sorted(used):
+        if len(row) + len(name) > 110:
+            rows.append(row)
+            row = "   "
+        row += f" {name},"
+    return "\n".join(["from albor_contracts.testing import (", *rows, row, ")"])
+
+
+# Inputs
+
+
+def _cases(space: Space, work: list[str]) -> str:
+    """The strategy of a space as the call that makes it."""
+    lines = ["cases("]
+    if space.dims:
+        inside = ", ".join(f'"{d}": "{t}"' for d, t in space.dims.items())
+        lines.append(f"    dims={{{inside}}},")
+    if space.assume:
+        lines.append(f"    assume=({', '.join(_literal(str(a)) for a in space.assume)},),")
+    if work:
+        lines.append(f"    work={{{', '.join(f'{_literal(w)}: 2**18' for w in work)}}},")
+    for name, (type_, domain) in space.inputs.items():
+        lines.append(f"    {name}={_literal(_spec(type_, domain))},")
+    return "\n".join([*lines, ")"])
+
+
+def _spec(type_: Type, domain: str) -> str:
+    if domain.startswith("permutation of"):
+        return f"permutation[{(type_.shape or ('',))[0]}]"
+    return f"{type_} {domain}".strip()
+
+
+def _work(law: Law) -> list[str]:
+    """Grids a law or its definitions span beyond the arrays themselves: bounded, so that cases stay quick."""
+    found: list[str] = []
+    shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
+    for s in (*law.statements, *((law.check,) if law.check is not None else ())):
+        indices = [i for i in law.scope.indices if i in used_indices([s])]
+        ranges = [str(law.scope.indices[i].range) for i in indices]
+        if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
+            product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
+            if product not in found:
+                found.append(product)
+    return found
+
+
+def grids_of(statements: tuple[tree.Statement, ...], law: Law) -> list[str]:
+    return _work(Law(law.space, statements, None, law.scope))
+
+
+def _strategy_name(obligation: CheckedObligation, taken: set[str]) -> str:
+    name = f"{obligation.equation.name}_inputs"
+    if name not in taken:
+        return name
+    return f"{obligation.id.lower().replace('-', '_')}_inputs"
+
+
+# Tests
+
+
+def _test(o: CheckedObligation, strategy: str, used: set[str]) -> list[str]:
+    emitter = Emitter(o.law.scope)
+    lines = [_decorator(o.id, o), f"@given(case={strategy})", f"def test_{o.id.lower().replace('-', '_')}(kernel, case):"]
+    lines.append(f"    {quoted_doc(str(o.model.property))}")
+    lines += [f"    {line}" for line in _body(o, emitter)]
+    used |= emitter.used
+    return lines
+
+
+def _decorator(identifier: str, o: CheckedObligation) -> str:
+    return f'@obligation("{identifier}", equation="{o.equation.name}", type="{o.model.type}")'
+
+
+def _body(o: CheckedObligation, emitter: Emitter) -> list[str]:
+    law = o.law
+    special = action_lines(o, emitter)
+    trees: list[tree.Node] = [*law.statements, *((law.check,) if law.check is not None else ())]
+    if special is not None:
+        action, extra_trees = special
+        trees += extra_trees
+    lines = _opening(law, trees, emitter, o)
+    lines += [emitter.statement(s) for s in law.statements]
+    if special is not None:
+        lines += action
+    if law.check is not None:
+        lines += _claims(law.check, emitter)
+    return lines
+
+
+def _opening(law: Law, trees: list[tree.Node], emitter: Emitter, o: CheckedObligation | None) -> list[str]:
+    """Unpack the case: the inputs, the sizes that are mentioned, the indices."""
+    names = {n.id for t in trees for n in tree.walk(t) if isinstance(n, tree.Name)}
+    names |= {n.array for t in trees for n in tree.walk(t) if isinstance(n, tree.Element)}
+    if o is not None and (o.model.type in ("gradient", "independence")):
+        names |= set(law.space.inputs)
+    inputs = [n for n in law.space.inputs if n in names] or list(law.space.inputs)[:1]
+    lines = [f'{", ".join(inputs)} = kernel.receives(case, "{" ".join(inputs)}")'] if inputs else []
+    used = used_indices(trees)
+    sizes = {str(law.scope.indices[i].range) for i in used if i in law.scope.indices} | (used & set(law.space.dims))
+    dims = [d for d in law.space.dims if any(d == s or d in s.split() for s in sizes)]
+    if dims:
+        lines.append(f"{', '.join(dims)} = {', '.join(f'case.{d}' for d in dims)}")
+    grid = grid_line(law.scope, used)
+    if grid:
+        lines.append(grid)
+        emitter.used.add("grid")
+    return lines
+
+
+def _claims(check: tree.Node, emitter: Emitter) -> list[str]:
+    """A conjunction is several claims, each on a line of its own."""
+    emitter.used.add("claim")
+    if isinstance(check, tree.Logic) and check.op == "and":
+        return [*_claims(check.left, emitter), *_claims(check.right, emitter)]
+    return [f"claim({emitter.text(check)})"]
+
+
+def _example(test: FalsificationTest, law: Law, used: set[str]) -> list[str]:
+    emitter = Emitter(law.scope)
+    name = str(test.id).lower().replace("-", "_")
+    lines = [f'@obligation("{test.id}", rule="{test.rule}", type="falsification")', f"def test_{name}(kernel):"]
+    lines.append(f"    {quoted_doc(str(test.prediction))}")
+    given = ", ".join(f"{k}={_value(v)}" for k, v in test.given.items())
+    specs = ", ".join(f"{n}={_literal(str(t))}" for n, (t, _) in law.space.inputs.items())
+    lines.append(f"    case = example(dict({specs}), {given})")
+    trees: list[tree.Node] = [*law.statements, *((law.check,) if law.check is not None else ())]
+    lines += [f"    {line}" for line in _opening(law, trees, emitter, None)]
+    lines += [f"    {emitter.statement(s)}" for s in law.statements]
+    if law.check is not None:
+        lines += [f"    {line}" for line in _claims(law.check, emitter)]
+    used |= emitter.used | {"example"}
+    return lines
+
+
+def _value(value: Any) -> str:
+    """A concrete input as a Python literal."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if isinstance(value, int | float):
+        return repr(value)
+    return _literal(str(value))
+
+
+def _literal(text: str) -> str:
+    """A text as a Python string literal in double quotes, plain ASCII."""
+    body = ascii(text)[1:-1]
+    if ascii(text).startswith("'"):
+        body = body.replace("\\'", "'")
+    body = body.replace('"', '\\"')
+    return f'"{body}"'

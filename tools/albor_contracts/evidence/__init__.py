@@ -1,0 +1,40 @@
+"""Evidence: what was run, on which meaning of a contract and which source of a kernel, and what came out.
+
+hashing   what a verdict depends on: the meaning of an obligation, the source of a kernel
+record    one line of evidence
+store     files of such lines: appended while a run goes on, read whatever state they are in
+"""
+
+from .hashing import (
+    equation_hash,
+    fault_hash,
+    kernel_hash,
+    meaning_hash,
+    obligation_hash,
+    obligations_of,
+    prediction_hash,
+    proof_hash,
+)
+from .record import Record, installed_versions, utc_now
+from .store import Reading, Recorder, compact, default_folders, read, save, scratch_file
+
+__all__ = [
+    "Reading",
+    "Record",
+    "Recorder",
+    "compact",
+    "default_folders",
+    "equation_hash",
+    "fault_hash",
+    "installed_versions",
+    "kernel_hash",
+    "meaning_hash",
+    "obligation_hash",
+    "obligations_of",
+    "prediction_hash",
+    "proof_hash",
+    "read",
+    "save",
+    "scratch_file",
+    "utc_now",
+]

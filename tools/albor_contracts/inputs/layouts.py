@@ -1,0 +1,209 @@
+"""Memory layouts: the same values contiguous, transposed, sliced, expanded, offset or between guard bands.
+
+A presented array is a view of a larger buffer whose gaps hold a canary (NaN, or a recognisable integer). A kernel that
+reads a gap computes a NaN; one that writes where it must not is found by comparing the buffer's bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+LAYOUTS = ("contiguous", "guarded", "offset", "sliced", "transposed", "expanded")
+GUARD = 64  # elements before and after; keeps the 16-byte alignment that kernels may specialise on
+_INTEGER_CANARY = {"u8": 0xA5, "i8": 0x5A, "i32": 0x5A5A5A5A, "i64": 0x5A5A5A5A5A5A5A5A}
+_NUMPY = {
+    "f64": np.float64, "f32": np.float32, "bf16": np.float32, "f16": np.float16,
+    "i64": np.int64, "i32": np.int32, "i8": np.int8, "u8": np.uint8, "bool": np.bool_,
+}  # fmt: skip
+
+
+def applicable(ndim: int) -> tuple[str, ...]:
+    """The layouts an array with so many axes can have, the plain one first."""
+    return LAYOUTS if ndim >= 2 else LAYOUTS[:4] if ndim == 1 else LAYOUTS[:3]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Elements of the buffer, and the view of the array in it (strides and offset count elements)."""
+
+    total: int
+    offset: int
+    strides: tuple[int, ...]
+
+
+def plan(shape: Sequence[int], layout: str, constant_axis: int | None = None) -> Plan:
+    """Where an array of this shape lies in its buffer under this layout."""
+    size = math.prod(shape)
+    strides = _contiguous(shape)
+    match layout:
+        case "contiguous":
+            return Plan(size, 0, strides)
+        case "guarded":
+            return Plan(size + 2 * GUARD, GUARD, strides)
+        case "offset":
+            return Plan(size + 1, 1, strides)
+        case "sliced":
+            return Plan(2 * size + 1, 1 if size else 0, tuple(2 * s for s in strides))
+        case "transposed":
+            swapped = [*shape[:-2], shape[-1], shape[-2]]
+            *front, last, before = _contiguous(swapped)
+            return Plan(size, 0, (*front, before, last))
+        case "expanded":
+            assert constant_axis is not None
+            kept = [1 if k == constant_axis else n for k, n in enumerate(shape)]
+            inner = list(_contiguous(kept))
+            inner[constant_axis] = 0
+            return Plan(math.prod(kept) + 2 * GUARD, GUARD, tuple(inner))
+    raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+
+
+@dataclass(frozen=True)
+class Presented:
+    """`view` is what a kernel gets; `damage()` says what it changed, `intact()` that it changed nothing."""
+
+    view: Any
+    buffer: Any
+    snapshot: Any
+    plan: Plan
+    shape: tuple[int, ...]
+
+    def intact(self) -> bool:
+        return not len(_changed(self.buffer, self.snapshot))
+
+    def damage(self) -> str:
+        """Empty, or for example "2 elements of the input were written, the first at (0, 3)"."""
+        changed = _changed(self.buffer, self.snapshot)
+        if not len(changed):
+            return ""
+        owner = _owners(self.plan, self.shape)
+        inside = [int(c) for c in changed if int(c) in owner]
+        if inside:
+            return f"{len(inside)} elements of the input were written, the first at {owner[inside[0]]}"
+        first = int(changed[0])
+        return f"{len(changed)} elements outside the input were written, the first {self._where(first)}"
+
+    def _where(self, place: int) -> str:
+        end = self.plan.offset + sum((n - 1) * s for n, s in zip(self.shape, self.plan.strides, strict=True))
+        if place < self.plan.offset:
+            return f"{self.plan.offset - place} before its start"
+        return f"{place - end} after its end" if place > end else "in a gap between its elements"
+
+
+def present(
+    array: np.ndarray,
+    layout: str = "contiguous",
+    framework: str = "numpy",
+    dtype: str | None = None,
+    device: str | torch.device = "cpu",
+) -> Presented:
+    """`array` in this layout, for "numpy" or "torch".
+
+    `dtype` is the element type the kernel gets ("f64", "f32", "bf16", "f16", "i64", ...; default: that of `array`).
+    NumPy has no bfloat16: there "bf16" gives float32 holding bfloat16 values. The values are expected to be
+    representable (`Case.received`). Raises ValueError for a layout the array cannot have.
+    """
+    array = np.asarray(array)
+    word = dtype or _word(array)
+    if word not in _NUMPY:
+        raise ValueError(f"unknown dtype {dtype!r}: expected one of {', '.join(_NUMPY)}")
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    if layout not in applicable(array.ndim):
+        raise ValueError(f"an array with {array.ndim} axes cannot be {layout}")
+    axis = _constant_axis(array) if layout == "expanded" else None
+    if layout == "expanded" and axis is None:
+        raise ValueError("only an array that is constant along an axis can be expanded")
+    where = plan(array.shape, layout, axis)
+    # An expanded view has several elements in one place: write it once.
+    once = np.take(array, [0], axis=axis) if axis is not None else array
+    if framework == "numpy":
+        return _present_numpy(array.shape, once, where, word)
+    if framework == "torch":
+        return _present_torch(array.shape, once, where, word, device)
+    raise ValueError(f"unknown framework {framework!r}: expected numpy or torch")
+
+
+def _present_numpy(shape: tuple[int, ...], once: np.ndarray, where: Plan, word: str) -> Presented:
+    kind = np.dtype(_NUMPY[word])
+    buffer = np.full(where.total, _canary(word), dtype=kind)
+    strides = tuple(s * kind.itemsize for s in where.strides)
+
+    def view(of: tuple[int, ...]) -> np.ndarray:
+        if not math.prod(of):
+            return np.empty(of, dtype=kind)
+        return np.lib.stride_tricks.as_strided(buffer[where.offset :], of, strides)
+
+    with np.errstate(over="ignore", under="ignore"):
+        view(once.shape)[...] = once
+    return Presented(view(shape), buffer, buffer.copy(), where, shape)
+
+
+def _present_torch(shape: tuple[int, ...], once: np.ndarray, where: Plan, word: str, device: Any) -> Presented:
+    import torch
+
+    kinds = {
+        "f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
+        "i64": torch.int64, "i32": torch.int32, "i8": torch.int8, "u8": torch.uint8, "bool": torch.bool,
+    }  # fmt: skip
+    buffer = torch.full((where.total,), _canary(word), dtype=kinds[word], device=device)
+    buffer.as_strided(once.shape, where.strides, where.offset).copy_(torch.from_numpy(np.array(once)))
+    return Presented(buffer.as_strided(shape, where.strides, where.offset), buffer, buffer.clone(), where, shape)
+
+
+def _canary(word: str) -> float | int | bool:
+    return True if word == "bool" else _INTEGER_CANARY.get(word, math.nan)
+
+
+def _word(array: np.ndarray) -> str:
+    for word, kind in _NUMPY.items():
+        if word != "bf16" and array.dtype == kind:
+            return word
+    raise ValueError(f"no layout for arrays of {array.dtype}")
+
+
+def _contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    strides = [1] * len(shape)
+    for k in range(len(shape) - 2, -1, -1):
+        strides[k] = strides[k + 1] * max(shape[k + 1], 1)
+    return tuple(strides)
+
+
+def _constant_axis(array: np.ndarray) -> int | None:
+    """The first axis with several elements along which nothing changes, bit for bit."""
+    for axis, n in enumerate(array.shape):
+        if n > 1:
+            first = np.take(array, [0], axis=axis)
+            if array.astype(array.dtype).tobytes() == np.array(np.broadcast_to(first, array.shape)).tobytes():
+                return axis
+    return None
+
+
+def _changed(buffer: Any, snapshot: Any) -> np.ndarray:
+    """Positions in the buffer whose bits differ from the snapshot's."""
+    return np.flatnonzero((_bits(buffer) != _bits(snapshot)).any(axis=-1))
+
+
+def _bits(buffer: Any) -> np.ndarray:
+    if not isinstance(buffer, np.ndarray):
+        import torch
+
+        buffer = buffer.cpu().view(torch.uint8).numpy().reshape(len(buffer), -1) if len(buffer) else np.empty((0, 1))
+        return buffer
+    return buffer.view(np.uint8).reshape(len(buffer), -1) if len(buffer) else np.empty((0, 1))
+
+
+def _owners(where: Plan, shape: tuple[int, ...]) -> dict[int, tuple[int, ...]]:
+    """Position in the buffer -> index of the element that lies there (the first one, if several do)."""
+    owners: dict[int, tuple[int, ...]] = {}
+    for index in np.ndindex(*shape):
+        place = where.offset + sum(i * s for i, s in zip(index, where.strides, strict=True))
+        owners.setdefault(place, index)
+    return owners

@@ -1,0 +1,60 @@
+"""Hypothesis profiles: quick (25 cases), ci (200), thorough (10,000).
+
+No deadline (first calls compile kernels), no example database (a recorded failure is replayed from its evidence).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, settings
+
+CASES = {"quick": 25, "ci": 200, "thorough": 10_000}
+# A case may be slow because its kernel is. That too many are rejected stays a failure: the conditions need help.
+_SUPPRESSED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+def register(derandomize: bool | None = None) -> None:
+    """Register the three profiles. `derandomize` None: fixed cases when the environment says CI=true."""
+    fixed = in_ci() if derandomize is None else derandomize
+    for name, count in CASES.items():
+        settings.register_profile(
+            name,
+            max_examples=count,
+            deadline=None,
+            database=None,
+            derandomize=fixed,
+            print_blob=False,
+            suppress_health_check=_SUPPRESSED,
+        )
+
+
+def load(profile: str = "quick", seed: int | None = None) -> settings:
+    """Make a profile current, and return it.
+
+    Without a seed the cases are fixed in CI and new at each run elsewhere. With one they depend on nothing else: equal
+    seeds give equal cases in every process. Raises ValueError for an unknown profile.
+    """
+    if profile not in CASES:
+        raise ValueError(f"unknown profile {profile!r}: expected one of {', '.join(CASES)}")
+    register(False if seed is not None else None)
+    settings.load_profile(profile)
+    _force(seed)
+    return settings()
+
+
+def reset() -> None:
+    """Forget the seed of `load`."""
+    _force(None)
+
+
+def _force(seed: int | None) -> None:
+    # The variable behind pytest's --hypothesis-seed; `hypothesis.seed` only exists as a decorator of one test.
+    core: Any = hypothesis.core
+    core.global_force_seed = seed
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("true", "1", "yes")

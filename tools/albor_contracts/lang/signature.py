@@ -1,0 +1,89 @@
+"""`rmsnorm(x: float[R, N], w: float[N], eps: real) -> y: float[R, N]` as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..errors import Text, problem
+from .functions import RESERVED
+from .types import Type, parse_type
+
+_SHAPE = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*->\s*(.+?)\s*", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    type: Type
+
+
+@dataclass(frozen=True)
+class Signature:
+    name: str
+    inputs: tuple[Parameter, ...]
+    outputs: tuple[Parameter, ...]
+
+    @property
+    def types(self) -> dict[str, Type]:
+        return {p.name: p.type for p in (*self.inputs, *self.outputs)}
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of dimensions, in order of appearance."""
+        found: dict[str, None] = {}
+        for p in (*self.inputs, *self.outputs):
+            for d in p.type.shape or ():
+                if isinstance(d, str):
+                    found[d] = None
+        return tuple(found)
+
+    def __str__(self) -> str:
+        inputs = ", ".join(f"{p.name}: {p.type}" for p in self.inputs)
+        outputs = ", ".join(f"{p.name}: {p.type}" for p in self.outputs)
+        return f"{self.name}({inputs}) -> {outputs}"
+
+
+def parse_signature(text: str) -> Signature:
+    place = text if isinstance(text, Text) else None
+    match = _SHAPE.fullmatch(text)
+    if not match:
+        raise problem("E406", f"cannot read the signature {text.strip()!r}", place, "name(x: float[B, N], ...) -> y: float[B, N]")
+    name, inside, outside = match.groups()
+    inputs = tuple(_parameter(part, place) for part in _split(inside) if part.strip())
+    outputs = tuple(_parameter(part, place) for part in _split(outside))
+    seen: set[str] = set()
+    for p in (*inputs, *outputs):
+        if p.name in seen:
+            raise problem("E406", f"{p.name!r} stands twice in the signature", place, "inputs and outputs need names of their own")
+        seen.add(p.name)
+    signature = Signature(name, inputs, outputs)
+    for d in signature.dims:
+        if d in seen:
+            raise problem("E406", f"{d!r} names both a dimension and a parameter", place)
+    for word in (name, *seen, *signature.dims):
+        if word in RESERVED or word.startswith("__") or not word.isascii():
+            raise problem("E413", f"{word!a} cannot be a name", place, "it is a word of the language, or not plain ASCII")
+    return signature
+
+
+def _parameter(part: str, place: Text | None) -> Parameter:
+    name, colon, rest = part.partition(":")
+    name = name.strip()
+    if not colon or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise problem("E406", f"cannot read the parameter {part.strip()!r}", place, "name: type, e.g. x: float[B, N]")
+    type_, extra = parse_type(Text(rest, place.starts, False) if place is not None else rest)
+    if extra:
+        raise problem("E406", f"unexpected {extra!r} after the type of {name!r}", place, "domains stand under `domain`")
+    return Parameter(name, type_)
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas outside brackets."""
+    parts, depth, start = [], 0, 0
+    for k, c in enumerate(text):
+        depth += (c == "[") - (c == "]")
+        if c == "," and not depth:
+            parts.append(text[start:k])
+            start = k + 1
+    return [*parts, text[start:]]

@@ -1,0 +1,251 @@
+"""Text in index notation to tree. Python's own grammar does the parsing; only what is listed here gets through."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+import warnings
+
+from ..errors import ContractError, Position, Text, problem
+from ..suggest import did_you_mean
+from . import tree
+from .functions import CLAIMS, CONSTANTS, FUNCTIONS, REDUCTIONS, RESERVED, ROUND_DTYPES
+
+MAX_TEXT = 20_000
+MAX_DEPTH = 60
+
+_BINARY = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
+_UNARY = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
+_COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+
+class Source:
+    """One text and where its characters stand, so that a node's place can become a position in the file."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text if isinstance(text, Text) else Text(text)
+        # A block may be indented as a whole; ast wants it flush left. The offset is added back for positions.
+        lines = self.text.split("\n")
+        used = [line for line in lines if line.strip()]
+        self.indent = min((len(line) - len(line.lstrip()) for line in used), default=0)
+        self.code = textwrap.dedent(self.text)
+
+    def position(self, place: tree.Place) -> Position:
+        line, column = place
+        return self.text.at(line, column + self.indent)
+
+    def error(self, code: str, message: str, place: tree.Place, hint: str = "") -> ContractError:
+        return problem(code, message, self.position(place), hint)
+
+
+def parse_block(text: str) -> tuple[tuple[tree.Statement, ...], Source]:
+    """Statements, one a line: `y[i, j] = expression`, `c = expression`, `a, b = kernel(x, w)`."""
+    source = Source(text)
+    module = _ast(source, "exec")
+    assert isinstance(module, ast.Module)
+    if not module.body:
+        raise problem("E410", "this block has no statement", source.text.position, "for example: y[i] = 2 * x[i]")
+    return tuple(_statement(node, source) for node in module.body), source
+
+
+def parse_expression(text: str) -> tuple[tree.Node, Source]:
+    """One expression; it may span lines."""
+    source = Source(text)
+    if not source.code.strip():
+        raise problem("E410", "an expression is expected here", source.text.position)
+    # Parentheses let an expression run over several lines; they shift the first line by one column.
+    body = _ast(source, "eval")
+    assert isinstance(body, ast.Expression)
+    return _Reader(source).read(body.body), source
+
+
+def _ast(source: Source, mode: str) -> ast.AST:
+    if len(source.code) > MAX_TEXT:
+        raise problem("E411", f"this text has {len(source.code)} characters; the limit is {MAX_TEXT}", source.text.position)
+    code = source.code if mode == "exec" else source.code.strip().replace("\n", " ")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SyntaxWarning)
+            return ast.parse(code, mode=mode)
+    except SyntaxError as error:
+        place = ((error.lineno or 1) - 1, max((error.offset or 1) - 1, 0))
+        raise source.error("E410", f"syntax error: {error.msg}", place, "index notation uses Python's expression syntax") from None
+    except (ValueError, MemoryError, RecursionError, SyntaxWarning) as error:
+        raise problem("E410", f"this text cannot be parsed: {error}", source.text.position) from None
+
+
+def _place(node: ast.AST) -> tree.Place:
+    return getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
+
+
+def _statement(node: ast.stmt, source: Source) -> tree.Statement:
+    place = _place(node)
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        raise source.error("E412", "a statement here is an assignment", place, "y[i, j] = ..., c = ... or a, b = kernel(...)")
+    value = _Reader(source).read(node.value)
+    match node.targets[0]:
+        case ast.Name(name):
+            _check_name(name, source, place)
+            return tree.Statement(place, (name,), None, value)
+        case ast.Subscript(ast.Name(name), subscript):
+            _check_name(name, source, place)
+            parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
+            indices = []
+            for part in parts:
+                if not isinstance(part, ast.Name):
+                    raise source.error("E412", "on the left of = an index is a plain name", _place(part), "y[i, j] = ...")
+                _check_name(part.id, source, _place(part))
+                indices.append(part.id)
+            if len(set(indices)) != len(indices):
+                raise source.error("E412", "an index is repeated on the left of =", place, "each axis needs an index of its own")
+            return tree.Statement(place, (name,), tuple(indices), value)
+        case ast.Tuple(elements) if all(isinstance(e, ast.Name) for e in elements):
+            names = tuple(e.id for e in elements if isinstance(e, ast.Name))
+            for name in names:
+                if name != "_":
+                    _check_name(name, source, place)
+            if not isinstance(value, tree.Call):
+                raise source.error("E412", "several names on the left need a kernel call on the right", place)
+            return tree.Statement(place, names, None, value)
+    raise source.error("E412", "this cannot stand on the left of =", place, "y[i, j], c, or a, b")
+
+
+def _check_name(name: str, source: Source, place: tree.Place) -> None:
+    if not name.isascii():
+        raise source.error("E413", f"the name {name!a} is not plain ASCII", place, "letters, digits and _ only: look-alikes confuse readers")
+    if name in RESERVED:
+        raise source.error("E413", f"{name!r} is a word of the language", place, "choose another name")
+    if name.startswith("__"):
+        raise source.error("E413", f"the name {name!r} is not allowed", place, "names do not begin with two underscores")
+
+
+class _Reader:
+    """ast to tree, refusing whatever is not index notation."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.depth = 0
+
+    def read(self, node: ast.expr) -> tree.Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", _place(node))
+        try:
+            return self._read(node)
+        finally:
+            self.depth -= 1
+
+    def _read(self, node: ast.expr) -> tree.Node:
+        place = _place(node)
+        match node:
+            case ast.Constant(bool() | int() | float() as value):
+                if isinstance(value, int) and abs(value) >= 2**63:
+                    raise self.source.error("E414", "this number does not fit 64 bits", place)
+                return tree.Number(place, value)
+            case ast.Constant():
+                raise self.source.error("E414", f"{node.value!r} is not a number", place, "texts and None have no place in a formula")
+            case ast.Name(name):
+                if name in CONSTANTS:
+                    return tree.Number(place, CONSTANTS[name])
+                if name in RESERVED:
+                    raise self.source.error("E413", f"{name!r} is a function: it needs arguments", place, self._form(name))
+                _check_name(name, self.source, place)
+                return tree.Name(place, name)
+            case ast.Subscript(ast.Name(name), subscript):
+                if name in REDUCTIONS:
+                    raise self.source.error("E415", f"{name}[...] needs a body", place, self._form(name))
+                _check_name(name, self.source, place)
+                parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
+                return tree.Element(place, name, tuple(self.read(p) for p in parts))
+            case ast.UnaryOp(op, operand):
+                inner = self.read(operand)
+                if isinstance(op, ast.USub) and isinstance(inner, tree.Number) and not isinstance(inner.value, bool):
+                    return tree.Number(place, -inner.value)
+                return tree.Unary(place, _UNARY[type(op)], inner)
+            case ast.BinOp(left, op, right) if type(op) in _BINARY:
+                a, b = self.read(left), self.read(right)
+                name = _BINARY[type(op)]
+                if name in ("/", "//", "%") and isinstance(b, tree.Number) and b.value == 0:
+                    raise self.source.error("E416", "division by zero", _place(right), "this divisor is the literal 0")
+                return tree.Binary(place, name, a, b)
+            case ast.BoolOp(op, values):
+                word = "and" if isinstance(op, ast.And) else "or"
+                result = self.read(values[0])
+                for value in values[1:]:
+                    result = tree.Logic(place, word, result, self.read(value))
+                return result
+            case ast.Compare(left, ops, rights):
+                return self._comparison(place, left, ops, rights)
+            case ast.Call():
+                return self._call(node, place)
+        shown = type(node).__name__
+        raise self.source.error("E412", f"{shown} is not part of index notation", place, "docs/language.md lists what is")
+
+    def _comparison(self, place: tree.Place, left: ast.expr, ops: list[ast.cmpop], rights: list[ast.expr]) -> tree.Node:
+        result: tree.Node | None = None
+        a = self.read(left)
+        for op, right in zip(ops, rights, strict=True):
+            if type(op) not in _COMPARE:
+                raise self.source.error("E412", "only == != < <= > >= compare here", place)
+            b = self.read(right)
+            link = tree.Compare(place, _COMPARE[type(op)], a, b)
+            result = link if result is None else tree.Logic(place, "and", result, link)
+            a = b
+        assert result is not None
+        return result
+
+    def _call(self, node: ast.Call, place: tree.Place) -> tree.Node:
+        match node.func:
+            case ast.Subscript(ast.Name(name), subscript):
+                if name not in REDUCTIONS:
+                    raise self.source.error("E415", f"unknown reduction {name!r}", place, did_you_mean(name, REDUCTIONS))
+                parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
+                if not all(isinstance(p, ast.Name) for p in parts):
+                    raise self.source.error("E415", "a reduction runs over plain index names", place, self._form(name))
+                over = tuple(p.id for p in parts if isinstance(p, ast.Name))
+                for index in over:
+                    _check_name(index, self.source, place)
+                where = None
+                for keyword in node.keywords:
+                    if keyword.arg != "where":
+                        raise self.source.error("E415", f"{name} has no option {keyword.arg!r}", place, self._form(name))
+                    where = self.read(keyword.value)
+                if len(node.args) != 1:
+                    raise self.source.error("E415", f"{name}[...] takes one expression", place, self._form(name))
+                return tree.Reduce(place, name, over, self.read(node.args[0]), where)
+            case ast.Name(name):
+                spec = False
+            case ast.Attribute(ast.Name("spec"), name):
+                spec = True
+            case _:
+                raise self.source.error("E412", "only functions and kernels can be called", place)
+        if node.keywords:
+            raise self.source.error("E417", f"{name} takes its arguments by position", place)
+        if name == "round_to" and not spec:
+            if len(node.args) != 2 or not isinstance(node.args[0], ast.Name) or node.args[0].id not in ROUND_DTYPES:
+                raise self.source.error("E417", "round_to takes a dtype and a value", place, f"round_to(bf16, x[i]); dtypes: {', '.join(ROUND_DTYPES)}")
+            return tree.RoundTo(place, node.args[0].id, self.read(node.args[1]))
+        arguments = tuple(self.read(a) for a in node.args)
+        if not spec and name in FUNCTIONS:
+            low, high = FUNCTIONS[name].arity
+            if not low <= len(arguments) <= high:
+                hint = f"{name}[i](...) reduces over an index" if name in REDUCTIONS else FUNCTIONS[name].note
+                raise self.source.error("E417", f"{name} takes {low if low == high else f'{low} to {high}'} arguments, found {len(arguments)}", place, hint)
+            return tree.Apply(place, name, arguments)
+        if not spec and name in CLAIMS:
+            if len(arguments) != 2:
+                raise self.source.error("E417", f"{name} compares two values, found {len(arguments)}", place)
+            return tree.Apply(place, name, arguments)
+        if name in REDUCTIONS:
+            raise self.source.error("E415", f"{name} needs an index: {name}[i](...)", place, self._form(name))
+        _check_name(name, self.source, place)
+        return tree.Call(place, name, arguments, spec)
+
+    @staticmethod
+    def _form(name: str) -> str:
+        if name in REDUCTIONS:
+            return f"{name}[i](x[i], where=condition)"
+        return f"{name}(...)"

@@ -1,0 +1,231 @@
+"""Tree to Python: the lines of a contract as lines of a generated test.
+
+`x[b, i]` stays `x[b, i]`; a reduction stays `sum[i](...)`; a sum of products becomes `dot[i](a, b)`, which lowers to
+einsum; `y[b, i] = ...` becomes `y = array[b, i](...)`. The result runs on arrays, on values with bounds and on
+tensors. Names were checked before; nothing here copies text from a contract.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+
+from . import tree
+from .check import Scope
+from .types import Type
+
+_OPERATORS: dict[str, ast.operator] = {
+    "+": ast.Add(), "-": ast.Sub(), "*": ast.Mult(), "/": ast.Div(), "//": ast.FloorDiv(), "%": ast.Mod(),
+    "**": ast.Pow(), "&": ast.BitAnd(), "|": ast.BitOr(), "^": ast.BitXor(), "<<": ast.LShift(), ">>": ast.RShift(),
+}  # fmt: skip
+_COMPARISONS: dict[str, ast.cmpop] = {
+    "==": ast.Eq(), "!=": ast.NotEq(), "<": ast.Lt(), "<=": ast.LtE(), ">": ast.Gt(), ">=": ast.GtE(),
+}  # fmt: skip
+
+Values = Mapping[str, Type]
+
+
+class Emitter:
+    """Emits Python for trees checked in `scope`; `kernel` and `spec` are the objects calls go through."""
+
+    def __init__(self, scope: Scope, kernel: str = "kernel", spec: str = "spec") -> None:
+        self.scope = scope
+        self.kernel = kernel
+        self.spec = spec
+        self.used: set[str] = set()  # names of the runtime that occur
+
+    def text(self, node: tree.Node) -> str:
+        return ast.unparse(ast.fix_missing_locations(self.expression(node)))
+
+    def statement(self, s: tree.Statement) -> str:
+        targets = ", ".join(s.targets)
+        if isinstance(s.value, tree.Call):
+            return f"{targets} = {self.text(s.value)}"
+        if s.indices:
+            self.used.add("array")
+            return f"{targets} = array[{', '.join(s.indices)}]({self.text(s.value)})"
+        if self._is_number(s.value):
+            return f"{targets} = {self.text(s.value)}"
+        self.used.add("single")
+        return f"{targets} = single({self.text(s.value)})"
+
+    def _is_number(self, node: tree.Node) -> bool:
+        """Whether the value is a plain Python number: only dimensions, scalar inputs and constants occur."""
+        for n in tree.walk(node):
+            if isinstance(n, tree.Element | tree.Reduce | tree.Call | tree.Apply | tree.RoundTo):
+                return False
+            if isinstance(n, tree.Name):
+                type_ = self.scope.values.get(n.id)
+                if type_ is not None and type_.dtype != "int":
+                    return False
+        return True
+
+    def is_integer(self, node: tree.Node) -> bool:
+        match node:
+            case tree.Number(_, value):
+                return isinstance(value, int)
+            case tree.Name(_, name):
+                type_ = self.scope.values.get(name)
+                return type_ is None or type_.dtype == "int" or (type_.is_array and not type_.is_floating)
+            case tree.Element(_, array, _):
+                return not self.scope.values[array].is_floating
+            case tree.Unary(_, _, operand):
+                return self.is_integer(operand)
+            case tree.Binary(_, op, left, right):
+                return op in ("//", "%", "&", "|", "^", "<<", ">>") or (op in "+-*" and self.is_integer(left) and self.is_integer(right))
+            case tree.Apply(_, "floor" | "ceil" | "round" | "int", _):
+                return True
+        return False
+
+    def expression(self, node: tree.Node) -> ast.expr:
+        match node:
+            case tree.Number(_, value):
+                if value == float("inf") or value == float("-inf"):
+                    self.used.add("inf")
+                    name: ast.expr = ast.Name("inf")
+                    return name if value > 0 else ast.UnaryOp(ast.USub(), name)
+                if not isinstance(value, bool) and value < 0:
+                    return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+                return ast.Constant(value)
+            case tree.Name(_, name):
+                return ast.Name(name)
+            case tree.Element(_, array, indices):
+                return _subscript(ast.Name(array), [self.expression(i) for i in indices])
+            case tree.Unary(_, op, operand):
+                inner = self.expression(operand)
+                if op == "not":
+                    return ast.UnaryOp(ast.Invert(), self._truth(operand, inner))
+                return inner if op == "+" else ast.UnaryOp(ast.Invert() if op == "~" else ast.USub(), inner)
+            case tree.Binary(_, "/", left, right) if self.is_integer(left) and self.is_integer(right):
+                return self._apply("ratio", left, right)
+            case tree.Binary(_, op, left, right):
+                return ast.BinOp(self.expression(left), _OPERATORS[op], self.expression(right))
+            case tree.Compare(_, op, left, right):
+                return ast.Compare(self.expression(left), [_COMPARISONS[op]], [self.expression(right)])
+            case tree.Logic(_, op, left, right):
+                a, b = self._truth(left, self.expression(left)), self._truth(right, self.expression(right))
+                return ast.BinOp(a, ast.BitAnd() if op == "and" else ast.BitOr(), b)
+            case tree.Apply(_, function, arguments):
+                return self._apply(function, *arguments)
+            case tree.RoundTo(_, dtype, operand):
+                self.used.add("round_to")
+                return ast.Call(ast.Name("round_to"), [ast.Constant(dtype), self.expression(operand)], [])
+            case tree.Reduce(_, op, over, body, where):
+                return self._reduce(op, over, body, where)
+            case tree.Call(_, equation, arguments, spec):
+                owner = ast.Attribute(ast.Name(self.spec if spec else self.kernel), equation)
+                return ast.Call(owner, [self.expression(a) for a in arguments], [])
+        raise AssertionError(node)
+
+    def _truth(self, node: tree.Node, value: ast.expr) -> ast.expr:
+        """Comparisons of plain Python numbers give a bool, on which ~ would not negate."""
+        if isinstance(node, tree.Compare) and self._is_number(node.left) and self._is_number(node.right):
+            self.used.add("truth")
+            return ast.Call(ast.Name("truth"), [value], [])
+        return value
+
+    def _apply(self, function: str, *arguments: tree.Node) -> ast.expr:
+        self.used.add(function)
+        return ast.Call(ast.Name(function), [self.expression(a) for a in arguments], [])
+
+    def _reduce(self, op: str, over: Sequence[str], body: tree.Node, where: tree.Node | None) -> ast.expr:
+        factors = _factors(body)
+        if op == "sum" and where is None and len(factors) > 1:
+            op, arguments = "dot", [self.expression(f) for f in factors]
+        else:
+            arguments = [self.expression(body)]
+        self.used.add(op)
+        keywords = [] if where is None else [ast.keyword("where", self.expression(where))]
+        return ast.Call(_subscript(ast.Name(op), [ast.Name(i) for i in over]), arguments, keywords)
+
+
+def _factors(node: tree.Node) -> list[tree.Node]:
+    if isinstance(node, tree.Binary) and node.op == "*":
+        return [*_factors(node.left), *_factors(node.right)]
+    return [node]
+
+
+def _subscript(value: ast.expr, indices: Sequence[ast.expr]) -> ast.expr:
+    inside = indices[0] if len(indices) == 1 else ast.Tuple(list(indices))
+    return ast.Subscript(value, inside)
+
+
+def sizes_header(values: Iterable[tuple[str, Type]], wanted: Iterable[str], derived: Mapping[str, str]) -> list[str]:
+    """Lines that read the dimensions off the arrays: `B, N = x.shape`, `K = k.shape[1]`, `G = H // K`."""
+    lines: list[str] = []
+    known: set[str] = set()
+    for name, type_ in values:
+        shape = type_.shape or ()
+        fresh = [d for d in shape if isinstance(d, str) and d not in known]
+        if not fresh:
+            continue
+        plain = all(isinstance(d, str) and d.isidentifier() for d in shape)
+        if plain and len(set(shape)) == len(shape) and len(fresh) > 1:
+            lines.append(f"{', '.join(d if d in fresh else '_' for d in map(str, shape))} = {name}.shape")
+        elif plain and len(shape) == 1:
+            lines.append(f"({shape[0]},) = {name}.shape")
+        else:
+            lines += [f"{d} = {name}.shape[{shape.index(d)}]" for d in dict.fromkeys(fresh) if d.isidentifier()]
+        known.update(d for d in fresh if d.isidentifier())
+    pending = {d for d in wanted if d not in known} | {d for d, e in derived.items() if d not in known and d in wanted}
+    for _ in range(len(pending) + 1):
+        for d in sorted(pending):
+            line = _solve(d, known, derived)
+            if line:
+                lines.append(line)
+                known.add(d)
+                pending.discard(d)
+    return lines
+
+
+def _solve(d: str, known: set[str], derived: Mapping[str, str]) -> str | None:
+    """A line that computes dimension d from known ones: directly, or from a product it is a factor of."""
+    if d in derived:
+        needed = {n.id for n in ast.walk(ast.parse(derived[d])) if isinstance(n, ast.Name)}
+        if needed <= known:
+            return f"{d} = {derived[d]}"
+    for product, text in derived.items():
+        if product not in known:
+            continue
+        factors = _product_factors(ast.parse(text, mode="eval").body)
+        if factors is None or factors.count(d) != 1:
+            continue
+        rest = [f for f in factors if f != d]
+        if all(f in known or f.isdigit() for f in rest):
+            divisor = " * ".join(rest)
+            return f"{d} = {product} // {divisor if len(rest) == 1 else f'({divisor})'}" if rest else f"{d} = {product}"
+    return None
+
+
+def _product_factors(node: ast.expr) -> list[str] | None:
+    match node:
+        case ast.Name(name):
+            return [name]
+        case ast.Constant(int() as value):
+            return [str(value)]
+        case ast.BinOp(left, ast.Mult(), right):
+            a, b = _product_factors(left), _product_factors(right)
+            return None if a is None or b is None else a + b
+    return None
+
+
+def grid_line(scope: Scope, used: Iterable[str]) -> str | None:
+    """`b, i, j = grid(B, N, N)` for the indices of a block."""
+    names = [name for name in scope.indices if name in set(used)]
+    if not names:
+        return None
+    return f"{', '.join(names)} = grid({', '.join(str(scope.indices[n].range) for n in names)})"
+
+
+def used_indices(nodes: Iterable[tree.Node]) -> set[str]:
+    """Every name that occurs as an index or a reduction variable."""
+    found: set[str] = set()
+    for root in nodes:
+        for node in tree.walk(root):
+            if isinstance(node, tree.Reduce):
+                found.update(node.over)
+            elif isinstance(node, tree.Name):
+                found.add(node.id)
+            elif isinstance(node, tree.Statement):
+                found.update(node.indices or ())
+    return found

@@ -1,0 +1,119 @@
+"""The tree of an expression in index notation. Immutable; every backend walks this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+Place = tuple[int, int]  # 0-based line and column inside the text it was parsed from
+
+
+@dataclass(frozen=True)
+class Node:
+    place: Place
+
+
+@dataclass(frozen=True)
+class Number(Node):
+    value: int | float | bool
+
+
+@dataclass(frozen=True)
+class Name(Node):
+    """A dimension, an index, a scalar, or a whole array where one is allowed."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Element(Node):
+    """x[b, i]"""
+
+    array: str
+    indices: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Unary(Node):
+    op: str  # - + ~ not
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Binary(Node):
+    op: str  # + - * / // % ** & | ^ << >>
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Compare(Node):
+    op: str  # == != < <= > >=
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Logic(Node):
+    op: str  # and | or
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True)
+class Apply(Node):
+    """A function of the closed list, applied elementwise."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class RoundTo(Node):
+    """round_to(bf16, x): the value rounded to nearest even in that dtype."""
+
+    dtype: str
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Reduce(Node):
+    """sum[i, j](body, where=condition)"""
+
+    op: str
+    over: tuple[str, ...]
+    body: Node
+    where: Node | None
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """softmax(x): the kernel under test; spec.softmax(x): the definition."""
+
+    equation: str
+    arguments: tuple[Node, ...]
+    spec: bool
+
+
+@dataclass(frozen=True)
+class Statement(Node):
+    """targets[...] = value. `indices` is None for a plain name; several targets take the outputs of one call."""
+
+    targets: tuple[str, ...]
+    indices: tuple[str, ...] | None
+    value: Node
+
+
+def children(node: Node) -> Iterator[Node]:
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (v for v in value if isinstance(v, Node))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    yield node
+    for child in children(node):
+        yield from walk(child)

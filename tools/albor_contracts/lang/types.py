@@ -1,0 +1,224 @@
+"""Types, domains and dimension ranges, parsed from the short texts of a contract.
+
+    type:    float[B, N]   accum[]   i64[T]   u8[B, 144]   real   int   bool   text   bytes   record
+    domain:  in [-50, 50]   in [0, V)   in {1, 2, 4}   in [0, V) or {ignore}   length 0..64
+    range:   1..4097   8   1, 2, 4, 8   G * K  (derived)
+
+`float` is the dtype under test, `accum` the dtype it is accumulated in (f32; f64 when the dtype under test is f64).
+Bounds of domains are small arithmetic expressions in dimensions and scalar inputs.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ContractError, Text, problem
+
+FLOATING = ("float", "accum", "f64", "f32", "f16", "bf16")
+INTEGER = ("i64", "i32", "i8", "u8")
+ARRAY_DTYPES = (*FLOATING, *INTEGER, "bool")
+SCALARS = ("real", "int", "bool")
+OPAQUE = ("text", "bytes", "record")
+
+_TYPE = re.compile(r"\s*([a-z][a-z0-9]*)\s*(\[([^\]]*)\])?\s*")
+
+
+@dataclass(frozen=True)
+class Type:
+    """`dtype` with the dimensions of an array, or `shape=None` for a scalar, text, bytes or record."""
+
+    dtype: str
+    shape: tuple[str | int, ...] | None = None
+
+    @property
+    def is_array(self) -> bool:
+        return self.shape is not None
+
+    @property
+    def is_floating(self) -> bool:
+        return self.dtype in FLOATING or self.dtype == "real"
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.dtype in OPAQUE
+
+    def __str__(self) -> str:
+        return self.dtype if self.shape is None else f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def parse_type(text: str) -> tuple[Type, str]:
+    """The type at the beginning of `text`, and the rest of the text."""
+    match = _TYPE.match(text)
+    if not match:
+        raise problem("E401", f"expected a type, found {text!r}", _place(text), "for example float[B, N], i64[T] or real")
+    name, brackets, inside = match.groups()
+    rest = text[match.end() :].strip()
+    if brackets is None:
+        if name not in (*SCALARS, *OPAQUE):
+            hint = f"write {name}[] for a single value" if name in ARRAY_DTYPES else f"one of {', '.join((*SCALARS, *OPAQUE))}"
+            raise problem("E401", f"unknown scalar type {name!r}", _place(text), hint)
+        return Type(name), rest
+    if name not in ARRAY_DTYPES:
+        raise problem("E401", f"unknown element type {name!r}", _place(text), f"one of {', '.join(ARRAY_DTYPES)}")
+    shape: list[str | int] = []
+    for part in inside.split(",") if inside.strip() else []:
+        word = part.strip()
+        if word.isdigit():
+            shape.append(int(word))
+        elif word.isidentifier() and word.isascii():
+            shape.append(word)
+        else:
+            raise problem("E401", f"{word!r} is not a dimension", _place(text), "a name or a number; declare H: G * K under dims")
+    return Type(name, tuple(shape)), rest
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One interval of a domain; bounds are expressions in dimensions and scalar inputs."""
+
+    low: str
+    high: str
+    low_open: bool = False
+    high_open: bool = False
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Union of intervals and single values. `length` bounds texts and bytes. Everything empty: unrestricted."""
+
+    intervals: tuple[Interval, ...] = ()
+    values: tuple[str, ...] = ()
+    length: tuple[int, int] | None = None
+
+
+_INTERVAL = re.compile(r"([\[\(])\s*(.+?)\s*,\s*(.+?)\s*([\]\)])$")
+
+
+def parse_domain(text: str) -> Domain:
+    """`in [-1, 1]`, `in (0, 1] or {2}`, `in {1, 2}`, `length 0..64`, or the empty text."""
+    body = text.strip()
+    if not body:
+        return Domain()
+    if body.startswith("length"):
+        low, high = parse_range(body.removeprefix("length").strip(), text)
+        return Domain(length=(low, high))
+    if not body.startswith("in "):
+        raise problem("E402", f"expected a domain, found {body!r}", _place(text), "for example: in [-50, 50], in [0, V), in {1, 2, 4}")
+    intervals: list[Interval] = []
+    values: list[str] = []
+    for part in re.split(r"\bor\b", body[3:]):
+        piece = part.strip()
+        if piece.startswith("{") and piece.endswith("}"):
+            values += [v.strip() for v in piece[1:-1].split(",")]
+        elif match := _INTERVAL.match(piece):
+            left, start, end, right = match.groups()
+            intervals.append(Interval(start, end, left == "(", right == ")"))
+        else:
+            raise problem("E402", f"cannot read the domain {piece!r}", _place(text), "an interval [a, b] or a set {a, b}")
+    for expression in [*values, *(b for i in intervals for b in (i.low, i.high))]:
+        parse_arithmetic(expression, text)
+    return Domain(tuple(intervals), tuple(values))
+
+
+@dataclass(frozen=True)
+class DimRange:
+    """Values a dimension may take: `choices` if listed, else everything from low to high."""
+
+    low: int
+    high: int
+    choices: tuple[int, ...] = ()
+
+
+def parse_dim(text: str) -> DimRange | str:
+    """`1..8`, `8`, `1, 2, 4` give a range; anything else is the expression of a derived dimension, e.g. `G * K`."""
+    body = text.strip()
+    if ".." in body:
+        return DimRange(*parse_range(body, text))
+    if re.fullmatch(r"\d+(\s*,\s*\d+)*", body):
+        choices = tuple(sorted({int(v) for v in body.split(",")}))
+        return DimRange(choices[0], choices[-1], choices)
+    parse_arithmetic(body, text)
+    return body
+
+
+def parse_range(body: str, text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)\s*\.\.\s*(\d+)", body.strip())
+    if not match or int(match[1]) > int(match[2]):
+        raise problem("E403", f"cannot read the range {body!r}", _place(text), "low..high with low <= high, e.g. 1..8")
+    return int(match[1]), int(match[2])
+
+
+_OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.UAdd: operator.pos,
+}  # fmt: skip
+
+
+def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
+    """A small arithmetic expression over names and numbers (`inf` included); `**` only of numbers, e.g. 2**-14."""
+    origin = text if origin is None else origin
+    if len(text) > 200:
+        raise problem("E402", "this expression is too long", _place(origin), "bounds are short: numbers and dimensions")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise problem("E402", f"cannot read {text!r}", _place(origin), "numbers, names and + - * / // %") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            fine = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            fine = isinstance(node.left, ast.Constant) and abs(_constant(node.right)) <= 1100
+        else:
+            fine = isinstance(node, (ast.Name, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load))
+        if not fine:
+            raise problem("E402", f"{ast.unparse(node) or text!r} is not allowed here", _place(origin), "numbers, names and + - * / // %")
+    return tree
+
+
+def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
+    """The value of a small arithmetic expression."""
+    node = parse_arithmetic(expression) if isinstance(expression, str) else expression
+    match node:
+        case ast.Constant(value):
+            return value  # type: ignore[return-value]
+        case ast.Name(name):
+            if name in names:
+                return names[name]
+            if name == "inf":
+                return math.inf
+            raise problem("E404", f"unknown name {name!r} in {ast.unparse(node)!r}")
+        case ast.BinOp(left, ast.Pow(), right):
+            return float(evaluate(left, names)) ** _constant(right)
+        case ast.BinOp(left, op, right):
+            try:
+                return _OPERATORS[type(op)](evaluate(left, names), evaluate(right, names))
+            except ZeroDivisionError:
+                raise problem("E405", f"division by zero in {ast.unparse(node)!r}") from None
+        case ast.UnaryOp(op, operand):
+            return _OPERATORS[type(op)](evaluate(operand, names))
+    raise problem("E402", f"cannot evaluate {ast.unparse(node)!r}")
+
+
+def names_in(expression: str | ast.expr) -> set[str]:
+    """Names an arithmetic expression mentions."""
+    node = parse_arithmetic(expression) if isinstance(expression, str) else expression
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf"}
+
+
+def _constant(node: ast.expr) -> float:
+    match node:
+        case ast.Constant(int() | float() as value):
+            return value
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)):
+            return -value
+    raise ContractError(*problem("E402", "an exponent here is a number").diagnostics)
+
+
+def _place(text: str) -> Text | None:
+    return text if isinstance(text, Text) else None

@@ -1,0 +1,364 @@
+"""Links between the entries of contracts, and the parameters each kind of obligation demands.
+
+A link is a foreign key: it resolves, or it is an error at the place where it is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .errors import Diagnostic, Position, Text
+from .load.bind import rules_of
+from .model import Contract, Entry, Obligation, Proof
+from .suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to state an obligation: these keys, these too if you like, and at least one of `any_of`."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+
+    @property
+    def permitted(self) -> frozenset[str]:
+        return frozenset((*self.required, *self.optional, *self.any_of))
+
+    def lacks(self, written: Collection[str]) -> list[str]:
+        missing = [f"`{key}`" for key in self.required if key not in written]
+        if self.any_of and not any(key in written for key in self.any_of):
+            missing.append(" or ".join(f"`{key}`" for key in self.any_of))
+        return missing
+
+    def __str__(self) -> str:
+        parts = [*self.required, *([" or ".join(self.any_of)] if self.any_of else [])]
+        text = ", ".join(parts) or "no parameter"
+        return f"{text} (optional: {', '.join(self.optional)})" if self.optional else text
+
+
+# Keys that every obligation may have.
+EVERYWHERE = ("id", "equation", "type", "property", "if_fails", "forall", "dims", "domain", "assume", "let", "prove")
+
+_CHECK = Form(("check",))
+
+# A law may be stated by its template or, where the template is too narrow, by a check; never by both.
+FORMS: dict[str, tuple[Form, ...]] = {
+    "definition": (Form(optional=("exact",)),),
+    "gradient": (Form(("of", "wrt", "gives"), ("cotangent",)),),
+    "equivalence": (Form(("left", "right"), ("exact",)), _CHECK),
+    "bound": (Form(("of",), any_of=("lower", "upper")), _CHECK),
+    "monotonicity": (Form(("of", "in", "direction"), ("axis",)), _CHECK),
+    "idempotency": (Form(("of", "in"), ("exact",)), _CHECK),
+    "involution": (Form(("of", "in"), ("exact",)), _CHECK),
+    "linearity": (Form(("of", "in")), _CHECK),
+    "homogeneity": (Form(("of", "in", "degree")), _CHECK),
+    "symmetry": (Form(("of", "permute"), ("permutes", "exact")), _CHECK),
+    "invariance": (Form(("left", "right"), ("exact",)), _CHECK),
+    "conservation": (_CHECK,),
+    "ordering": (_CHECK,),
+    "roundtrip": (Form(("left", "right"), ("exact",)), _CHECK),
+    "boundary": (_CHECK,),
+    "determinism": (Form(("call",)),),
+    "independence": (Form(("output", "input", "when")),),
+    "statistical": (Form(("trials", "statistic", "expect", "variance", "observations", "detects"), ("false_alarm",)),),
+    "rejection": (Form(("call", "raises"), ("mentions",)),),
+    "resource": (Form(("call", "count", "at_most")),),
+    "protocol": (Form(("state", "step", "steps", "check")),),
+}
+
+# Which keys of `prove` an engine does not read. Writing one would look like an assumption that is not made.
+FOREIGN_TO_ENGINE = {"crosshair": ("axioms",), "z3": ("target",), "ieee": ("axioms", "dims", "target")}
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def definition_id(contract: Contract, equation: str) -> str:
+    """Id of the obligation "the kernel equals its definition", which every equation with a `define` has.
+
+    The contract's own obligation of type `definition` for this equation takes its place where there is one.
+    """
+    for obligation in contract.proof_obligations:
+        if obligation.type == "definition" and obligation.equation == equation:
+            return obligation.id
+    return f"{contract.metadata.prefix}-DEF-{equation.upper()}"
+
+
+def obligation_ids(contract: Contract) -> dict[str, Position]:
+    """Ids of all obligations of a contract, implied definitions included, and where each comes from."""
+    ids = dict(implied_definitions(contract))
+    ids.update({str(obligation.id): obligation.id.position for obligation in contract.proof_obligations})
+    return ids
+
+
+def implied_definitions(contract: Contract) -> Iterator[tuple[str, Position]]:
+    """Id and place of each definition obligation that is not written out."""
+    own = {obligation.equation for obligation in contract.proof_obligations if obligation.type == "definition"}
+    for name, equation in contract.equations.items():
+        if equation.define is not None and name not in own:
+            yield definition_id(contract, name), _at(name, equation.position)
+
+
+def written_keys(entry: Obligation | Proof) -> frozenset[str]:
+    """YAML keys that are present: as read from a file, or differing from the default when built in Python."""
+    present = set(entry.keys)
+    defaults = {item.name: item for item in dataclasses.fields(entry)}
+    for key, rule in rules_of(type(entry)).items():
+        item = defaults[rule.field]
+        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+        if getattr(entry, rule.field) != default:
+            present.add(key)
+    return frozenset(present)
+
+
+def check_links(contracts: Mapping[str, Contract], unreadable: Collection[str] = ()) -> list[Diagnostic]:
+    """Everything that does not resolve between these contracts.
+
+    `unreadable` names contracts that exist but could not be read: a link to one is not reported a second time.
+    """
+    diagnostics = [*_unique(contracts.values())]
+    for contract in contracts.values():
+        diagnostics += _depends(contract, contracts, unreadable)
+        diagnostics += _obligations(contract, contracts, unreadable)
+        diagnostics += _tests_and_gate(contract)
+        diagnostics += _faults(contract)
+        diagnostics += _untouched(contract, contracts)
+    diagnostics += _cycles(contracts)
+    return diagnostics
+
+
+def check_parameters(obligation: Obligation) -> Iterator[Diagnostic]:
+    """The parameters that this type of obligation demands are there, and no others."""
+    forms = FORMS[obligation.type]
+    written = written_keys(obligation).difference(EVERYWHERE)
+    hint = f"`{obligation.type}` takes " + "; or ".join(str(form) for form in forms)
+    # The form meant is the one that explains most of what is written.
+    form = max(forms, key=lambda form: (len(written & form.permitted), -len(form.lacks(written))))
+    missing = form.lacks(written)
+    if missing:
+        yield Diagnostic(
+            "E306",
+            f"{obligation.id} is of type `{obligation.type}` and lacks {', '.join(missing)}",
+            obligation.where("type"),
+            hint=hint,
+        )
+    for key in sorted(written - form.permitted):
+        yield Diagnostic(
+            "E307",
+            f"`{key}` is not a parameter of `{obligation.type}`" + _beside(key, forms, written & form.permitted),
+            obligation.where(key),
+            hint=hint,
+        )
+
+
+def _beside(key: str, forms: tuple[Form, ...], others: frozenset[str]) -> str:
+    """Says which keys exclude this one, where another form of the same type would permit it."""
+    if not others or not any(key in form.permitted for form in forms):
+        return ""
+    return " beside " + ", ".join(f"`{other}`" for other in sorted(others))
+
+
+def _unique(contracts: Iterable[Contract]) -> Iterator[Diagnostic]:
+    ids: dict[str, Position] = {}
+    prefixes: dict[str, Text] = {}
+    for contract in contracts:
+        written = [entry.id for entry in contract.proof_obligations]
+        written += [entry.id for entry in contract.falsification_tests]
+        written += [entry.id for entry in contract.faults]
+        if contract.qa_gate is not None:
+            written.append(contract.qa_gate.id)
+        named = [(str(text), text.position) for text in written]
+        for name, place in (*named, *implied_definitions(contract)):
+            first = ids.setdefault(name, place)
+            if first is not place:
+                yield Diagnostic(
+                    "E302",
+                    f"the id {name} is used twice",
+                    place,
+                    hint="ids are unique across all contracts",
+                    related=((first, "first used here"),),
+                )
+        prefix = contract.metadata.prefix
+        other = prefixes.setdefault(prefix, prefix)
+        if other is not prefix:
+            yield Diagnostic(
+                "E313",
+                f"the prefix {prefix} is used by two contracts",
+                prefix.position,
+                hint="generated ids begin with it, so it must be unique",
+                related=((other.position, "first used here"),),
+            )
+
+
+def _depends(
+    contract: Contract, contracts: Mapping[str, Contract], unreadable: Collection[str]
+) -> Iterator[Diagnostic]:
+    yield from _twice(contract.metadata.depends_on, "depends_on")
+    for name in contract.metadata.depends_on:
+        if name not in contracts and name not in unreadable:
+            others = [other for other in contracts if other != contract.name]
+            yield Diagnostic(
+                "E304",
+                f"there is no contract {name}",
+                name.position,
+                hint=did_you_mean(name, others, "give family/kernel, and validate it together with this contract"),
+            )
+
+
+def _cycles(contracts: Mapping[str, Contract]) -> Iterator[Diagnostic]:
+    done: set[str] = set()
+    for start in contracts:
+        if start in done:
+            continue
+        path: list[str] = [start]
+        waiting = [iter(contracts[start].metadata.depends_on)]
+        while waiting:
+            step = next(waiting[-1], None)
+            if step is None:
+                done.add(path.pop())
+                waiting.pop()
+            elif step in path:
+                circle = " -> ".join([*path[path.index(step) :], step])
+                yield Diagnostic("E305", f"contracts depend on each other in a circle: {circle}", step.position)
+            elif step in contracts and step not in done:
+                path.append(step)
+                waiting.append(iter(contracts[step].metadata.depends_on))
+
+
+def _obligations(
+    contract: Contract, contracts: Mapping[str, Contract], unreadable: Collection[str]
+) -> Iterator[Diagnostic]:
+    callable_names = set(contract.equations)
+    for name in contract.metadata.depends_on:
+        if name in contracts:
+            callable_names.update(contracts[name].equations)
+    # An equation of a contract that cannot be read may be what is meant: that file's own errors come first.
+    unsure = any(name in unreadable for name in contract.metadata.depends_on)
+    for obligation in contract.proof_obligations:
+        if obligation.equation not in contract.equations:
+            yield _unknown_equation(obligation.equation, contract.equations, obligation)
+        yield from check_parameters(obligation)
+        if obligation.type == "gradient":
+            of = obligation.of
+            if of is not None and of not in callable_names and not unsure:
+                yield _unknown_equation(of, callable_names, obligation)
+            if obligation.wrt and obligation.gives and len(obligation.wrt) != len(obligation.gives):
+                yield Diagnostic(
+                    "E309",
+                    f"{obligation.id} names {len(obligation.wrt)} inputs in `wrt` and "
+                    f"{len(obligation.gives)} outputs in `gives`",
+                    obligation.where("gives"),
+                    hint="one output for each input, in the same order",
+                )
+        if obligation.prove is not None:
+            yield from _proof(obligation.prove)
+
+
+def _proof(proof: Proof) -> Iterator[Diagnostic]:
+    written = written_keys(proof)
+    for key in FOREIGN_TO_ENGINE[proof.engine]:
+        if key in written:
+            yield Diagnostic(
+                "E311",
+                f"the engine {proof.engine} does not read `{key}`",
+                proof.where(key),
+                hint=f"delete it; {proof.engine} does not read: {', '.join(FOREIGN_TO_ENGINE[proof.engine])}",
+            )
+
+
+def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
+    for test in contract.falsification_tests:
+        yield from _resolve_obligations(contract, (test.rule,), "rule")
+    if contract.qa_gate is not None:
+        yield from _resolve_obligations(contract, contract.qa_gate.checks, "checks")
+
+
+def _faults(contract: Contract) -> Iterator[Diagnostic]:
+    for fault in contract.faults:
+        yield from _resolve_obligations(contract, fault.killed_by, "killed_by")
+        for name in fault.define:
+            if name not in contract.equations:
+                yield _unknown_equation(name, contract.equations, fault)
+        if bool(fault.define) == (fault.patch is not None):
+            has = "both `define` and `patch`" if fault.define else "neither `define` nor `patch`"
+            yield Diagnostic(
+                "E308",
+                f"the fault {fault.id} has {has}",
+                fault.id.position,
+                hint="a fault is one wrong kernel: a wrong definition, or a substitution in the source",
+            )
+
+
+def _resolve_obligations(contract: Contract, names: tuple[Text, ...], key: str) -> Iterator[Diagnostic]:
+    known = obligation_ids(contract)
+    yield from _twice(names, key)
+    for name in names:
+        if name not in known:
+            test = any(name == test.id for test in contract.falsification_tests)
+            yield Diagnostic(
+                "E314",
+                f"{name} in `{key}` is {'a falsification test, not an' if test else 'no'} obligation of this contract",
+                name.position,
+                hint=did_you_mean(name, known, f"its obligations are: {', '.join(known) or 'none'}"),
+            )
+
+
+def _twice(names: tuple[Text, ...], key: str) -> Iterator[Diagnostic]:
+    seen: dict[str, Text] = {}
+    for name in names:
+        if seen.setdefault(name, name) is not name:
+            yield Diagnostic(
+                "E312",
+                f"{name} is listed twice in `{key}`",
+                name.position,
+                related=((seen[name].position, "first listed here"),),
+            )
+
+
+def _untouched(contract: Contract, contracts: Mapping[str, Contract]) -> Iterator[Diagnostic]:
+    """Warns of definitions that only the kernel itself is compared with: a slip in the formula would go unseen."""
+    touched: set[str] = set()
+    for other in contracts.values():
+        if other is not contract and contract.name not in other.metadata.depends_on:
+            continue
+        for obligation in other.proof_obligations:
+            if obligation.type == "definition":
+                continue
+            if other is contract:
+                touched.add(obligation.equation)
+            touched.update(_words(obligation))
+    for name, equation in contract.equations.items():
+        if equation.define is not None and name not in touched:
+            yield Diagnostic(
+                "E310",
+                f"no obligation but its definition is about the equation `{name}`",
+                _at(name, equation.position),
+                "warning",
+                hint="state a law it obeys: a slip in the definition itself would otherwise go unseen",
+            )
+
+
+def _words(obligation: Obligation) -> Iterator[str]:
+    for text in (
+        obligation.of, obligation.let, obligation.check, obligation.left, obligation.right, obligation.call,
+        obligation.step, obligation.statistic, obligation.lower, obligation.upper,
+    ):  # fmt: skip
+        if text is not None:
+            yield from _WORD.findall(text)
+
+
+def _unknown_equation(name: str, known: Collection[str], entry: Entry) -> Diagnostic:
+    return Diagnostic(
+        "E301",
+        f"there is no equation `{name}`",
+        _at(name, entry.position),
+        hint=did_you_mean(name, known, f"the equations are: {', '.join(sorted(known)) or 'none'}"),
+    )
+
+
+def _at(name: str, fallback: Position) -> Position:
+    """Where a name is written; names built in Python are nowhere."""
+    return name.position if isinstance(name, Text) else fallback

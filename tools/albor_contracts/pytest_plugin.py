@@ -1,0 +1,93 @@
+"""pytest: which kernels a generated test runs on, and where its events go.
+
+    pytest generated/                                  reference and implementation, quick profile
+    pytest generated/core --binding torch --profile ci
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .runtime.kernel import Kernel
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("albor-contracts")
+    group.addoption("--binding", action="append", default=None, help="binding under test (may be repeated; default: reference and impl)")
+    group.addoption("--device", default="cpu", help="cpu or cuda")
+    group.addoption("--dtype", action="append", default=None, help="only these dtypes under test")
+    group.addoption("--profile", default=None, help="quick, ci or thorough")
+    group.addoption("--albor-seed", type=int, default=None, help="seed of the generated cases")
+    group.addoption("--albor-events", default=None, help="file that receives one JSON line for each event")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "obligation: a generated test of one proof obligation")
+
+
+def _root(config: pytest.Config) -> Path:
+    from .load import find_root
+
+    return Path(find_root(Path(str(config.invocation_params.dir))))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    spec = getattr(metafunc.module, "spec", None)
+    if "kernel" not in metafunc.fixturenames or not hasattr(metafunc.function, "obligation") or spec is None:
+        return
+    kernels = _kernels(metafunc, spec)
+    metafunc.parametrize("kernel", kernels, ids=[repr(k) for k in kernels])
+
+
+def _kernels(metafunc: pytest.Metafunc, spec: Any) -> list[Kernel]:
+    from .bindings import bind
+
+    config = metafunc.config
+    cache: dict[Any, Any] = config.stash.setdefault(_BOUND, {})
+    device = config.getoption("--device")
+    dtypes = config.getoption("--dtype")
+    equation = getattr(metafunc.function, "equation", "") or _equation_of_rule(metafunc)
+    found: list[Kernel] = []
+    for name in config.getoption("--binding") or ["reference", "impl"]:
+        key = (name, spec.contract)
+        if key not in cache:
+            cache[key] = bind(name, spec.contract, spec.signatures, _root(config))
+        bound = cache[key]
+        if bound is None or equation not in bound.targets:
+            continue
+        allowed = bound.targets[equation].dtypes or bound.dtypes
+        found += [k for k in bound.kernels(spec, device, tuple(dtypes) if dtypes else None) if k.dtype in allowed]
+    return found
+
+
+_BOUND = pytest.StashKey[dict[Any, Any]]()
+
+
+def _equation_of_rule(metafunc: pytest.Metafunc) -> str:
+    rule = getattr(metafunc.function, "rule", "")
+    for value in vars(metafunc.module).values():
+        if getattr(value, "obligation", None) == rule and getattr(value, "equation", ""):
+            return value.equation
+    return ""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    profile = config.getoption("--profile")
+    seed = config.getoption("--albor-seed")
+    events = config.getoption("--albor-events")
+    if profile is None and seed is None and events is None:
+        return
+    from .inputs import profiles
+    from .runtime.session import session as run
+
+    profiles.load(profile or "quick", seed)
+    run.profile, run.seed = profile or "quick", seed or 0
+    if events is not None:
+        from .verify.events import connect
+
+        connect(config, run, events)

@@ -1,0 +1,127 @@
+"""Claims: what a test asserts, and the explanation that goes with a claim that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import bounded
+from .bounded import Bounded
+from .truth import Gap, Truth
+
+
+class Falsified(AssertionError):
+    """A claim does not hold. `gap` is the comparison that failed first, where there was one."""
+
+    def __init__(self, message: str, gap: Gap | None = None) -> None:
+        super().__init__(message)
+        self.gap = gap
+
+
+def truth(x: Any) -> Truth:
+    """A Python bool as a truth value."""
+    return Truth.of(x)
+
+
+def approx(left: Any, right: Any) -> Truth:
+    """Equal within the derived bounds of both sides. Truth values: equal except where undecided."""
+    if _is_truth(left) or _is_truth(right):
+        return Truth.of(_unwrapped(left)) == Truth.of(_unwrapped(right))
+    return bounded.approx(left, right)
+
+
+equal = approx
+
+
+def exact(left: Any, right: Any) -> Truth:
+    """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
+    a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
+    if isinstance(a, str | bytes):
+        return Truth(np.asarray(a == b))
+    a, b = np.asarray(a), np.asarray(b)
+    same = a == b
+    if a.dtype.kind == "f" and b.dtype.kind == "f":
+        same = (same & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))
+    with np.errstate(invalid="ignore"):
+        ratio = np.where(same, 0.0, np.inf)
+    return Truth(same, False, (Gap(a, b, np.float64(0.0), "exact", ratio),))
+
+
+def claim(statement: Any) -> None:
+    """Raise `Falsified` unless the statement holds, or may hold within the bounds, everywhere."""
+    result = Truth.of(statement)
+    watch(result)
+    if bool(result.possible.all()):
+        return
+    gap = _worst(result.gaps)
+    raise Falsified(explain(gap) if gap is not None else "the claim is false", gap)
+
+
+def place_of(gap: Gap) -> tuple[str, str, str]:
+    """What was got, what was expected and the bound, where a comparison fails worst."""
+    place, left, right, bound = _worst_place(gap)
+    return f"{_shown(left)}{place}", _shown(right), "bitwise" if gap.relation == "exact" else f"{bound:.3g}"
+
+
+def explain(gap: Gap) -> str:
+    """Where a comparison fails worst: got, expected, bound."""
+    place, got, wanted, bound = _worst_place(gap)
+    if gap.relation == "exact":
+        return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
+    apart = abs(float(got) - float(wanted))
+    return f"{_shown(got)} {gap.relation} {_shown(wanted)} does not hold{place}: they are {apart:.3g} apart, the bound is {bound:.3g}"
+
+
+def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
+    left, right, bound, ratio = np.broadcast_arrays(gap.left, gap.right, gap.bound, gap.ratio)
+    place = np.unravel_index(int(np.argmax(np.nan_to_num(ratio, nan=np.inf))), left.shape) if left.ndim else ()
+    where = f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1)}]" if left.size > 1 else ""
+    return where, left[place], right[place], float(bound[place])
+
+
+def _shown(x: Any) -> str:
+    return f"{float(x):.9g}" if np.asarray(x).dtype.kind == "f" else str(x)
+
+
+def _worst(gaps: tuple[Gap, ...]) -> Gap | None:
+    failing = [g for g in gaps if np.size(g.ratio) and np.nanmax(np.nan_to_num(g.ratio, nan=np.inf)) > 1.0]
+    return failing[0] if failing else (gaps[0] if gaps else None)
+
+
+def _is_truth(x: Any) -> bool:
+    return isinstance(x, Truth | bool | np.bool_) or (isinstance(x, np.ndarray) and x.dtype == bool)
+
+
+def _unwrapped(x: Any) -> Any:
+    return x if isinstance(x, Truth) else np.asarray(x, dtype=bool)
+
+
+class Watch:
+    """The worst error seen, as a fraction of its bound and in units in the last place of float64 operands."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+
+_watching: list[Watch] = []
+
+
+def watch(result: Truth) -> None:
+    """Note how close the comparisons of a claim came to their bounds."""
+    if _watching:
+        top = _watching[-1]
+        for gap in result.gaps:
+            if gap.relation == "==" and np.size(gap.ratio):
+                top.worst = max(top.worst, float(np.nanmax(np.where(np.isfinite(gap.ratio), gap.ratio, 0.0))))
+
+
+class watching:
+    """`with watching() as seen:` collects the worst error of the claims made inside."""
+
+    def __enter__(self) -> Watch:
+        _watching.append(Watch())
+        return _watching[-1]
+
+    def __exit__(self, *_: object) -> None:
+        _watching.pop()

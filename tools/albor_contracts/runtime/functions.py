@@ -1,0 +1,272 @@
+"""The functions and reductions of index notation, on whichever kind of value they are given."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from . import bounded
+from .bounded import Bounded
+from .grid import Index
+from .truth import Truth
+
+_state = {"bounds": False}
+
+
+class carrying_bounds:
+    """While active, numbers without a bound become `Bounded` as soon as a function or ratio touches them."""
+
+    def __enter__(self) -> None:
+        self.saved = _state["bounds"]
+        _state["bounds"] = True
+
+    def __exit__(self, *_: object) -> None:
+        _state["bounds"] = self.saved
+
+
+def _traced(*values: Any) -> bool:
+    return builtins.any(type(v).__name__ == "Traced" for v in values)
+
+
+def _is_bounded(*values: Any) -> bool:
+    return _state["bounds"] or builtins.any(isinstance(v, (Bounded, Truth)) for v in values)
+
+
+def _function(name: str, plain: Any, with_bounds: Any) -> Any:
+    def apply(x: Any) -> Any:
+        if _is_bounded(x):
+            if _traced(x):
+                return _torch().apply(name, x)
+            return with_bounds(Bounded.of(x))
+        if _traced(x):
+            return _torch().apply(name, x)
+        with np.errstate(all="ignore"):
+            return plain(np.asarray(x, dtype=np.float64))
+
+    apply.__name__ = name
+    return apply
+
+
+def _torch() -> Any:
+    from . import traced
+
+    return traced
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0 / (1.0 + e), e / (1.0 + e))
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    from scipy.special import erf as exact
+
+    return exact(x)
+
+
+exp = _function("exp", np.exp, bounded.exp)
+expm1 = _function("expm1", np.expm1, bounded.expm1)
+log = _function("log", np.log, bounded.log)
+log1p = _function("log1p", np.log1p, bounded.log1p)
+sqrt = _function("sqrt", np.sqrt, bounded.sqrt)
+rsqrt = _function("rsqrt", lambda x: 1.0 / np.sqrt(x), bounded.rsqrt)
+sin = _function("sin", np.sin, bounded.sin)
+cos = _function("cos", np.cos, bounded.cos)
+tanh = _function("tanh", np.tanh, bounded.tanh)
+erf = _function("erf", _erf, bounded.erf)
+sigmoid = _function("sigmoid", _sigmoid, bounded.sigmoid)
+floor = _function("floor", np.floor, bounded.floor)
+ceil = _function("ceil", np.ceil, bounded.ceil)
+round = _function("round", np.rint, bounded.round_half_even)
+
+
+def sign(x: Any) -> Any:
+    if isinstance(x, Bounded):
+        return bounded.sign(x)
+    return _torch().apply("sign", x) if _traced(x) else np.sign(x)
+
+
+def abs(x: Any) -> Any:
+    return x.__abs__()
+
+
+def real(x: Any) -> Any:
+    if isinstance(x, Truth):
+        return int(x)
+    return x if isinstance(x, Bounded) or _traced(x) else np.asarray(x, dtype=np.float64)
+
+
+def int(x: Any) -> Any:
+    """A truth value as 0 or 1."""
+    if isinstance(x, Truth):
+        return Bounded(x.value.astype(np.float64), np.where(x.unsure, 1.0, 0.0))
+    return x if isinstance(x, Bounded) or _traced(x) else np.asarray(x).astype(np.int64)
+
+
+def ratio(a: Any, b: Any) -> Any:
+    """The quotient of whole numbers, which a kernel rounds."""
+    if _state["bounds"]:
+        return Bounded.of(a) / Bounded.of(b)
+    with np.errstate(all="ignore"):
+        return np.true_divide(a, b)
+
+
+def isfinite(x: Any) -> Any:
+    if isinstance(x, Bounded):
+        return np.isfinite(x.value)
+    return np.isfinite(x.value.detach().numpy()) if _traced(x) else np.isfinite(x)
+
+
+def where(condition: Any, first: Any, second: Any) -> Any:
+    if _traced(first, second):
+        return _torch().where(condition, first, second)
+    if isinstance(condition, Truth) and isinstance(first, (Truth, bool, np.bool_)):
+        return (condition & Truth.of(first)) | (~condition & Truth.of(second))
+    if _is_bounded(condition, first, second):
+        return bounded.where(condition, first, second)
+    return np.where(condition, first, second)
+
+
+def max_or_min(name: str, *values: Any) -> Any:
+    if _traced(*values):
+        return _torch().apply(name, *values)
+    if builtins.any(isinstance(v, Bounded) for v in values):
+        return (bounded.maximum if name == "max" else bounded.minimum)(*values)
+    function = np.maximum if name == "max" else np.minimum
+    result = values[0]
+    for v in values[1:]:
+        result = function(result, v)
+    return result
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    return max_or_min("max", max_or_min("min", x, high), low)
+
+
+def round_to(dtype: str, x: Any) -> Any:
+    if _traced(x):
+        return _torch().rounded(x, dtype)
+    if _is_bounded(x):
+        return bounded.rounded(Bounded.of(x), dtype)
+    return bounded.round_to(x, dtype)
+
+
+_PLAIN = {
+    "sum": (np.sum, 0), "prod": (np.prod, 1), "mean": (np.mean, 0), "max": (np.max, -np.inf), "min": (np.min, np.inf),
+}  # fmt: skip
+_BOUNDED = {
+    "sum": bounded.total, "prod": bounded.product, "mean": bounded.mean, "max": bounded.largest,
+    "min": bounded.smallest, "argmax": bounded.arg_largest, "argmin": bounded.arg_smallest,
+}  # fmt: skip
+
+
+class Reduction:
+    """`sum[i, j](body, where=condition)`; called without an index, `max` and `min` compare their arguments."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getitem__(self, over: Index | tuple[Index, ...]) -> Any:
+        indices = over if isinstance(over, tuple) else (over,)
+        axes = tuple(i.axis for i in indices)
+        sizes = {i.axis: i.size for i in indices}
+
+        def run(body: Any, where: Any = None) -> Any:
+            return self.reduce(body, axes, sizes, where)
+
+        return run
+
+    def __call__(self, *values: Any) -> Any:
+        return max_or_min(self.name, *values)
+
+    def reduce(self, body: Any, axes: tuple, sizes: dict, mask: Any) -> Any:
+        name = self.name
+        if name in ("all", "any", "count"):
+            truth = Truth.of(_grown(body, sizes))
+            if name == "count":
+                return _counted(truth if mask is None else truth & mask, axes)
+            return getattr(truth, name)(axes, mask)
+        body = _grown(body, sizes)
+        if _traced(body):
+            return _torch().reduce(name, body, axes, mask)
+        if isinstance(body, Bounded) or isinstance(mask, Truth):
+            return _BOUNDED[name](Bounded.of(body), axes, mask)
+        if name in ("argmax", "argmin"):
+            return _BOUNDED[name](Bounded(body), axes, mask).value.astype(np.int64)
+        function, neutral = _PLAIN[name]
+        body = np.asarray(body)
+        if mask is None:
+            return function(body, axis=axes, keepdims=True)
+        if name == "mean":
+            mask = np.broadcast_to(mask, np.broadcast_shapes(body.shape, mask.shape))
+            with np.errstate(all="ignore"):
+                return np.where(mask, body, 0.0).sum(axis=axes, keepdims=True) / mask.sum(axis=axes, keepdims=True)
+        return function(np.where(mask, body, neutral), axis=axes, keepdims=True)
+
+
+def _grown(body: Any, sizes: dict) -> Any:
+    """The body varies along every index it is reduced over, even if it does not mention it."""
+    if isinstance(body, (np.ndarray, Bounded, Truth)) or _traced(body):
+        ndim = body.ndim
+        if ndim and builtins.all(body.shape[axis] == size for axis, size in sizes.items()):
+            return body
+        if not ndim:
+            ndim = 1 + builtins.max(sizes)
+            body = body.reshape((1,) * ndim) if not isinstance(body, Truth) else Truth(body.value.reshape((1,) * ndim))
+        full = tuple(sizes.get(k, body.shape[k]) for k in range(ndim))
+        return body.laid_out(full, tuple(range(ndim))) if hasattr(body, "laid_out") else np.broadcast_to(body, full)
+    return _grown(np.asarray(body), sizes)
+
+
+def _counted(truth: Truth, axes: tuple) -> Any:
+    result = bounded.count(truth, axes)
+    return result if truth.unsure is not False else result.value.astype(np.int64)
+
+
+sum = Reduction("sum")
+prod = Reduction("prod")
+mean = Reduction("mean")
+max = Reduction("max")
+argmax = Reduction("argmax")
+argmin = Reduction("argmin")
+count = Reduction("count")
+all = Reduction("all")
+any = Reduction("any")
+min = Reduction("min")
+
+
+class _Dot:
+    """`dot[d](a, b)`: the sum over d of a * b, through einsum."""
+
+    def __getitem__(self, over: Index | tuple[Index, ...]) -> Any:
+        indices = over if isinstance(over, tuple) else (over,)
+        axes = tuple(i.axis for i in indices)
+        sizes = {i.axis: i.size for i in indices}
+
+        def run(*factors: Any) -> Any:
+            missing = [k for k in axes if not builtins.any(getattr(f, "ndim", 0) and f.shape[k] == sizes[k] for f in factors)]
+            if missing:
+                factors = (*factors, np.ones([sizes[k] if k in missing else 1 for k in range(indices[0].ndim)]))
+            if _traced(*factors):
+                return _torch().dot([_lifted(f, indices[0].ndim) for f in factors], axes)
+            if _is_bounded(*factors):
+                return bounded.dot([Bounded.of(_lifted(f, indices[0].ndim)) for f in factors], axes)
+            return bounded.sum_of_products([_lifted(f, indices[0].ndim) for f in factors], axes)
+
+        return run
+
+
+def _lifted(f: Any, ndim: Any) -> Any:
+    """A single number as a factor on the grid."""
+    if getattr(f, "ndim", 0):
+        return f
+    if isinstance(f, Bounded):
+        return f.reshape(*(1,) * ndim)
+    if _traced(f):
+        return type(f)(f.value.reshape((1,) * ndim))
+    return np.asarray(f).reshape((1,) * ndim)
+
+
+dot = _Dot()

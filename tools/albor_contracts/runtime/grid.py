@@ -1,0 +1,79 @@
+"""Open grids: an index is an integer array that varies along one axis of its own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+
+class Index(np.ndarray):
+    """`arange(size)` laid along `axis` of a grid. Arithmetic on it gives plain integer arrays."""
+
+    axis: int
+    size_: int
+
+    def __array_finalize__(self, obj: object) -> None:
+        self.axis = -1
+
+    def __array_wrap__(self, array: np.ndarray, context: object = None, return_scalar: bool = False) -> np.ndarray:
+        return np.asarray(array)
+
+
+@lru_cache(maxsize=4096)
+def _index(size: int, axis: int, axes: int) -> Index:
+    shape = [1] * axes
+    shape[axis] = size
+    index = np.arange(size).reshape(shape).view(Index)
+    index.axis = axis
+    index.flags.writeable = False
+    return index
+
+
+def grid(*sizes: int) -> tuple[Index, ...] | Index:
+    """`b, i, j = grid(B, N, N)`: one index for each size, each along an axis of its own."""
+    indices = tuple(_index(int(size), axis, len(sizes)) for axis, size in enumerate(sizes))
+    return indices if len(indices) != 1 else indices[0]
+
+
+class _Array:
+    """`y = array[b, i](expression)`: the expression as an array with the axes b and i, in this order."""
+
+    def __getitem__(self, axes: Index | tuple[Index, ...]) -> _Shaped:
+        return _Shaped(axes if isinstance(axes, tuple) else (axes,))
+
+
+class _Shaped:
+    def __init__(self, axes: tuple[Index, ...]) -> None:
+        self.axes = axes
+
+    def __call__(self, value):  # type: ignore[no-untyped-def]
+        total = self.axes[0].ndim if self.axes else 0
+        order = tuple(a.axis for a in self.axes)
+        full = [1] * total
+        for a in self.axes:
+            full[a.axis] = a.size
+        return _lay_out(value, tuple(full), order)
+
+
+def _lay_out(value, full: tuple[int, ...], order: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    if hasattr(value, "laid_out"):
+        return value.laid_out(full, order)
+    return lay_out(np.asarray(value), full, order)
+
+
+def lay_out(value: np.ndarray, full: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
+    """`value` broadcast over the grid, without the axes that are not named, the others in `order`."""
+    value = np.broadcast_to(value, full)
+    rest = tuple(k for k in range(len(full)) if k not in order)
+    return value.transpose(order + rest).reshape([full[k] for k in order])
+
+
+array = _Array()
+
+
+def single(value):  # type: ignore[no-untyped-def]
+    """A value without indices: everything of size one is dropped."""
+    if hasattr(value, "laid_out"):
+        return value.laid_out((1,) * value.ndim, ())
+    return value.reshape(()) if isinstance(value, np.ndarray) else value

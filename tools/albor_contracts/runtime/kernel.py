@@ -1,0 +1,415 @@
+"""The kernel under test: called with values, judged on structure, answered with its derived tolerance.
+
+`kernel.rmsnorm(x, w, eps)` presents the inputs in the layout of the case, runs the bound callable on buffers that
+are poisoned, checks what came back (type, shape, dtype, device, inputs unchanged), and returns each output as a
+`Bounded`: what the kernel computed, with
+
+    u_out |y*| + e + smallest subnormal
+
+as its error, where y* and e are value and bound of the definition on the inputs as the kernel received them. The
+bound is computed only when something asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..inputs.layouts import Presented, present
+from ..lang.signature import Signature
+from ..lang.types import Type
+from .bounded import Bounded, accumulating
+from .dtypes import ACCUMULATES_IN, FORMATS, round_to
+from .functions import carrying_bounds
+from .truth import Truth
+
+
+class KernelFault(AssertionError):
+    """The kernel raised, or returned something of the wrong structure. `kind` says which."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Received(Bounded):
+    """An input exactly as the kernel gets it, with the layout it is presented in."""
+
+    __slots__ = ("layout",)
+
+    def __init__(self, value: Any, layout: str = "contiguous") -> None:
+        super().__init__(value)
+        self.layout = layout
+
+
+class Output(Bounded):
+    """A kernel's output. Its error bound is derived when it is first needed."""
+
+    __slots__ = ("_derive",)
+
+    def __init__(self, value: Any, derive: Callable[[], Any]) -> None:
+        super().__init__(value, None)
+        self._derive = derive
+
+    @property
+    def error(self) -> Any:
+        if self._error is None:
+            self._error = self._derive()
+        return self._error
+
+
+class OutputTruth(Truth):
+    """A kernel's truth values; undecided where the definition is."""
+
+    __slots__ = ("_derive", "_unsure")
+
+    def __init__(self, value: np.ndarray, derive: Callable[[], Any]) -> None:
+        self._unsure: Any = None
+        self._derive = derive
+        super().__init__(value, None)  # type: ignore[arg-type]
+
+    @property
+    def unsure(self) -> Any:  # type: ignore[override]
+        if self._unsure is None:
+            self._unsure = self._derive()
+        return self._unsure
+
+    @unsure.setter
+    def unsure(self, value: Any) -> None:
+        self._unsure = value
+
+
+@dataclass(frozen=True)
+class Target:
+    """A callable and how to call it: `arguments` maps each of its parameters (or positions) to a function of the
+    equation's inputs and dims; None passes the inputs as they are."""
+
+    call: Callable[..., Any]
+    name: str
+    arguments: Mapping[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
+    returns: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+
+class Definitions:
+    """The contract's definitions by name: `spec.rmsnorm(x, w, eps)` evaluates one in float64.
+
+    With inputs that carry errors, the result carries the error that follows from them.
+    """
+
+    def __init__(
+        self, contract: str, functions: Mapping[str, Callable[..., Any]], signatures: Mapping[str, Signature]
+    ) -> None:
+        self.contract = contract
+        self.functions = dict(functions)
+        self.signatures = dict(signatures)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        try:
+            function = self.functions[name]
+        except KeyError:
+            raise AttributeError(f"{self.contract} has no definition of {name!r}") from None
+
+        def call(*arguments: Any) -> Any:
+            if all(_exact(a) for a in arguments):
+                with np.errstate(all="ignore"):
+                    return function(*(_plain(a) for a in arguments))
+            with carrying_bounds(), np.errstate(all="ignore"):
+                return function(*arguments)
+
+        return call
+
+    def bounds(self, name: str, arguments: Sequence[Any], precision: str) -> tuple[Any, ...]:
+        """The outputs of a definition, with the errors of a careful computation in `precision`."""
+        unit = FORMATS[precision].unit
+        given = []
+        for a in arguments:
+            if isinstance(a, float):
+                # A kernel may hold a scalar in its own precision.
+                given.append(Bounded(a, unit * abs(a) if math.isfinite(a) else 0.0))
+            else:
+                given.append(a)
+        with accumulating(precision), carrying_bounds(), np.errstate(all="ignore"):
+            outputs = self.functions[name](*given)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _exact(a: Any) -> bool:
+    if isinstance(a, Output):
+        return False
+    return not isinstance(a, Bounded) or (isinstance(a.error, float) and a.error == 0.0)
+
+
+def _plain(a: Any) -> Any:
+    return a.value if isinstance(a, (Bounded, Truth)) else a
+
+
+@dataclass
+class Kernel:
+    """One binding of one contract, at one dtype on one device."""
+
+    contract: str
+    binding: str
+    framework: str
+    dtype: str
+    device: str
+    targets: Mapping[str, Target]
+    spec: Definitions
+    calls: int = 0
+    log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
+    on_case: Callable[[Any], None] | None = None
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        return self.spec.signatures
+
+    def __repr__(self) -> str:
+        return f"{self.binding}-{self.dtype}" + ("" if self.device == "cpu" else f"-{self.device}")
+
+    @property
+    def precision(self) -> str:
+        """The dtype this kernel accumulates in."""
+        return ACCUMULATES_IN[self.dtype]
+
+    def receives(self, case: Any, names: str) -> Any:
+        """The named inputs of a case, rounded to the dtype under test: `x, w, eps = kernel.receives(case, "x w eps")`."""
+        received = case.received(self.dtype)
+        if self.on_case is not None:
+            self.on_case(received)
+        self.log.clear()
+        self.calls = received.seed  # which poison a call gets is a property of the case, not of the history
+        values = []
+        for name in names.split():
+            value = received.values[name]
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                values.append(Received(value, received.layouts.get(name, "contiguous")))
+            else:
+                values.append(value)
+        return values[0] if len(values) == 1 else values
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name not in self.signatures:
+            raise AttributeError(name)
+        return lambda *arguments: self.run(name, arguments)
+
+    def run(self, name: str, arguments: Sequence[Any], judged: bool = True) -> Any:
+        """Call an equation's kernel. `judged=False` returns nothing and lets its errors through (for rejections)."""
+        signature = self.signatures[name]
+        target = self.targets.get(name)
+        if target is None:
+            raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
+        received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
+        presented = [
+            self._present(r, p.type) if p.type.is_array and (p.type.shape or isinstance(r, np.ndarray | Bounded)) else _plain(r)
+            for r, p in zip(received, signature.inputs, strict=True)
+        ]
+        raw = [p.view if isinstance(p, Presented) else p for p in presented]
+        self.calls += 1
+        outputs = self._call(target, signature, raw, judged)
+        if not judged:
+            self._unchanged(signature, presented)
+            return None
+        values = self._outputs(target, signature, outputs, received)
+        self._unchanged(signature, presented)
+        self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
+        return values if len(values) != 1 else values[0]
+
+    # Inputs
+
+    def _dtype_of(self, type_: Type) -> str:
+        return {"float": self.dtype, "accum": self.precision}.get(type_.dtype, type_.dtype)
+
+    def _received(self, a: Any, type_: Type) -> Any:
+        if isinstance(a, Received):
+            return a
+        if not type_.is_array or not type_.is_floating:
+            if isinstance(a, Bounded) and type_.dtype in ("int", "real"):
+                return float(a.value) if type_.dtype == "real" else int(a.value)
+            if isinstance(a, np.generic):
+                return a.item()
+            return a
+        # Made by the test or by another kernel: rounded on the way in, and that rounding is carried along.
+        value = np.asarray(_plain(a), dtype=np.float64)
+        rounded = round_to(value, self._dtype_of(type_))
+        error = a.error if isinstance(a, Bounded) else 0.0
+        with np.errstate(invalid="ignore"):
+            moved = np.where(rounded == value, 0.0, np.abs(rounded - value))
+        return Bounded(rounded, error + moved if moved.any() else error)
+
+    def _present(self, r: Any, type_: Type) -> Presented:
+        layout = r.layout if isinstance(r, Received) else "contiguous"
+        value = np.asarray(_plain(r))
+        if type_.is_floating:
+            value = value.astype(np.float64, copy=False)
+        elif type_.dtype == "bool":
+            value = value.astype(bool)
+        return present(value, layout, self.framework, self._dtype_of(type_), self.device)
+
+    def _unchanged(self, signature: Signature, presented: Sequence[Any]) -> None:
+        for p, parameter in zip(presented, signature.inputs, strict=True):
+            if isinstance(p, Presented):
+                damage = p.damage()
+                if damage:
+                    raise KernelFault("writes to its inputs", f"{signature.name} changed its input {parameter.name}: {damage}")
+
+    # The call
+
+    def _call(self, target: Target, signature: Signature, raw: Sequence[Any], judged: bool) -> Any:
+        names = [p.name for p in signature.inputs]
+        if target.arguments is None:
+            positional, keywords = list(raw), {}
+        else:
+            known = dict(zip(names, raw, strict=True)) | _sizes(signature, raw)
+            positional = [f(known) for k, f in sorted(((k, f) for k, f in target.arguments.items() if isinstance(k, int)))]
+            keywords = {k: f(known) for k, f in target.arguments.items() if isinstance(k, str)}
+        from .poison import poisoned
+
+        try:
+            with poisoned(self.framework, self.calls), np.errstate(all="ignore"):
+                return target.call(*positional, **keywords)
+        except Exception as error:
+            if not judged:
+                raise
+            raise KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}") from error
+
+    # Outputs
+
+    def _outputs(self, target: Target, signature: Signature, outputs: Any, received: Sequence[Any]) -> tuple[Any, ...]:
+        wanted = target.returns or tuple(p.name for p in signature.outputs)
+        given = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+        if len(given) != len(wanted):
+            raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(wanted)}: {', '.join(wanted)}")
+        by_name = dict(zip(wanted, given, strict=True))
+        sizes = _sizes(signature, [_plain(r) for r in received])
+        bounds = _Lazy(lambda: self._bounds(signature, received))
+        values: list[Any] = []
+        for k, p in enumerate(signature.outputs):
+            if p.name not in by_name:
+                values.append(Missing(f"{self.binding} does not return {p.name}"))
+                continue
+            value = self._value(target, p.name, p.type, by_name[p.name], sizes)
+            if p.type.is_opaque or isinstance(value, bool | int | str | bytes):
+                values.append(value)
+            elif p.type.dtype == "bool":
+                values.append(OutputTruth(value, lambda k=k: bounds.unsure(k)))  # type: ignore[misc]
+            else:
+                values.append(Output(value, lambda k=k, p=p, v=value: self._tolerance(bounds, k, p.type, v)))  # type: ignore[misc]
+        return tuple(values)
+
+    def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:
+        """The output as float64 (or integers, truth values), after checking what it is."""
+        if type_.is_opaque:
+            kinds = {"text": str, "bytes": bytes}.get(type_.dtype, object)
+            if not isinstance(got, kinds):
+                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}")
+            return got
+        if not type_.is_array:
+            kind = {"int": (int, np.integer), "bool": (bool, np.bool_), "real": (float, int, np.floating, np.integer)}[type_.dtype]
+            if not isinstance(got, kind) or (type_.dtype != "bool" and isinstance(got, bool)):
+                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}")
+            return float(got) if type_.dtype == "real" else got if type_.dtype == "bool" else int(got)
+        shape = tuple(sizes.get(d, -1) if isinstance(d, str) else d for d in type_.shape or ())
+        array = self._as_array(target, name, type_, got)
+        if -1 not in shape and array.shape != shape:
+            raise KernelFault("wrong shape", f"{target.name} returned {name} of shape {array.shape}, expected {shape} ({type_})")
+        return array
+
+    def _as_array(self, target: Target, name: str, type_: Type, got: Any) -> np.ndarray:
+        expected = self._dtype_of(type_)
+        if self.framework == "torch":
+            import torch
+
+            if not isinstance(got, torch.Tensor):
+                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected a tensor")
+            if got.device.type != self.device:
+                raise KernelFault("wrong device", f"{target.name} returned {name} on {got.device}, expected {self.device}")
+            found = {torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.int64: "i64",
+                     torch.int32: "i32", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool"}.get(got.dtype, str(got.dtype))  # fmt: skip
+            if found != expected:
+                raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
+            array = got.detach().cpu()
+            return (array.to(torch.float64) if type_.is_floating else array).numpy()
+        if type_.shape == () and isinstance(got, float | int) and not isinstance(got, bool):
+            return np.asarray(got, dtype=np.float64)
+        if not isinstance(got, np.ndarray | np.generic):
+            raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array")
+        array = np.asarray(got)
+        names = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "bool": "bool", "u8": "uint8", "i64": "int64", "i32": "int32", "i8": "int8"}
+        if array.dtype.name != names[expected]:
+            raise KernelFault("wrong dtype", f"{target.name} returned {name} as {array.dtype.name}, expected {names[expected]}")
+        return array.astype(np.float64) if type_.is_floating else array
+
+    def _bounds(self, signature: Signature, received: Sequence[Any]) -> tuple[Any, ...] | None:
+        if signature.name not in self.spec.functions:
+            return None
+        return self.spec.bounds(signature.name, received, self.precision)
+
+    def _tolerance(self, bounds: _Lazy, k: int, type_: Type, value: np.ndarray) -> Any:
+        form = FORMATS.get(self._dtype_of(type_)) if type_.is_floating else None
+        outputs = bounds.outputs()
+        if type_.is_floating and form is None:
+            form = FORMATS[self.precision]  # a scalar `real`
+        if outputs is None:
+            return form.unit * np.abs(value) + form.smallest if form else 0.0
+        exact = Bounded.of(outputs[k])
+        # The expected value is computed in float64 itself, and may be as wrong as such a computation is.
+        share = 1.0 + FORMATS["f64"].unit / FORMATS[self.precision].unit
+        error = share * np.asarray(exact.error)
+        if form is None:
+            return error
+        size = np.abs(exact.value)
+        with np.errstate(all="ignore"):
+            tolerance = form.unit * size + error + form.smallest
+            beyond = size + tolerance >= form.largest
+        if beyond.any():
+            tolerance = np.where(beyond & np.isfinite(exact.value), np.inf, tolerance)
+        return np.where(np.isfinite(exact.value), tolerance, 0.0)
+
+
+class Missing:
+    """An output that the binding does not return; using it ends the case as not applicable."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotOffered(self.reason)
+
+    def __getitem__(self, where: Any) -> Any:
+        raise NotOffered(self.reason)
+
+
+class NotOffered(Exception):
+    """The binding does not offer what this obligation is about."""
+
+
+class _Lazy:
+    """The definition's bounds for one call, evaluated at most once."""
+
+    def __init__(self, evaluate: Callable[[], tuple[Any, ...] | None]) -> None:
+        self.evaluate = evaluate
+        self.done = False
+        self.result: tuple[Any, ...] | None = None
+
+    def outputs(self) -> tuple[Any, ...] | None:
+        if not self.done:
+            self.result, self.done = self.evaluate(), True
+        return self.result
+
+    def unsure(self, k: int) -> Any:
+        outputs = self.outputs()
+        return False if outputs is None else Truth.of(outputs[k]).unsure
+
+
+def _sizes(signature: Signature, values: Sequence[Any]) -> dict[str, int]:
+    """Dimensions as found in the shapes of the inputs."""
+    sizes: dict[str, int] = {}
+    for value, p in zip(values, signature.inputs, strict=True):
+        for k, d in enumerate(p.type.shape or ()):
+            if isinstance(d, str) and hasattr(value, "shape"):
+                sizes.setdefault(d, int(value.shape[k]))
+    return sizes

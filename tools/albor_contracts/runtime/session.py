@@ -1,0 +1,136 @@
+"""What a run knows and tells: the options in force, and one event for every obligation that starts and ends."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..events import Event, Failure, ObligationStarted, Progress
+from .claims import Falsified, watching
+from .kernel import Kernel, KernelFault, NotOffered
+
+HEARTBEAT = 1.0  # seconds between signs of life
+
+
+@dataclass
+class Session:
+    """Options of the run. `tell` receives the events; without it obligations are plain tests."""
+
+    profile: str = "quick"
+    seed: int = 0
+    tell: Callable[[Event], None] | None = None
+    describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
+    diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
+    replay: Callable[[Kernel, str], str] | None = None
+
+
+session = Session()
+
+
+class ObligationFailed(AssertionError):
+    """An obligation does not hold; the message tells all that is known."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(render(failure))
+        self.failure = failure
+
+
+def render(failure: Failure) -> str:
+    """A failure as a block of text."""
+    rows = [
+        ("", failure.property),
+        ("", failure.message),
+        ("input", failure.case),
+        ("if this fails", failure.if_fails),
+        ("behaves like", f"{failure.behaves_like}: {failure.behaves_like_title}" if failure.behaves_like else ""),
+        ("replay", failure.replay),
+    ]
+    lines = []
+    for name, text in rows:
+        if text:
+            first, *rest = text.split("\n")
+            lines.append(f"{name + ': ' if name else ''}{first}")
+            lines += ["    " + line for line in rest]
+    return "\n".join(lines)
+
+
+@dataclass(repr=False)
+class Recorder:
+    """Counts the cases of one obligation on one kernel and closes it with an event."""
+
+    kernel: Kernel
+    id: str
+    equation: str
+    type: str
+    words: str
+    if_fails: str = ""
+    cases: int = 0
+    rows: int = 0
+    last: Any = None
+    beat: float = field(default_factory=time.monotonic)
+
+    def seen(self, case: Any) -> None:
+        self.cases += 1
+        self.last = case
+        arrays = [n for n in case.values if getattr(case.values[n], "ndim", 0)]
+        self.rows += case.rows(arrays[0]) if arrays else 1
+        now = time.monotonic()
+        if session.tell is not None and now - self.beat > HEARTBEAT:
+            self.beat = now
+            session.tell(Progress(contract=self.kernel.contract, obligation=self.id, binding=self.kernel.binding, dtype=self.kernel.dtype, cases=self.cases))
+
+    def run(self, test: Callable[[Kernel], None]) -> None:
+        k = self.kernel
+        texts = dict(session.describe(k.contract, self.id)) if session.describe is not None else {}
+        target = k.targets.get(self.equation)
+        started = ObligationStarted(
+            contract=k.contract, obligation=self.id, equation=self.equation, type=self.type, property=self.words,
+            if_fails=texts.get("if_fails", self.if_fails), binding=k.binding, kernel=target.name if target else "",
+            device=k.device, dtype=k.dtype, seed=session.seed, profile=session.profile,
+            contract_hash=texts.get("contract_hash", ""), kernel_hash=texts.get("kernel_hash", ""),
+            replay=session.replay(k, self.id) if session.replay else "",
+        )  # fmt: skip
+        self._tell(started)
+        begin = time.monotonic()
+        k.on_case = self.seen
+        with watching() as seen:
+            try:
+                test(k)
+            except NotOffered as why:
+                self._tell(started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin))
+                import pytest
+
+                pytest.skip(str(why))
+            except Exception as error:
+                failure = self._failure(error, started)
+                outcome = "failed" if isinstance(error, AssertionError) else "error"
+                self._tell(started.finished(outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin))
+                raise ObligationFailed(failure) from (None if isinstance(error, Falsified | KernelFault) else error)
+            finally:
+                k.on_case = None
+        self._tell(started.finished("passed", cases=self.cases, rows=self.rows, worst=round(seen.worst, 4), seconds=round(time.monotonic() - begin, 4)))
+
+    def _tell(self, event: Event) -> None:
+        if session.tell is not None:
+            session.tell(event)
+
+    def _failure(self, error: Exception, started: ObligationStarted) -> Failure:
+        gap = getattr(error, "gap", None)
+        expected = got = bound = ""
+        if gap is not None:
+            from .claims import place_of
+
+            got, expected, bound = place_of(gap)
+        like = None
+        if session.diagnose is not None:
+            like = session.diagnose(self.kernel)
+        message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        return Failure(
+            property=self.words, message=message, case=self.last.describe() if self.last is not None else "",
+            expected=expected, got=got, bound=bound, if_fails=started.if_fails,
+            behaves_like=like[0] if like else "", behaves_like_title=like[1] if like else "", replay=started.replay,
+            traceback="" if isinstance(error, Falsified | KernelFault) else "".join(traceback.format_exception(error)[-3:]),
+        )  # fmt: skip

@@ -1,0 +1,114 @@
+"""Truth values that know when they are undecided.
+
+A comparison of values that carry error bounds may be undecided: within the bounds both answers are possible.
+A claim fails only where it is certainly false.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .grid import lay_out
+
+
+@dataclass
+class Gap:
+    """A comparison as it was made, kept to explain a failure and to report the worst error."""
+
+    left: np.ndarray
+    right: np.ndarray
+    bound: np.ndarray
+    relation: str
+    ratio: np.ndarray  # error / bound; above 1 it fails
+
+
+class Truth:
+    """Truth values with `unsure` where the opposite is possible as well."""
+
+    __array_ufunc__ = None
+    __slots__ = ("gaps", "unsure", "value")
+
+    def __init__(self, value: np.ndarray, unsure: np.ndarray | bool = False, gaps: tuple[Gap, ...] = ()) -> None:
+        self.value = np.asarray(value)
+        self.unsure = unsure
+        self.gaps = gaps
+
+    @staticmethod
+    def of(x: Truth | np.ndarray | bool) -> Truth:
+        return x if isinstance(x, Truth) else Truth(np.asarray(x, dtype=bool))
+
+    @property
+    def possible(self) -> np.ndarray:
+        """Where it is true, or undecided."""
+        return self.value | self.unsure
+
+    @property
+    def avoidable(self) -> np.ndarray:
+        """Where it is false, or undecided."""
+        return ~self.value | self.unsure
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    def _combined(self, value: np.ndarray, possible: np.ndarray, avoidable: np.ndarray, *others: Truth) -> Truth:
+        gaps = self.gaps
+        for other in others:
+            gaps = gaps + other.gaps
+        return Truth(value, possible & avoidable, gaps)
+
+    def __and__(self, other: Truth | np.ndarray | bool) -> Truth:
+        o = Truth.of(other)
+        if self.unsure is False and o.unsure is False:
+            return Truth(self.value & o.value, False, self.gaps + o.gaps)
+        return self._combined(self.value & o.value, self.possible & o.possible, self.avoidable | o.avoidable, o)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Truth | np.ndarray | bool) -> Truth:
+        o = Truth.of(other)
+        if self.unsure is False and o.unsure is False:
+            return Truth(self.value | o.value, False, self.gaps + o.gaps)
+        return self._combined(self.value | o.value, self.possible | o.possible, self.avoidable & o.avoidable, o)
+
+    __ror__ = __or__
+
+    def __invert__(self) -> Truth:
+        return Truth(~self.value, self.unsure, self.gaps)
+
+    def __xor__(self, other: Truth | np.ndarray | bool) -> Truth:
+        o = Truth.of(other)
+        return Truth(self.value ^ o.value, np.asarray(self.unsure) | o.unsure, self.gaps + o.gaps)
+
+    def __eq__(self, other: object) -> Truth:  # type: ignore[override]
+        return ~(self ^ other)  # type: ignore[operator]
+
+    def __ne__(self, other: object) -> Truth:  # type: ignore[override]
+        return self ^ other  # type: ignore[operator]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getitem__(self, where: object) -> Truth:
+        unsure = self.unsure if isinstance(self.unsure, bool) else np.broadcast_to(self.unsure, self.shape)[where]  # type: ignore[call-overload]
+        return Truth(self.value[where], unsure, self.gaps)  # type: ignore[call-overload]
+
+    def laid_out(self, full: tuple[int, ...], order: tuple[int, ...]) -> Truth:
+        unsure = self.unsure if isinstance(self.unsure, bool) else lay_out(np.asarray(self.unsure), full, order)
+        return Truth(lay_out(self.value, full, order), unsure, self.gaps)
+
+    def all(self, axes: tuple[int, ...], where: Truth | np.ndarray | None = None) -> Truth:
+        me = self if where is None else self | ~Truth.of(where)
+        value = me.value.all(axis=axes, keepdims=True)
+        if me.unsure is False:
+            return Truth(value, False, me.gaps)
+        possible, avoidable = me.possible.all(axis=axes, keepdims=True), me.avoidable.any(axis=axes, keepdims=True)
+        return Truth(value, possible & avoidable, me.gaps)
+
+    def any(self, axes: tuple[int, ...], where: Truth | np.ndarray | None = None) -> Truth:
+        return ~(~(self if where is None else self & where)).all(axes)
