@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: x
+Meaning: 3f0893ec9d3a8b747c679218a1facc8285481de4fbcf02d2b4c12477cf35a005
 """
 
 from albor_contracts.testing import (

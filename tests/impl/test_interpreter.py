@@ -393,6 +393,8 @@ def test_buffers_are_poisoned_and_counted():
     assert [entry.nbytes for entry in log] == [24, 4, 1]
     with poisoned(3.0):
         assert (empty_like(ints) == 3).all() and (empty_like(floats.T, dtype=torch.int32) == 3).all()
+    with poisoned(-1e30):
+        assert (empty((2,), torch.float16, "cpu") == -65504).all()
     assert empty_like(floats.T).is_contiguous()
 
 

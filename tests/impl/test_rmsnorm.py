@@ -75,6 +75,13 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     assert torch.equal(x, before[0]) and torch.equal(g, before[1])
 
 
+@pytest.mark.parametrize("n", [37, 20001])
+def test_each_argument_has_its_own_stride(n):
+    x, g, w = draw((3, n), torch.float32, 31), draw((3, n), torch.float32, 32), draw((n,), torch.float32, 33, 0.5, 2)
+    check(layouts(g)["sliced"], x, w)
+    check(g, layouts(x)["sliced"], w)
+
+
 @pytest.mark.parametrize("n", [33, 20001])
 def test_every_element_is_written(n):
     g, x, w = draw((7, n), torch.float32, 21), draw((7, n), torch.float32, 22), draw((n,), torch.float32, 23)

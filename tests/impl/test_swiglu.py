@@ -47,6 +47,12 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     assert all(torch.equal(tensor, old) for tensor, old in zip(tensors, before, strict=True))
 
 
+def test_each_argument_has_its_own_stride():
+    tensors = [draw((3, 37), torch.float32, seed) for seed in (19, 20, 21)]
+    for k in range(3):
+        check(*(layouts(tensor)["sliced"] if j == k else tensor for j, tensor in enumerate(tensors)))
+
+
 def test_gate_and_up_cut_from_one_product_are_not_copied():
     both = draw((4, 2 * 50), torch.float32, 10)
     gate, up = both.chunk(2, dim=1)

@@ -73,6 +73,11 @@ CASES = {
         with_equation(BASE, domain={"x": "in [-50, 50)"}),
         {"equations.softmax.domain.x": "weakening"},
     ),
+    "domain wider by its beginning": (
+        with_equation(BASE, domain={"x": "in (-50, 50]"}),
+        BASE,
+        {"equations.softmax.domain.x": "tightening"},
+    ),
     "domain shifted": (
         BASE,
         with_equation(BASE, domain={"x": "in [-40, 60]"}),

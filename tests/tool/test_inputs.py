@@ -360,9 +360,13 @@ def test_a_spike_shrinks_alone():
 
 def test_representation_and_description(norms):
     large = next(c for c in norms if c.x.size > 100)
-    assert len(repr(large)) < 1000 and "seed=" in repr(large) and large.recipes["x"] in repr(large)
+    assert len(repr(large)) < 1000 and "stream=" in repr(large) and large.recipes["x"] in repr(large)
     small = Case({"N": 2}, {"x": np.array([1.0, 0.25]), "eps": 1e-6}, kinds={"x": "float"})
     assert repr(small) == "Case(N=2, x=[1, 0.25], eps=1e-06)"
+    assert Case({}, {"x": np.array([0.3, -np.inf])}, kinds={"x": "float"}).received("bf16").x.tolist() == [
+        0.30078125,
+        -np.inf,
+    ]
     assert small.describe() == "dims  N = 2\nx = float[2] (given) [1, 0.25]\neps = 1e-06"
 
 
@@ -578,3 +582,8 @@ def test_profiles(monkeypatch):
         profiles.reset()
         settings.register_profile("before", before)
         settings.load_profile("before")
+
+
+def test_common_argument_names_are_free():
+    declared = dict.fromkeys(("seed", "keep", "step", "mask", "shape", "size", "index", "work"), "int in [0, 9]")
+    assert all(0 <= c.seed <= 9 and c.work <= 9 for c in sample(cases(inputs=declared), 20))

@@ -105,7 +105,7 @@ def test_detection_by_any_mark(tmp_path, text):
 def test_strict_reading_refuses_it_with_a_way_on(tmp_path):
     with pytest.raises(ContractError) as caught:
         load_contract(write(tmp_path, OLDER))
-    assert caught.value.diagnostics[-1].code == "E211"
+    assert caught.value.diagnostics[0].code == "E211"
 
 
 def test_skeleton_loads_and_claims_nothing(tmp_path, older):

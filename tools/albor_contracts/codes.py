@@ -241,9 +241,9 @@ _EXPRESSIONS = (
          "signature: \"softmax(x: tensor[B, N]) -> p: float[B, N]\"",
          "signature: \"softmax(x: float[B, N]) -> p: float[B, N]\""),
     Code("E402", "Not a domain, bound or condition",
-         "A domain is an interval or a set whose bounds are numbers, dimensions and scalar inputs, joined by + - * / // "
-         "%. Conditions under `assume` compare such expressions. A text has a length instead of a domain, a bool has "
-         "neither.",
+         "A domain is an interval or a set whose bounds are numbers, dimensions and scalar inputs, joined by + - * / "
+         "// %. Conditions under `assume` compare such expressions. A text has a length instead of a domain, a bool "
+         "has neither.",
          "domain: {x: \"between 0 and 1\"}",
          "domain: {x: \"in [0, 1]\"}"),
     Code("E403", "Not a range",
@@ -251,8 +251,8 @@ _EXPRESSIONS = (
          "dims: {N: 64..1}",
          "dims: {N: 1..64}"),
     Code("E404", "A dimension or input that does not exist",
-         "Domains, assumptions and parameters may mention dimensions and inputs of the equation, under their own names. "
-         "None may be defined by itself.",
+         "Domains, assumptions and parameters may mention dimensions and inputs of the equation, under their own "
+         "names. None may be defined by itself.",
          "domain: {ids: \"in [0, M)\"}    (where the dimension is V)",
          "domain: {ids: \"in [0, V)\"}"),
     Code("E405", "A domain without a value",
@@ -277,9 +277,9 @@ _EXPRESSIONS = (
          "y[i] = ((((((((...))))))))",
          "z[i] = ...\ny[i] = z[i] / sum[j](z[j])"),
     Code("E412", "Not part of index notation",
-         "There are assignments y[i] = ..., c = ... and a, b = kernel(...); and expressions of numbers, names, elements, "
-         "operators, comparisons, reductions and functions. Attributes, slices, strings, lambdas and comprehensions have "
-         "no place here.",
+         "There are assignments y[i] = ..., c = ... and a, b = kernel(...); and expressions of numbers, names, "
+         "elements, operators, comparisons, reductions and functions. Attributes, slices, strings, lambdas and "
+         "comprehensions have no place here.",
          "y[i] = x[i:].sum()",
          "y[i] = sum[j](x[j], where=j >= i)"),
     Code("E413", "A name that cannot be used",
@@ -303,8 +303,8 @@ _EXPRESSIONS = (
          "y[i] = clip(x[i], low=0)",
          "y[i] = clip(x[i], 0, 1)"),
     Code("E420", "An unknown name",
-         "A name is an input, a dimension, an index bound on the left or by a reduction, or defined by a statement above. "
-         "An output can be used only after it is defined.",
+         "A name is an input, a dimension, an index bound on the left or by a reduction, or defined by a statement "
+         "above. An output can be used only after it is defined.",
          "p[b, i] = ex[b, i] / sum[j](e[b, j])",
          "p[b, i] = e[b, i] / sum[j](e[b, j])"),
     Code("E421", "A name with two meanings",
@@ -316,8 +316,8 @@ _EXPRESSIONS = (
          "y[b, i] = 2 * x[i]    (x: float[B, N])",
          "y[b, i] = 2 * x[b, i]"),
     Code("E423", "An index without a range",
-         "The range of an index is that of a dimension it stands for alone, as in x[i]. Where it stands only in x[i + 1], "
-         "say, there is nothing to infer it from.",
+         "The range of an index is that of a dimension it stands for alone, as in x[i]. Where it stands only in x[i + "
+         "1], say, there is nothing to infer it from.",
          "y = sum[i](x[i + 1])",
          "y = sum[i](x[i], where=i >= 1)"),
     Code("E424", "A whole array where a number belongs",
@@ -330,8 +330,8 @@ _EXPRESSIONS = (
          "y = sum[i](x[i] * w[i])    (x: float[N], w: float[M])",
          "y = sum[i](x[i] * w[i])    (x: float[N], w: float[N])"),
     Code("E426", "A truth value and a number confused",
-         "Claims, assumptions and conditions are true or false; everything else is a number. int(...) turns the one into "
-         "the other.",
+         "Claims, assumptions and conditions are true or false; everything else is a number. int(...) turns the one "
+         "into the other.",
          "check: \"sum[i](p[i])\"",
          "check: \"approx(sum[i](p[i]), 1)\""),
     Code("E427", "A call that does not fit",
@@ -349,8 +349,8 @@ _EXPRESSIONS = (
          "softmax(x: float[N]) -> p: float[N]\nq[i] = exp(x[i])",
          "softmax(x: float[N]) -> p: float[N]\np[i] = exp(x[i]) / sum[j](exp(x[j]))"),
     Code("E430", "An index that may not fit",
-         "It cannot be shown that the index stays inside the array. Guard it with where(...), use % or clip(...), or state "
-         "under `assume` what makes it fit.",
+         "It cannot be shown that the index stays inside the array. Guard it with where(...), use % or clip(...), or "
+         "state under `assume` what makes it fit.",
          "y[i] = x[i + 1]",
          "y[i] = where(i + 1 < N, x[min(i + 1, N - 1)], 0)"),
 )  # fmt: skip
@@ -383,6 +383,27 @@ _BINDINGS = (
          "Below the contract stand the equations of that contract.",
          "kernels: {core/softmax: {forward: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
+    Code("E505", "Not the name of a callable",
+         "A callable is written module:function.",
+         "--binding mypackage.ops.rms_norm",
+         "--binding mypackage.ops:rms_norm"),
+    Code("E506", "A module that cannot be imported",
+         "It is not installed and not below the working folder, or it raises an error when imported.",
+         "call: mypackge.ops:rms_norm",
+         "call: mypackage.ops:rms_norm"),
+    Code("E507", "A module without this callable",
+         "The module can be imported, but what is named is not in it, or cannot be called.",
+         "call: torch:sofmax",
+         "call: torch:softmax"),
+    Code("E508", "A callable that takes other arguments",
+         "A kernel is called with the equation's inputs, in the order of its signature. A binding file adapts other "
+         "conventions with `args`.",
+         "softmax: \"torch:softmax\"",
+         "softmax: {call: \"torch:softmax\", args: {input: x, dim: 1}}"),
+    Code("E509", "An argument that cannot be read",
+         "The arguments of a binding are names of inputs and dimensions, numbers, lists, and + - * //.",
+         "args: {normalized_shape: \"x.shape[-1:]\"}",
+         "args: {normalized_shape: \"[N]\"}"),
 )  # fmt: skip
 
 _OLDER = (

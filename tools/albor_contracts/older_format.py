@@ -163,7 +163,7 @@ def _prose_entries(older: OlderContract, names: dict[str, str]) -> Iterator[str]
                 if equation:
                     fields["equation"] = names[equation]
                 if fields.get("type") not in OBLIGATION_TYPES:
-                    fields["note"] = "this type has no counterpart; choose one by what the check says"
+                    fields["note"] = "choose a type by what the law says"
             seen: set[str] = set()
             dash = "    - "
             for word, text in fields.items():
@@ -171,7 +171,7 @@ def _prose_entries(older: OlderContract, names: dict[str, str]) -> Iterator[str]
                 if key in seen:
                     continue
                 seen.add(key)
-                yield f"{dash}{_quoted(key)}: {_block(text, '        ')}"
+                yield f"{dash}{_key(key)}: {_block(text, '        ')}"
                 dash = "      "
     if older.others:
         yield "  other_keys:"
@@ -180,7 +180,7 @@ def _prose_entries(older: OlderContract, names: dict[str, str]) -> Iterator[str]
             key = _one_line(word)[:MAX_NAME] or "_"
             if key not in seen:
                 seen.add(key)
-                yield f"    {_quoted(key)}: {_block(text or '(nothing)', '      ')}"
+                yield f"    {_key(key)}: {_block(text or '(nothing)', '      ')}"
 
 
 def _equations(source: Source, node: Node | None) -> Iterator[tuple[str, OlderEntry]]:
@@ -277,6 +277,10 @@ def _one_line(text: str) -> str:
 def _quoted(text: str) -> str:
     """A double-quoted scalar: a JSON string is one."""
     return json.dumps(_one_line(text), ensure_ascii=False)
+
+
+def _key(word: str) -> str:
+    return word if re.fullmatch(IDENTIFIER, word, re.ASCII) else _quoted(word)
 
 
 def _block(text: str, indent: str) -> str:

@@ -86,7 +86,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from .runtime.session import session as run
 
     profiles.load(profile or "quick", seed)
-    run.profile, run.seed = profile or "quick", seed or 0
+    run.profile, run.seed = profile or "quick", seed
     if events is not None:
         from .verify.events import connect
 

@@ -7,15 +7,14 @@ claims (`claim`, `approx`, `exact`); and the actions of obligation types that ar
 from __future__ import annotations
 
 import builtins
-import functools
-import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import hypothesis
 import numpy as np
-from hypothesis import given
+from hypothesis.strategies import SearchStrategy
 
 from .inputs import Case, cases
 from .lang.signature import parse_signature
@@ -59,7 +58,7 @@ from .runtime.functions import (
 )
 from .runtime.grid import array, grid, single
 from .runtime.kernel import Definitions, Kernel, KernelFault, NotOffered
-from .runtime.session import Recorder
+from .runtime.session import Recorder, session
 
 inf = math.inf
 
@@ -94,33 +93,35 @@ def definitions(contract: str, *equations: Any) -> Definitions:
     return Definitions(contract, functions, signatures)
 
 
+def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Callable[[Kernel], None]]:
+    """Hypothesis' `given`, under the profile of the run: it is read when the test runs, not when it is imported."""
+
+    def wrap(test: Callable[..., None]) -> Callable[[Kernel], None]:
+        def run(kernel: Kernel) -> None:
+            session.settings()(hypothesis.given(case=case)(test))(kernel)
+
+        run.__doc__ = test.__doc__
+        run.__name__ = test.__name__
+        return run
+
+    return wrap
+
+
 def obligation(identifier: str, *, type: str, equation: str = "", rule: str = "") -> Callable[..., Any]:
     """Marks a test as the test of an obligation: it is recorded, and a failure explains itself."""
 
     def wrap(test: Callable[..., None]) -> Callable[[Kernel], None]:
         words = " ".join((test.__doc__ or "").split())
 
-        @functools.wraps(test)
         def run(kernel: Kernel) -> None:
             Recorder(kernel, identifier, equation, type, words).run(test)
 
-        run.__signature__ = _ONE_KERNEL  # type: ignore[attr-defined]
-        run.obligation = identifier  # type: ignore[attr-defined]
-        run.equation = equation  # type: ignore[attr-defined]
-        run.rule = rule  # type: ignore[attr-defined]
-        run.kind = type  # type: ignore[attr-defined]
-        # Without this pytest would follow __wrapped__ to the Hypothesis test and ask for its `case` as well.
-        run.inner = test  # type: ignore[attr-defined]
-        del run.__wrapped__  # type: ignore[attr-defined]
+        run.__doc__, run.__name__ = test.__doc__, test.__name__
+        for name, value in (("obligation", identifier), ("equation", equation), ("rule", rule), ("kind", type)):
+            setattr(run, name, value)
         return run
 
     return wrap
-
-
-def _one_kernel(kernel: Kernel) -> None: ...
-
-
-_ONE_KERNEL = inspect.signature(_one_kernel)
 
 
 def example(specs: Mapping[str, str], **given_values: Any) -> Case:
@@ -203,7 +204,7 @@ def independent(
     from .runtime.truth import Truth
 
     condition = Truth.of(when).value
-    rng = np.random.default_rng(case.seed)
+    rng = np.random.default_rng(case.stream)
     ndim = output[0].ndim
     sizes = [1] * ndim
     for index in (*output, *input):

@@ -42,7 +42,8 @@ def _fill(buffer: torch.Tensor, value: float) -> None:
     if buffer.dtype == torch.bool:
         buffer.fill_(not math.isnan(value) and value != 0)
     elif buffer.dtype.is_floating_point:
-        buffer.fill_(value)
+        most = torch.finfo(buffer.dtype).max
+        buffer.fill_(min(max(value, -most), most) if math.isfinite(value) else value)
     else:
         info = torch.iinfo(buffer.dtype)
         fits = math.isfinite(value) and value.is_integer() and info.min <= value <= info.max
@@ -53,7 +54,7 @@ def _fill(buffer: torch.Tensor, value: float) -> None:
 def poisoned(value: float = math.nan) -> Iterator[None]:
     """New buffers in the block start filled with `value`.
 
-    An integer buffer that cannot hold it is filled with its largest value. Running twice with two poisons and
+    A buffer whose dtype cannot hold it is filled with the largest value it can hold. Running twice with two poisons and
     comparing bitwise shows every element that the kernel did not write, or read before it wrote it.
     """
     _poisons.append(float(value))

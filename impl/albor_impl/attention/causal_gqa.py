@@ -61,17 +61,17 @@ class Tiles:
 _TILES = {
     ("forward", 64, False): Tiles(128, 64, 4, 2),
     ("forward", 128, False): Tiles(128, 64, 8, 2),
-    ("dq", 64, False): Tiles(64, 64, 4, 2),
-    ("dq", 128, False): Tiles(64, 64, 8, 1),
-    ("dkdv", 64, False): Tiles(64, 64, 4, 2),
-    ("dkdv", 128, False): Tiles(64, 64, 8, 1),
+    ("dq", 64, False): Tiles(128, 64, 8, 2),
+    ("dq", 128, False): Tiles(64, 32, 4, 2),
+    ("dkdv", 64, False): Tiles(32, 128, 8, 2),
+    ("dkdv", 128, False): Tiles(32, 64, 8, 2),
     # float32 products run on the scalar units, which want small tiles in registers.
     ("forward", 64, True): Tiles(32, 32, 4, 1),
-    ("forward", 128, True): Tiles(32, 32, 4, 1),
-    ("dq", 64, True): Tiles(32, 32, 4, 1),
-    ("dq", 128, True): Tiles(32, 32, 8, 1),
-    ("dkdv", 64, True): Tiles(32, 32, 4, 1),
-    ("dkdv", 128, True): Tiles(32, 32, 8, 1),
+    ("forward", 128, True): Tiles(32, 32, 8, 1),
+    ("dq", 64, True): Tiles(32, 32, 8, 1),
+    ("dq", 128, True): Tiles(16, 16, 8, 1),
+    ("dkdv", 64, True): Tiles(32, 32, 8, 1),
+    ("dkdv", 128, True): Tiles(32, 16, 8, 1),
 }
 
 

@@ -28,8 +28,8 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 # Elements of a block that a program keeps in registers: 32 for each of 1024 threads.
 LARGEST_BLOCK = 32768
-# Block of the two sweeps over a longer row. Smaller than the above, because a sweep also holds what it computes.
-SWEEP_BLOCK = 16384
+# Block of the two sweeps over a longer row: what fits into the registers of one program with a multiprocessor to itself.
+SWEEP_BLOCK = {torch.float32: 16384, torch.bfloat16: 32768, torch.float16: 32768}
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
@@ -54,16 +54,17 @@ def exp_nonpositive(x, PRECISE: tl.constexpr):
 
 
 def _examples():
-    for dtype in ("bf16", "fp16", "fp32"):
-        types = f"z=*{dtype} y=*i64 count=*i64 row_loss=*fp32 dz=*{dtype} T=i32:16 V=i32:16 stride_z=i32:16 stride_dz=i32:16"
+    for dtype, kind in (("bf16", torch.bfloat16), ("fp16", torch.float16), ("fp32", torch.float32)):
+        types = f"z=*{dtype} y=*i64 count=*i64 row_loss=*fp32 dz=*{dtype} T=i32:16 V=i32:16 "
+        types += "stride_z=i32:16 stride_dz=i32:16 ignore=i32"
         precise = dtype == "fp32"
         for label, block, single, warps in (
             ("V=32768", LARGEST_BLOCK, True, 32),
-            ("V=131072", SWEEP_BLOCK, False, 32),
+            ("V=131072", SWEEP_BLOCK[kind], False, 32),
             ("V=1024", 1024, True, 4),
         ):
             yield example(
-                types + " ignore=i32", label=label, ROWS=1, BLOCK=block, ONE_BLOCK=single, PRECISE=precise,
+                types, label=label, ROWS=1, BLOCK=block, ONE_BLOCK=single, PRECISE=precise,
                 num_warps=warps,
             )  # fmt: skip
     yield example(
@@ -153,7 +154,7 @@ def _cross_entropy_kernel(
             tl.store(dz_rows + start + cols[None, :], gradient, mask=live[:, None] & inside)
 
 
-@kernel(example("x=*bf16 factor=*fp32 n=i64:16", BLOCK=8192, num_warps=8), example("x=*fp32 factor=*fp32 n=i64:16", BLOCK=8192, num_warps=8))
+@kernel(*[example(f"x=*{t} factor=*fp32 n=i64:16", label=t, BLOCK=8192, num_warps=8) for t in ("bf16", "fp16", "fp32")])
 def _scale_kernel(x, factor, n, BLOCK: tl.constexpr):
     # A loss that starts the backward pass has the factor 1: then there is nothing to read or write, and the host
     # does not have to ask the device.
@@ -228,7 +229,7 @@ def launch(
     count = (y != ignore).sum()
     row_loss = empty((tokens,), torch.float32, z.device)
     if tokens:
-        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512)
+        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[z.dtype], per_warp=512)
         _cross_entropy_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             z, y, count, row_loss, dz, tokens, vocabulary, z.stride(0), dz.stride(0), ignore,
             PRECISE=z.dtype == torch.float32, **blocks,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..lang.types import FLOATING
 from .domains import FloatRegion
-from .rounding import DTYPES
+from .rounding import DTYPES, round_to
 
 _SHOWN_IN_FULL = 32
 _SHOWN_FIRST = 4
@@ -22,7 +22,7 @@ class Case:
     """Dimensions and values of one case; `case.x` is `case.values["x"]`, `case.N` is `case.dims["N"]`.
 
     Floating arrays are float64, integer arrays int64 (bytes uint8), and read-only. `layouts` names how each array
-    should lie in memory (`layouts.present`), `recipes` how it was made.
+    should lie in memory (`layouts.present`), `recipes` how it was made, `stream` from which random numbers.
     """
 
     dims: Mapping[str, int]
@@ -31,7 +31,7 @@ class Case:
     recipes: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     dtype: str = "f64"
-    seed: int = 0
+    stream: int = 0
     regions: Mapping[str, FloatRegion] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
@@ -52,10 +52,11 @@ class Case:
         if dtype == "f64":
             return self
         values = dict(self.values)
-        for name, region in self.regions.items():
-            kind = self.kinds[name]
-            if kind in ("float", "accum"):
-                values[name] = frozen(region.received(values[name], dtype if kind == "float" else "f32"))
+        for name, kind in self.kinds.items():
+            if kind in ("float", "accum") and isinstance(x := values[name], np.ndarray):
+                word = dtype if kind == "float" else "f32"
+                region = self.regions.get(name)  # none for the concrete inputs of a falsification test
+                values[name] = frozen(region.received(x, word) if region else round_to(x, word))
         return replace(self, values=values, dtype=dtype)
 
     def with_values(self, **changed: Any) -> Case:
@@ -81,7 +82,7 @@ class Case:
         parts = [f"{k}={v}" for k, v in self.dims.items()]
         parts += [f"{name}={self._shown(name, value)}" for name, value in self.values.items()]
         if any(isinstance(v, np.ndarray) and v.size > _SHOWN_IN_FULL for v in self.values.values()):
-            parts.append(f"seed={self.seed}")
+            parts.append(f"stream={self.stream}")
         return f"Case({', '.join(parts)})"
 
     def _shown(self, name: str, value: Any, full: bool = False) -> str:

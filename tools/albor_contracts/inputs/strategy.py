@@ -166,7 +166,7 @@ class Cases(SearchStrategy[Case]):
         self.filters = filters
         # Contiguous half of the time, then one array in one other layout, then all arrays in drawn ones.
         single = [(i.name, layout) for i in arrays for layout in applicable(len(i.shape or ()))[1:]]
-        self.layout_plans: list[tuple[str, str] | None] = [*single] if layouts else []
+        self.layout_plans = single if layouts else []
         self.plain = len(self.layout_plans)
         self.mixed = len(self.layout_plans) // 2
 
@@ -229,8 +229,9 @@ class Cases(SearchStrategy[Case]):
             for array in self.arrays:
                 names = applicable(len(array.shape or ()))
                 layouts[array.name] = names[int(rng.integers(0, len(names)))]
-        elif code >= 0 and (plan := self.layout_plans[code]):
-            layouts[plan[0]] = plan[1]
+        elif code >= 0:
+            name, layout = self.layout_plans[code]
+            layouts[name] = layout
         for array in self.arrays:
             if layouts[array.name] == "expanded":
                 x = values[array.name]

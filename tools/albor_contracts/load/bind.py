@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ..errors import ContractError, Position, Text
 from ..model import Entry
 from ..suggest import did_you_mean
-from .nodes import Broken, Mapping, Node, Scalar, Sequence
+from .nodes import Broken, Mapping, Node, Scalar, Sequence, short
 from .scalars import MAX_DIGITS, TooLong, plain, text_of, value_of
 from .source import FORBIDDEN, Source
 
@@ -132,7 +132,7 @@ class _Binder:
             rule = rules.get(key.value)
             if rule is None:
                 self.source.report(
-                    "E201", f"unknown key `{_show(key.value)}` in {what}", place,
+                    "E201", f"unknown key `{short(key.value)}` in {what}", place,
                     hint=did_you_mean(key.value, rules, f"the keys are: {', '.join(rules)}; your own begin with `x-`"),
                 )  # fmt: skip
                 continue
@@ -177,7 +177,7 @@ class _Binder:
     def sequence(self, node: Node, shape: Shape, rule: Rule, path: str) -> Any:
         assert shape.item is not None
         if not isinstance(node, Sequence):
-            hint = f"write [{_show(node.value)}]" if isinstance(node, Scalar) and len(node.value) < 40 else ""
+            hint = f"write [{short(node.value)}]" if isinstance(node, Scalar) and len(node.value) < 40 else ""
             return self.wrong(node, f"`{path}`", "a list", hint)
         items = [self.value(item, shape.item, rule, f"{path}[{i}]") for i, item in enumerate(node.items)]
         if not items and rule.required:
@@ -213,7 +213,7 @@ class _Binder:
             return False
         if not re.fullmatch(pattern or _IDENTIFIER, word, re.ASCII):
             hint = _lookalike(word) or f"it must match {pattern or _IDENTIFIER}"
-            self.source.report("E207", f"`{_show(word)}` in `{path}` is not a name", place, hint=hint)
+            self.source.report("E207", f"`{short(word)}` in `{path}` is not a name", place, hint=hint)
             return False
         if keyword.iskeyword(word) or (word.startswith("__") and word.endswith("__")):
             self.source.report(
@@ -227,16 +227,16 @@ class _Binder:
 
     def nested(self, node: Node, shape: Shape, rule: Rule, path: str) -> Any:
         assert shape.entry is not None
-        short = getattr(shape.entry, "shorthand", "")
-        if short and isinstance(node, Scalar):
-            short_rule = rules_of(shape.entry)[short]
-            bound = self.text(node, short_rule, path)
+        alone = getattr(shape.entry, "shorthand", "")
+        if alone and isinstance(node, Scalar):
+            rule_alone = rules_of(shape.entry)[alone]
+            bound = self.text(node, rule_alone, path)
             if bound is _FAILED:
                 return _FAILED
             place = self.source.position(*node.start)
-            return shape.entry(position=place, keys={short: place}, **{short_rule.field: bound})
+            return shape.entry(position=place, keys={alone: place}, **{rule_alone.field: bound})
         if not isinstance(node, Mapping):
-            return self.wrong(node, f"`{path}`", "text or a mapping" if short else "a mapping of keys to values")
+            return self.wrong(node, f"`{path}`", "text or a mapping" if alone else "a mapping of keys to values")
         bound_entry = self.entry(node, shape.entry, path, f"`{path}`", {})
         return _FAILED if bound_entry is None else bound_entry
 
@@ -252,7 +252,7 @@ class _Binder:
             if not (rule.number and finite):
                 if rule.number:
                     return self.wrong(node, f"`{path}`", "a finite number or an expression")
-                return self.wrong(node, f"`{path}`", "text", f'write it in quotes: "{_show(node.value)}"')
+                return self.wrong(node, f"`{path}`", "text", f'write it in quotes: "{short(node.value)}"')
         text = text_of(self.source, node)
         if len(text) > MAX_TEXT:
             self.source.report("E210", f"`{path}` has more than {MAX_TEXT:,} characters", place)
@@ -272,14 +272,14 @@ class _Binder:
             words = ", ".join(rule.one_of)
             self.source.report(
                 "E205",
-                f"`{path}` cannot be `{_show(text)}`",
+                f"`{path}` cannot be `{short(text)}`",
                 place,
                 hint=did_you_mean(text, rule.one_of, f"one of: {words}"),
             )
             return _FAILED
         if rule.pattern and (len(text) > 2 * MAX_NAME or not re.fullmatch(rule.pattern, text, re.ASCII)):
             hint = _lookalike(text) or f"it must match {rule.pattern}"
-            self.source.report("E204", f"`{path}` cannot be `{_show(text)}`", place, hint=hint)
+            self.source.report("E204", f"`{path}` cannot be `{short(text)}`", place, hint=hint)
             return _FAILED
         return text
 
@@ -304,7 +304,7 @@ class _Binder:
                 f"{word} {limit:g}" for word, limit in (("more than", rule.over), ("less than", rule.under))
                 if limit is not None
             )  # fmt: skip
-            self.source.report("E208", f"`{path}` must be {limits}, not {_show(node.value)}", place)
+            self.source.report("E208", f"`{path}` must be {limits}, not {short(node.value)}", place)
             return _FAILED
         try:
             return float(value) if shape.kind == "float" else value
@@ -338,13 +338,8 @@ def _describe(node: Node) -> str:
     if isinstance(value, bool):
         return f"the truth value {node.value}"
     if isinstance(value, int | float):
-        return f"the number {_show(node.value)}"
-    return f"the text `{_show(node.value)}`"
-
-
-def _show(word: str) -> str:
-    line = word.split("\n", 1)[0]
-    return line if len(line) <= 60 and line == word else line[:57] + "..."
+        return f"the number {short(node.value)}"
+    return f"the text `{short(node.value)}`"
 
 
 def _lookalike(word: str) -> str:

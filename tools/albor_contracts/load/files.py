@@ -45,7 +45,7 @@ def load_contract(path: str | os.PathLike[str]) -> Contract:
         return bind(source, node, Contract, "a contract", name=name, path=source.file)
     except ContractError as error:
         if looks_older(node):
-            raise ContractError(*error.diagnostics, _older_note(source)) from None
+            raise ContractError(_older_note(source), *error.diagnostics) from None
         raise
 
 

@@ -94,7 +94,7 @@ class _Composer:
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 self.close()
             elif kind is yaml.AliasEvent:
-                self.refuse("E109", f"the alias *{event.anchor} is not permitted", event, "write the value out")
+                self.refuse("E109", f"the alias *{short(event.anchor)} is not permitted", event, "write the value out")
                 self.add(
                     Scalar(f"*{event.anchor}", "'", _start(event), _end(event))
                     if self.lenient
@@ -152,7 +152,7 @@ class _Composer:
             first = self.source.position(*seen[node.value])
             self.say(
                 "E108",
-                f"the key `{node.value}` is written twice",
+                f"the key `{short(node.value)}` is written twice",
                 place,
                 hint="keep one of them",
                 related=((first, "first written here"),),
@@ -167,9 +167,11 @@ class _Composer:
 
     def mark(self, event: Any) -> None:
         if event.anchor is not None:
-            self.refuse("E109", f"the anchor &{event.anchor} is not permitted", event, "write the value out")
+            self.refuse("E109", f"the anchor &{short(event.anchor)} is not permitted", event, "write the value out")
         if event.tag is not None:
-            self.refuse("E111", f"the tag {event.tag} is not permitted", event, "the key decides the type; delete it")
+            self.refuse(
+                "E111", f"the tag {short(event.tag)} is not permitted", event, "the key decides the type; delete it"
+            )
 
     def refuse(self, code: str, message: str, event: Any, hint: str) -> None:
         self.say(code, message, self.source.position(*_start(event)), hint=hint)
@@ -187,6 +189,12 @@ class _Composer:
             return  # notes only; enough of them
         severity = "note" if self.lenient else "error"
         self.source.report(code, message, place, hint=hint, severity=severity, related=related)
+
+
+def short(word: str) -> str:
+    """A word of the file as messages quote it: one line, and not too long."""
+    line = word.split("\n", 1)[0]
+    return line if len(line) <= 60 and line == word else line[:57] + "..."
 
 
 def _start(event: Any) -> tuple[int, int]:

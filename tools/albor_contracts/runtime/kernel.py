@@ -181,7 +181,7 @@ class Kernel:
         if self.on_case is not None:
             self.on_case(received)
         self.log.clear()
-        self.calls = received.seed  # which poison a call gets is a property of the case, not of the history
+        self.calls = received.stream  # which poison a call gets is a property of the case, not of the history
         values = []
         for name in names.split():
             value = received.values[name]

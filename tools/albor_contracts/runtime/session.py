@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
+
 from ..events import Event, Failure, ObligationStarted, Progress
+from ..inputs import profiles
 from .claims import Falsified, watching
 from .kernel import Kernel, KernelFault, NotOffered
 
@@ -20,11 +23,19 @@ class Session:
     """Options of the run. `tell` receives the events; without it obligations are plain tests."""
 
     profile: str = "quick"
-    seed: int = 0
+    seed: int | None = None
     tell: Callable[[Event], None] | None = None
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
+    override: hypothesis.settings | None = None  # used instead of the profile's settings
+
+    def settings(self) -> hypothesis.settings:
+        """The Hypothesis settings in force."""
+        if self.override is not None:
+            return self.override
+        profiles.register(None if self.seed is None else False)
+        return hypothesis.settings.get_profile(self.profile)
 
 
 session = Session()
@@ -89,7 +100,7 @@ class Recorder:
         started = ObligationStarted(
             contract=k.contract, obligation=self.id, equation=self.equation, type=self.type, property=self.words,
             if_fails=texts.get("if_fails", self.if_fails), binding=k.binding, kernel=target.name if target else "",
-            device=k.device, dtype=k.dtype, seed=session.seed, profile=session.profile,
+            device=k.device, dtype=k.dtype, seed=session.seed or 0, profile=session.profile,
             contract_hash=texts.get("contract_hash", ""), kernel_hash=texts.get("kernel_hash", ""),
             replay=session.replay(k, self.id) if session.replay else "",
         )  # fmt: skip

@@ -1,0 +1,184 @@
+"""The kill matrix: every fault against every obligation it could reach."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hypothesis import Phase, settings
+
+from ..bindings import bind
+from ..checked import CheckedContract, CheckedFault, CheckedObligation
+from ..errors import ContractError, Diagnostic
+from ..events import FaultTried
+from ..lang import tree
+from ..runtime.kernel import Kernel, NotOffered
+from ..runtime.session import ObligationFailed, session
+from .wrong import definition_kernel, planted, wrong_kernel
+
+CASES = 60
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault against one obligation."""
+
+    fault: str
+    obligation: str
+    killed: bool
+    named: bool
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Matrix:
+    """All cells of one contract, and what is wrong with them."""
+
+    contract: str
+    faults: tuple[str, ...]
+    obligations: tuple[str, ...]
+    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.problems and not self.diagnostics
+
+
+def load_generated(root: Path, contract: str) -> ModuleType:
+    """The generated test module of a contract."""
+    family, kernel = contract.split("/")
+    path = root / "generated" / family / f"test_{kernel.replace('-', '_')}.py"
+    name = f"_albor_generated_{family}_{kernel.replace('-', '_')}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def tests_of(module: ModuleType) -> dict[str, Any]:
+    """Obligation id -> test function, falsification tests included."""
+    return {v.obligation: v for v in vars(module).values() if hasattr(v, "obligation")}
+
+
+@contextlib.contextmanager
+def few_cases(count: int = CASES) -> Iterator[None]:
+    """Fixed cases, no shrinking: enough to see whether something fails."""
+    saved = session.override
+    session.override = settings(
+        session.settings(), max_examples=count, derandomize=True, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False
+    )
+    try:
+        yield
+    finally:
+        session.override = saved
+
+
+def kill_matrix(
+    contract: CheckedContract, root: Path, tell: Callable[[FaultTried], None] | None = None, only: Iterable[str] | None = None
+) -> Matrix:
+    """Inject every fault of a contract and run the obligations it may reach against it."""
+    module = load_generated(root, contract.name)
+    tests = tests_of(module)
+    obligations = {o.id: o for o in contract.obligations}
+    chosen = [f for f in contract.faults if only is None or str(f.model.id) in set(only)]
+    matrix = Matrix(contract.name, tuple(str(f.model.id) for f in chosen), tuple(obligations))
+    with few_cases():
+        control = definition_kernel("definition", module.spec.functions, module.spec, "f32")
+        for o in contract.obligations:
+            # A control: a kernel that computes the definition must pass, or a kill proves nothing.
+            if _calls(o) <= set(module.spec.functions):
+                died = _dies(tests[o.id], control)
+                if died is not None:
+                    matrix.problems.append(f"{o.id} rejects its own definition: {died}")
+        for fault in chosen:
+            _try(contract, fault, module, tests, obligations, matrix, root, tell)
+    if only is None:
+        killers = {c.obligation for c in matrix.cells.values() if c.killed}
+        matrix.problems += [f"{o} kills no fault" for o in obligations if o not in killers]
+        if not chosen:
+            matrix.problems.append("the contract names no fault")
+    return matrix
+
+
+def _try(
+    contract: CheckedContract, fault: CheckedFault, module: ModuleType, tests: Mapping[str, Any],
+    obligations: Mapping[str, CheckedObligation], matrix: Matrix, root: Path, tell: Callable[[FaultTried], None] | None,
+) -> None:  # fmt: skip
+    identifier = str(fault.model.id)
+    named = set(map(str, fault.model.killed_by))
+    try:
+        with _injected(contract, fault, module, root) as (kernel, changed):
+            for o in obligations.values():
+                if not (changed is None or _calls(o) & changed) or not _calls(o) <= set(kernel.targets):
+                    continue
+                begin = time.monotonic()
+                message = _dies(tests[o.id], kernel)
+                cell = Cell(identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin)
+                matrix.cells[identifier, o.id] = cell
+                if tell is not None:
+                    tell(FaultTried(
+                        contract=contract.name, fault=identifier, obligation=o.id, killed=cell.killed, expected=cell.named,
+                        title=str(fault.model.title), binding=kernel.binding, dtype=kernel.dtype, cases=CASES,
+                        kernel=str(fault.model.patch.target) if fault.model.patch else "", seconds=round(cell.seconds, 3), message=cell.message[:200],
+                    ))  # fmt: skip
+    except ContractError as error:
+        matrix.diagnostics += error.diagnostics
+        return
+    killed = {o for (f, o), c in matrix.cells.items() if f == identifier and c.killed}
+    if not killed:
+        matrix.problems.append(f"{identifier} survives: {fault.model.title}")
+    for missing in sorted(named - killed):
+        matrix.problems.append(f"{identifier} is not killed by {missing}, which it names")
+
+
+@contextlib.contextmanager
+def _injected(contract: CheckedContract, fault: CheckedFault, module: ModuleType, root: Path) -> Iterator[tuple[Kernel, set[str] | None]]:
+    """The wrong kernel, and the equations it changes (None: any)."""
+    if fault.model.patch is None:
+        yield wrong_kernel(contract, fault, module.spec), set(fault.defines)
+        return
+    patch = fault.model.patch
+    binding = "impl" if str(patch.target).startswith("albor_impl") else "reference"
+    with planted(patch.target, str(patch.find), str(patch.put)):
+        bound = bind(binding, contract.name, module.spec.signatures, root)
+        if bound is None:
+            raise ContractError(Diagnostic("E503", f"the binding {binding} has no kernel of {contract.name}", patch.target.position))
+        dtype = str(fault.model.dtype or ("f64" if binding == "reference" else "f32"))
+        yield bound.kernels(module.spec, "cpu", (dtype,))[0], None
+
+
+def _calls(o: CheckedObligation) -> set[str]:
+    """Equations whose kernels an obligation runs."""
+    found = set()
+    for part in (*o.law.statements, *((o.law.check,) if o.law.check is not None else ())):
+        found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
+    if o.model.call is not None:
+        found.add(str(o.model.call).split("(")[0].strip())
+    if str(o.model.type) in ("gradient", "independence") or not found:
+        found.add(o.equation.name)
+    return found
+
+
+def _dies(test: Any, kernel: Kernel) -> str | None:
+    """The first line of the failure, or None when the test passes or does not apply."""
+    import _pytest.outcomes
+
+    try:
+        test(kernel)
+    except ObligationFailed as failed:
+        return failed.failure.message.split("\n")[0]
+    except (NotOffered, _pytest.outcomes.Skipped):
+        return None
+    return None
