@@ -244,6 +244,16 @@ def test_names_that_a_package_gathers_lead_to_their_modules(project):
     assert kernel_hash("kernelpkg.user:gathered") != before
 
 
+def test_folders_without_init_are_looked_into(project):
+    (project / "bare" / "inner").mkdir(parents=True)
+    (project / "bare" / "inner" / "leaf.py").write_text("N = 1\n")
+    (project / "user.py").write_text("from kernelpkg.bare import inner\nfrom .bare.inner import leaf\n")
+    before = kernel_hash("kernelpkg.user:f")
+    change(project / "bare" / "inner" / "leaf.py", "1", "2")
+    assert kernel_hash("kernelpkg.user:f") != before
+    assert kernel_hash("kernelpkg.bare.inner.leaf:f")
+
+
 def test_comments_docstrings_and_layout_do_not_count(project):
     before = kernel_hash("kernelpkg.core.one:f")
     change(project / "core" / "one.py", "def f(x):\n", 'def f( x ):\n    """Doc."""\n    # why\n')

@@ -37,9 +37,11 @@ class Bound:
     declined: Mapping[str, str] = field(default_factory=dict)
     deviates: Mapping[str, str] = field(default_factory=dict)
 
-    def kernels(self, spec: Definitions, device: str, dtypes: tuple[str, ...] | None = None) -> list[Kernel]:
-        """One kernel for each dtype under test."""
-        chosen = [d for d in self.dtypes if dtypes is None or d in dtypes]
+    def kernels(
+        self, spec: Definitions, device: str, dtypes: tuple[str, ...] | None = None, everything: bool = False
+    ) -> list[Kernel]:
+        """One kernel for each dtype under test; `everything` takes `dtypes` as they are."""
+        chosen = list(dtypes or ()) if everything else [d for d in self.dtypes if dtypes is None or d in dtypes]
         return [Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec) for d in chosen]
 
 

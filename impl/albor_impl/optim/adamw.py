@@ -429,6 +429,16 @@ class AdamW(torch.optim.Optimizer):
             roles.append([self.state[p]["master"] for p in params])
         return roles
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As in torch, but moments and masters stay float32: torch casts a state to the parameter's dtype."""
+        super().load_state_dict(state_dict)
+        params = [p for group in self.param_groups for p in group["params"]]
+        names = [name for group in state_dict["param_groups"] for name in group["params"]]
+        for name, p in zip(names, params, strict=True):
+            if name in state_dict["state"]:
+                saved = state_dict["state"][name]
+                self.state[p] = {key: value.detach().to(p.device, copy=True) for key, value in saved.items()}
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """One step with the gradients that the parameters hold."""

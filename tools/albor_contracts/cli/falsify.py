@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     library = open_library().sound()
     failed = False
     for contract in library.select(options.contracts).values():
-        matrix = kill_matrix(contract, library.root, only=options.fault)
+        matrix = kill_matrix(contract, library, only=options.fault)
         failed |= not matrix.holds
         print(render_matrix(matrix, options.format), flush=True)
     return 1 if failed else 0

@@ -63,6 +63,11 @@ def _find(name: str, path: Any) -> ModuleSpec | None:
     for finder in sys.meta_path:
         try:
             spec = finder.find_spec(name, path)
+        except KeyError:
+            # A folder without __init__ inside a package that is not imported: the finder asks for its parent.
+            folders = [os.path.join(folder, name.rpartition(".")[2]) for folder in path or ()]
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
         except (ImportError, AttributeError, ValueError):
             continue
         if spec is not None:

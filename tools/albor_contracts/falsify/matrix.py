@@ -18,9 +18,12 @@ from ..bindings import bind
 from ..checked import CheckedContract, CheckedFault, CheckedObligation
 from ..errors import ContractError, Diagnostic
 from ..events import FaultTried
+from ..evidence.hashing import fault_hash, kernel_hash
 from ..lang import tree
+from ..library import Library
 from ..runtime.kernel import Kernel, NotOffered
 from ..runtime.session import ObligationFailed, session
+from ..verify.plan import current_modules
 from .wrong import definition_kernel, planted, wrong_kernel
 
 CASES = 60
@@ -54,11 +57,9 @@ class Matrix:
         return not self.problems and not self.diagnostics
 
 
-def load_generated(root: Path, contract: str) -> ModuleType:
-    """The generated test module of a contract."""
-    family, kernel = contract.split("/")
-    path = root / "generated" / family / f"test_{kernel.replace('-', '_')}.py"
-    name = f"_albor_generated_{family}_{kernel.replace('-', '_')}"
+def load_generated(path: Path) -> ModuleType:
+    """A generated test module."""
+    name = f"_albor_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -86,10 +87,10 @@ def few_cases(count: int = CASES) -> Iterator[None]:
 
 
 def kill_matrix(
-    contract: CheckedContract, root: Path, tell: Callable[[FaultTried], None] | None = None, only: Iterable[str] | None = None
+    contract: CheckedContract, library: Library, tell: Callable[[FaultTried], None] | None = None, only: Iterable[str] | None = None
 ) -> Matrix:
     """Inject every fault of a contract and run the obligations it may reach against it."""
-    module = load_generated(root, contract.name)
+    module = load_generated(current_modules(library, [contract.name])[contract.name])
     tests = tests_of(module)
     obligations = {o.id: o for o in contract.obligations}
     chosen = [f for f in contract.faults if only is None or str(f.model.id) in set(only)]
@@ -103,7 +104,7 @@ def kill_matrix(
                 if died is not None:
                     matrix.problems.append(f"{o.id} rejects its own definition: {died}")
         for fault in chosen:
-            _try(contract, fault, module, tests, obligations, matrix, root, tell)
+            _try(contract, fault, module, tests, obligations, matrix, library, tell)
     if only is None:
         killers = {c.obligation for c in matrix.cells.values() if c.killed}
         matrix.problems += [f"{o} kills no fault" for o in obligations if o not in killers]
@@ -114,12 +115,12 @@ def kill_matrix(
 
 def _try(
     contract: CheckedContract, fault: CheckedFault, module: ModuleType, tests: Mapping[str, Any],
-    obligations: Mapping[str, CheckedObligation], matrix: Matrix, root: Path, tell: Callable[[FaultTried], None] | None,
+    obligations: Mapping[str, CheckedObligation], matrix: Matrix, library: Library, tell: Callable[[FaultTried], None] | None,
 ) -> None:  # fmt: skip
     identifier = str(fault.model.id)
     named = set(map(str, fault.model.killed_by))
     try:
-        with _injected(contract, fault, module, root) as (kernel, changed):
+        with _injected(contract, fault, module, library.root) as (kernel, changed):
             for o in obligations.values():
                 if not (changed is None or _calls(o) & changed) or not _calls(o) <= set(kernel.targets):
                     continue
@@ -128,10 +129,12 @@ def _try(
                 cell = Cell(identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin)
                 matrix.cells[identifier, o.id] = cell
                 if tell is not None:
+                    target = str(fault.model.patch.target) if fault.model.patch else ""
                     tell(FaultTried(
                         contract=contract.name, fault=identifier, obligation=o.id, killed=cell.killed, expected=cell.named,
                         title=str(fault.model.title), binding=kernel.binding, dtype=kernel.dtype, cases=CASES,
-                        kernel=str(fault.model.patch.target) if fault.model.patch else "", seconds=round(cell.seconds, 3), message=cell.message[:200],
+                        kernel=target, kernel_hash=kernel_hash(target) if target else "",
+                        contract_hash=fault_hash(contract.model, identifier, o.id, library.contracts), seconds=round(cell.seconds, 3), message=cell.message[:200],
                     ))  # fmt: skip
     except ContractError as error:
         matrix.diagnostics += error.diagnostics

@@ -28,6 +28,7 @@ class Session:
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
+    hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
 
     def settings(self) -> hypothesis.settings:
@@ -96,12 +97,13 @@ class Recorder:
     def run(self, test: Callable[[Kernel], None]) -> None:
         k = self.kernel
         texts = dict(session.describe(k.contract, self.id)) if session.describe is not None else {}
-        target = k.targets.get(self.equation)
+        names = " ".join(sorted({t.name for t in k.targets.values()}))
         started = ObligationStarted(
             contract=k.contract, obligation=self.id, equation=self.equation, type=self.type, property=self.words,
-            if_fails=texts.get("if_fails", self.if_fails), binding=k.binding, kernel=target.name if target else "",
+            if_fails=texts.get("if_fails", self.if_fails), binding=k.binding, kernel=names,
             device=k.device, dtype=k.dtype, seed=session.seed or 0, profile=session.profile,
-            contract_hash=texts.get("contract_hash", ""), kernel_hash=texts.get("kernel_hash", ""),
+            case_budget=1 if self.type == "falsification" else session.settings().max_examples,
+            contract_hash=texts.get("contract_hash", ""), kernel_hash=session.hash_kernel(names) if session.hash_kernel else "",
             replay=session.replay(k, self.id) if session.replay else "",
         )  # fmt: skip
         self._tell(started)

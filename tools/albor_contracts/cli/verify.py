@@ -1,0 +1,60 @@
+"""`albor-contracts verify [CONTRACT...] [--binding B]`"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("contracts", nargs="*", metavar="CONTRACT", help="contract or family, e.g. core/rmsnorm (default: all)")
+    parser.add_argument("--binding", action="append", metavar="B", help="reference, impl, torch, a binding file, or package.module:function; may be repeated (default: reference and impl)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", action="append", choices=("f64", "f32", "bf16", "f16"))
+    parser.add_argument("--profile", choices=("quick", "ci", "thorough"), default="quick", help="25, 200 or 10,000 cases an obligation")
+    parser.add_argument("--cases", type=int, default=None, help="cases an obligation, instead of the profile's")
+    parser.add_argument("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
+    parser.add_argument("-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), help="worker processes")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the cases (default: 0 in CI, else a new one)")
+    parser.add_argument("--stall", type=float, default=120.0, metavar="SECONDS", help="longest silence of a kernel before it counts as hanging")
+    parser.add_argument("--evidence", type=Path, default=None, metavar="FILE", help="append verdicts to this file (default: .albor/evidence/)")
+    parser.add_argument("--format", choices=("text", "json", "junit"), default="text")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..evidence.store import Recorder, scratch_file
+    from ..library import open_library
+    from ..verify import verify
+
+    library = open_library().sound()
+    contracts = library.select(options.contracts)
+    bindings = options.binding or ["reference", "impl"]
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+    seed = options.seed if options.seed is not None else 0 if in_ci else secrets.randbelow(2**31)
+    listener, finish = _listener(options.format)
+    with Recorder(options.evidence or scratch_file(library.root)) as recorder:
+        result = verify(
+            library, contracts, bindings, device=options.device, dtypes=options.dtype, match=options.match, profile=options.profile,
+            seed=seed, cases=options.cases, workers=options.workers, stall_seconds=options.stall, listeners=[recorder, listener],
+        )  # fmt: skip
+    finish()
+    if not result.outcomes and not result.interrupted:
+        print(f"nothing to verify: {', '.join(bindings)} offers no kernel of {', '.join(options.contracts) or 'any contract'}", file=sys.stderr)
+        return 2
+    return result.exit_code
+
+
+def _listener(form: str):  # type: ignore[no-untyped-def]
+    from ..events import json_lines
+    from ..report.junit import Junit
+    from ..report.terminal import Terminal
+
+    if form == "json":
+        return json_lines(sys.stdout), lambda: None
+    if form == "junit":
+        junit = Junit()
+        return junit, lambda: print(junit.xml())
+    return Terminal(sys.stdout), lambda: None

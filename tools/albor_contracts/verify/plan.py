@@ -1,0 +1,133 @@
+"""Which tests a run consists of: obligations by bindings by dtypes, decided without importing a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..binding_file import Binding, load_binding
+from ..checked import CheckedContract
+from ..emit.files import generated_files
+from ..emit.write import write_generated
+from ..errors import Position, problem
+from ..library import Library
+from ..suggest import did_you_mean
+
+DTYPES = ("f64", "f32", "bf16", "f16")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One test: an obligation or falsification test of a contract, on one binding, dtype and device."""
+
+    contract: str
+    obligation: str
+    binding: str
+    dtype: str
+    device: str
+    module: Path
+
+    @property
+    def id(self) -> str:
+        return "|".join((self.contract, self.obligation, self.binding, self.dtype, self.device, str(self.module)))
+
+    @staticmethod
+    def parse(text: str) -> Planned:
+        *parts, module = text.split("|")
+        return Planned(*parts, Path(module))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Declined:
+    contract: str
+    equation: str
+    binding: str
+    reason: str
+
+
+def plan(
+    library: Library, contracts: Mapping[str, CheckedContract], bindings: Sequence[str], *, device: str = "cpu",
+    dtypes: Iterable[str] | None = None, match: str = "", offers: Mapping[str, Mapping[str, object]] | None = None,
+) -> tuple[list[Planned], list[Declined]]:  # fmt: skip
+    """All tests of a run, in the order of contracts, and what bindings decline.
+
+    `offers` holds what was found out about bindings that are single callables: {"equation": ..., "dtypes": [...]}
+    for each binding and contract.
+    """
+    modules = current_modules(library, contracts)
+    tests: list[Planned] = []
+    declined: list[Declined] = []
+    wanted = None if dtypes is None else set(dtypes)
+    for name, contract in contracts.items():
+        entries = [(o.id, o.equation.name) for o in contract.obligations]
+        rules = dict(entries)
+        entries += [(str(t.id), rules[str(t.rule)]) for t, _ in contract.tests]  # type: ignore[attr-defined]
+        for binding in bindings:
+            served = _served(library.root, binding, name, offers)
+            for equation, reason in served.declined.items():
+                declined.append(Declined(name, equation, binding, reason))
+            for identifier, equation in entries:
+                if equation not in served.dtypes or match.lower() not in identifier.lower():
+                    continue
+                if device not in served.devices:
+                    continue
+                for dtype in served.dtypes[equation]:
+                    if wanted is None or dtype in wanted:
+                        tests.append(Planned(name, identifier, binding, dtype, device, modules[name]))
+    return tests, declined
+
+
+@dataclass(frozen=True)
+class _Served:
+    dtypes: Mapping[str, tuple[str, ...]]
+    declined: Mapping[str, str]
+    devices: tuple[str, ...]
+
+
+def _served(root: Path, binding: str, contract: str, offers: Mapping[str, Mapping[str, object]] | None) -> _Served:
+    if offers is not None and binding in offers:
+        found = offers[binding].get(contract)
+        if not isinstance(found, dict):
+            return _Served({}, {}, ())
+        return _Served({str(found["equation"]): tuple(found["dtypes"])}, {}, tuple(found["devices"]))
+    data = binding_data(root, binding)
+    dtypes: dict[str, tuple[str, ...]] = {}
+    declined: dict[str, str] = {}
+    general = tuple(d for d in DTYPES if d in map(str, data.dtypes))
+    for equation, target in data.kernels.get(contract, {}).items():
+        if target.declines is not None:
+            declined[str(equation)] = str(target.declines)
+        else:
+            own = tuple(d for d in general if d in map(str, target.dtypes)) if target.dtypes else general
+            dtypes[str(equation)] = own
+    return _Served(dtypes, declined, tuple(map(str, data.devices)))
+
+
+def binding_data(root: Path, name: str) -> Binding:
+    """The binding file of this name."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else root / "bindings" / f"{name}.yaml"
+    if not path.is_file():
+        known = [p.stem for p in (root / "bindings").glob("*.yaml")]
+        raise problem("E503", f"there is no binding {name!r}", Position(str(path)), did_you_mean(name, known, "a file under bindings/, a path to one, or package.module:function"))
+    return load_binding(path)
+
+
+def current_modules(library: Library, contracts: Iterable[str]) -> dict[str, Path]:
+    """The test module of each contract: the committed one when it is current, else one compiled into .albor/."""
+    files = generated_files(library)
+    found: dict[str, Path] = {}
+    stale: dict[Path, str] = {}
+    scratch = library.root / ".albor" / "generated"
+    for name in contracts:
+        family, kernel = name.split("/")
+        relative = Path(family) / f"test_{kernel.replace('-', '_')}.py"
+        committed = library.root / "generated" / relative
+        if committed.is_file() and committed.read_text(encoding="utf-8") == files[relative]:
+            found[name] = committed
+        else:
+            stale[relative] = files[relative]
+            found[name] = scratch / relative
+    if stale:
+        write_generated(stale, scratch, prune=False)
+    return found

@@ -1,0 +1,54 @@
+"""One run: plan, workers, listeners, result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..checked import CheckedContract
+from ..events import Listener, ObligationFinished, broadcast
+from ..library import Library
+from ..run.orchestrator import Job, RunResult, run_jobs
+from .plan import Planned, plan
+from .probe import probe
+
+WEIGHTS = {"impl": 6.0, "reference": 1.0}  # Triton's interpreter is slow
+
+
+def verify(
+    library: Library, contracts: Mapping[str, CheckedContract], bindings: Sequence[str], *, device: str = "cpu",
+    dtypes: Iterable[str] | None = None, match: str = "", profile: str = "quick", seed: int = 0, cases: int | None = None,
+    workers: int = 2, stall_seconds: float = 120.0, listeners: Sequence[Listener] = (),
+) -> RunResult:  # fmt: skip
+    """Run the obligations of contracts on bindings; every verdict goes to the listeners.
+
+    Raises `ContractError` when a binding cannot be used at all.
+    """
+    offers = {
+        b: probe(library.root, device, b, contracts)
+        for b in bindings
+        if ":" in b or device != "cpu" or b not in ("reference", "impl")
+    }
+    single = {b: o for b, o in offers.items() if ":" in b and not b.endswith((".yaml", ".yml"))}
+    tests, declined = plan(library, contracts, bindings, device=device, dtypes=dtypes, match=match, offers=single)
+    tell = broadcast(listeners)
+    for d in declined:
+        tell(ObligationFinished(contract=d.contract, obligation=d.equation, equation=d.equation, binding=d.binding, outcome="declined", reason=d.reason, device=device))
+    options: dict[str, Any] = {
+        "root": str(library.root), "device": device, "profile": profile, "seed": seed, "cases": cases, "cwd": os.getcwd(),
+    }  # fmt: skip
+
+    def command(ids: Sequence[str], channel: Path) -> list[str]:
+        return [sys.executable, "-m", "albor_contracts.verify.worker", str(channel), json.dumps(options), *ids]
+
+    jobs = [Job(t.id, WEIGHTS.get(t.binding, 2.0)) for t in tests]
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    return run_jobs(jobs, command, on_event=tell, workers=workers, stall_seconds=stall_seconds, batches=4 if len(jobs) > 200 else 1, env=environment)
+
+
+def parse(identifier: str) -> Planned:
+    return Planned.parse(identifier)

@@ -1,0 +1,167 @@
+"""A worker: imports kernels, runs the tests it was given, and reports each in a file of events.
+
+    python -m albor_contracts.verify.worker CHANNEL OPTIONS < list of tests, one a line
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bindings import bind
+from ..errors import ContractError
+from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
+from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
+from ..library import Library, open_library
+from ..runtime.kernel import Kernel
+from ..runtime.session import ObligationFailed, session
+from .plan import Planned
+
+
+def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapping[str, Any]) -> None:
+    """Run tests in order. Whatever a kernel does that Python can catch ends in a verdict."""
+    import hypothesis
+
+    from ..inputs import profiles
+
+    profiles.load(options["profile"], options["seed"])
+    session.profile, session.seed, session.tell = options["profile"], options["seed"], tell
+    if options.get("cases"):
+        session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
+    context = _Context(Path(options["root"]))
+    session.describe, session.diagnose, session.replay = context.describe, context.diagnose, context.replay
+    session.hash_kernel = context.kernel_hash
+    tell(RunStarted(seed=options["seed"], profile=options["profile"], device=options["device"], versions=versions(options["device"])))
+    for test in tests:
+        tell(TestStarted(test=test.id))
+        outcome = context.run(test, tell)
+        tell(TestFinished(test=test.id, outcome=outcome))
+
+
+class _Context:
+    """Modules, bindings and contracts, loaded when first needed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.modules: dict[Path, Any] = {}
+        self.bound: dict[tuple[str, str], Any] = {}
+        self.opened: Library | None = None
+        self.hashes: dict[str, str] = {}
+
+    @property
+    def library(self) -> Library:
+        if self.opened is None:
+            self.opened = open_library(root=self.root)
+        return self.opened
+
+    def run(self, test: Planned, tell: Callable[[Event], None]) -> str:
+        import _pytest.outcomes
+
+        try:
+            module = self.module(test.module)
+            function = next(v for v in vars(module).values() if getattr(v, "obligation", None) == test.obligation)
+            kernel = self.kernel(test, module)
+        except ContractError as error:
+            return self.unbound(test, error, tell)
+        try:
+            function(kernel)
+        except ObligationFailed:
+            return "failed"
+        except _pytest.outcomes.Skipped:
+            return "not_applicable"
+        return "passed"
+
+    def unbound(self, test: Planned, error: ContractError, tell: Callable[[Event], None]) -> str:
+        """The kernel cannot be called at all."""
+        d = error.diagnostics[0]
+        started = ObligationStarted(
+            contract=test.contract, obligation=test.obligation, binding=test.binding, dtype=test.dtype, device=test.device,
+            seed=session.seed or 0, profile=session.profile,
+        )  # fmt: skip
+        tell(started)
+        tell(started.finished("error", failure=Failure(property="", message=f"{d.message} [{d.code}]")))
+        return "error"
+
+    def module(self, path: Path) -> Any:
+        if path not in self.modules:
+            from ..falsify.matrix import load_generated
+
+            self.modules[path] = load_generated(path)
+        return self.modules[path]
+
+    def kernel(self, test: Planned, module: Any) -> Kernel:
+        key = (test.binding, test.contract)
+        if key not in self.bound:
+            self.bound[key] = bind(test.binding, test.contract, module.spec.signatures, self.root)
+        return self.bound[key].kernels(module.spec, test.device, (test.dtype,), everything=True)[0]
+
+    def describe(self, contract: str, identifier: str) -> dict[str, str]:
+        """What the contract says of an obligation or falsification test."""
+        model = self.library.contracts.get(contract)
+        if model is None:
+            return {}
+        for o in model.proof_obligations:
+            if o.id == identifier:
+                return {"if_fails": str(o.if_fails), "contract_hash": obligation_hash(model, identifier, self.library.contracts)}
+        for t in model.falsification_tests:
+            if t.id == identifier:
+                return {"if_fails": str(t.if_fails), "contract_hash": prediction_hash(model, identifier, self.library.contracts)}
+        return {"contract_hash": obligation_hash(model, identifier, self.library.contracts)}
+
+    def kernel_hash(self, target: str) -> str:
+        if target not in self.hashes:
+            self.hashes[target] = kernel_hash(target)
+        return self.hashes[target]
+
+    def diagnose(self, kernel: Kernel) -> tuple[str, str] | None:
+        """The fault of the contract that the kernel behaves like, if one matches."""
+        from ..falsify.diagnose import behaves_like
+
+        contract = self.library.checked.get(kernel.contract)
+        return None if contract is None else behaves_like(contract, kernel)
+
+    def replay(self, kernel: Kernel, identifier: str) -> str:
+        parts = ["albor-contracts replay", identifier, f"--binding {kernel.binding}", f"--dtype {kernel.dtype}"]
+        if kernel.device != "cpu":
+            parts.append(f"--device {kernel.device}")
+        return " ".join([*parts, f"--profile {session.profile}", f"--seed {session.seed}"])
+
+
+def versions(device: str) -> dict[str, str]:
+    """Versions that a verdict depends on."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in ("numpy", "torch", "triton", "hypothesis"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    if device == "cuda":
+        import torch
+
+        found["gpu"] = torch.cuda.get_device_name()
+    else:
+        found["triton mode"] = "interpreter"
+    return found
+
+
+def main() -> int:
+    channel, options = sys.argv[1], json.loads(sys.argv[2])
+    sys.path[:0] = [p for p in (options["cwd"],) if p not in sys.path]
+    tests = [Planned.parse(line) for line in sys.argv[3:]]
+    if options["device"] == "cpu":
+        import os
+
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with open(channel, "a", encoding="utf-8") as file:
+        run_tests(tests, json_lines(file), options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
