@@ -87,7 +87,7 @@ def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bo
     word = _folded(name.split(":", 1)[1].split(".")[-1])
     equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
     signature = signatures[equation]
-    check_call(function, Text(name), signature)
+    check_call(function, Text(name, (Position(name),)), signature)
     arguments: dict[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
     known = _parameters(function)
     wanted = [p.name for p in signature.inputs]

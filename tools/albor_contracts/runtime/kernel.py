@@ -271,7 +271,7 @@ class Kernel:
         try:
             with poisoned(self.framework, self.calls), np.errstate(all="ignore"):
                 return target.call(*positional, **keywords)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if not judged:
                 raise
             raise KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}") from error
