@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-
 from albor_impl._triton import poisoned, record_launches, sanitized
 from albor_impl.optim.adamw import AdamW, Chunks, adamw, adamw_step_, cut
 from albor_reference.optim.adamw import adamw as reference
@@ -34,7 +33,9 @@ def agree(before, after, dtype, step, hyper, max_norm):
     below = np.sqrt(v_hat) + hyper["eps"]
     # d(m/r)/dm and d(m/r)/dv, and six roundings: two corrections, a root, a sum, two quotients.
     with np.errstate(divide="ignore", invalid="ignore"):
-        root_error = np.where(v_hat > 0, v_error / (1 - b2**step) / (2 * np.sqrt(v_hat)), np.sqrt(v_error / (1 - b2**step)))
+        root_error = np.where(
+            v_hat > 0, v_error / (1 - b2**step) / (2 * np.sqrt(v_hat)), np.sqrt(v_error / (1 - b2**step))
+        )
     update_error = m_error / (1 - b1**step) / below + np.abs(m_hat) / below * (root_error / below + 8 * U32)
     decay = hyper["weight_decay"] * np.abs(p)
     p_error = hyper["lr"] * (update_error + 6 * U32 * (np.abs(m_hat) / below + decay)) + U32 * np.abs(want_p)
@@ -95,7 +96,9 @@ def test_tensors_of_different_sizes_and_many_chunks(chunk):
     params, grads, ms, vs = lists([1, 16, 17, 64, 31, 130])
     flat = [torch.cat(role)[None] for role in (params, grads, ms, vs)]
     with record_launches() as launches:
-        norm = adamw_step_(params, grads, ms, vs, step=2, **HYPER, max_norm=0.5, chunks=cut((params, grads, ms, vs), chunk, 16))
+        norm = adamw_step_(
+            params, grads, ms, vs, step=2, **HYPER, max_norm=0.5, chunks=cut((params, grads, ms, vs), chunk, 16)
+        )
     after = torch.cat(params)[None], torch.cat(ms)[None], torch.cat(vs)[None], norm
     agree(flat, after, torch.float32, 2, HYPER, 0.5)
     assert [one.kernel for one in launches] == ["_square_sum_kernel", "_norm_kernel", "_update_kernel"]

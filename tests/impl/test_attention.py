@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
 from albor_impl._triton import poisoned, record_launches, sanitized
 from albor_impl.attention.causal_gqa import (
     Tiles,

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
 from albor_impl._triton import OutOfBounds, poisoned, record_allocations, record_launches, sanitized
 from albor_impl.loss import cross_entropy as module
 from albor_impl.loss.cross_entropy import cross_entropy, cross_entropy_loss, launch
@@ -39,7 +38,9 @@ def bounds(z, y, dz, dtype):
     error = np.zeros(dz.shape)
     error[valid] = p * relative / n
     error += (UNIT[dtype] + 3 * U32) * np.abs(dz) + SMALLEST[dtype]
-    rows = U32 * (mean_gap[:, 0] + 8 * np.sqrt(z.shape[1]) + 16 + 4 * (gap[np.arange(len(z)), y[valid]] + np.log(z.shape[1])))
+    rows = U32 * (
+        mean_gap[:, 0] + 8 * np.sqrt(z.shape[1]) + 16 + 4 * (gap[np.arange(len(z)), y[valid]] + np.log(z.shape[1]))
+    )
     total = rows.sum() + 8 * np.sqrt(n) * U32 * (gap[np.arange(len(z)), y[valid]] + np.log(z.shape[1]) + 1).sum()
     return total / n, error
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
 from albor_impl._triton import poisoned, record_allocations, record_launches, sanitized
 from albor_impl.distill.knowledge_distillation import (
     knowledge_distillation,
@@ -236,7 +235,8 @@ def test_vocabularies_must_be_equal():
 
 @pytest.mark.parametrize(("alpha", "temperature", "named"), [
     (-0.1, 1.0, "alpha"), (1.1, 1.0, "alpha"), (float("nan"), 1.0, "alpha"),
-    (0.5, 0.0, "temperature"), (0.5, -1.0, "temperature"), (0.5, float("nan"), "temperature"), (0.5, INF, "temperature"),
+    (0.5, 0.0, "temperature"), (0.5, -1.0, "temperature"), (0.5, float("nan"), "temperature"),
+    (0.5, INF, "temperature"),
 ])  # fmt: skip
 def test_parameters_outside_their_range(alpha, temperature, named):
     with pytest.raises(ValueError, match=named):

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-
 from albor_reference.optim.adamw import adamw
 
 UNIT = 2.0**-53

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
-
 from albor_reference.attention.causal_gqa import attention, attention_backward
+from scipy.special import logsumexp
 
 UNIT = 2.0**-53
 SHAPES = [(1, 1, 1, 1, 1), (2, 4, 2, 5, 3), (1, 6, 3, 17, 8), (1, 6, 2, 33, 16), (2, 3, 1, 9, 7), (1, 2, 2, 64, 5)]

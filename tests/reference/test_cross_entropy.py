@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
-
 from albor_reference.loss.cross_entropy import cross_entropy
+from scipy.special import logsumexp
 
 UNIT = 2.0**-53
 IGNORE = -100

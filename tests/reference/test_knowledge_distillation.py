@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import rel_entr, softmax
-
 from albor_reference.distill.knowledge_distillation import knowledge_distillation
 from albor_reference.loss.cross_entropy import cross_entropy
+from scipy.special import rel_entr, softmax
 
 UNIT = 2.0**-53
 IGNORE = -100

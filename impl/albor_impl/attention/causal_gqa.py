@@ -60,7 +60,7 @@ class Tiles:
 # Keys: kernel, width of the head rounded up, whether the inputs are float32.
 _TILES = {
     ("forward", 64, False): Tiles(128, 64, 4, 2),
-    ("forward", 128, False): Tiles(128, 64, 8, 2),
+    ("forward", 128, False): Tiles(128, 32, 8, 2),
     ("dq", 64, False): Tiles(128, 64, 8, 2),
     ("dq", 128, False): Tiles(64, 32, 4, 2),
     ("dkdv", 64, False): Tiles(32, 128, 8, 2),
@@ -91,13 +91,13 @@ def _examples(which: str):
     floats = {"forward": "lse", "dq": "lse delta", "dkdv": "lse delta"}[which].split()
     strided = {"forward": "q k v", "dq": "q k v g", "dkdv": "q k v g"}[which].split()
     for dtype in ("bf16", "fp16", "fp32"):
-        for dim in (64, 128):
+        for dim in (64, 128, 80):
             types = [f"{name}=*{dtype}" for name in tensors] + [f"{name}=*fp32" for name in floats]
             types += [f"stride_{name}{axis}=i32:16" for name in strided for axis in "bhs"]
             types += ["K=i32", "S=i32:16", "to_log2=fp32"] + (["scale=fp32"] if which != "forward" else [])
             yield example(
-                " ".join(types), label=f"{dtype} D={dim}", G=4, D=dim, BD=dim,
-                **_TILES[which, dim, dtype == "fp32"].options(),
+                " ".join(types), label=f"{dtype} D={dim}", G=4, D=dim, BD=triton.next_power_of_2(dim),
+                **_TILES[which, 64 if dim <= 64 else 128, dtype == "fp32"].options(),
             )  # fmt: skip
 
 

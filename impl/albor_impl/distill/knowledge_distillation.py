@@ -42,8 +42,9 @@ SWEEP_BLOCK = 8192
 def _examples():
     for student, teacher in (("bf16", "bf16"), ("fp32", "fp32"), ("fp16", "fp16"), ("bf16", "fp32")):
         types = (
-            f"s=*{student} t=*{teacher} y=*i64 count=*i64 row_loss=*fp32 ds=*{student} T=i32:16 V=i32:16 stride_s=i32:16 "
-            "stride_t=i32:16 stride_ds=i32:16 ignore=i32 inverse_temperature=fp32 soft_loss=fp32 soft_gradient=fp32 hard=fp32"
+            f"s=*{student} t=*{teacher} y=*i64 count=*i64 row_loss=*fp32 ds=*{student} T=i32:16 V=i32:16 "
+            "stride_s=i32:16 stride_t=i32:16 stride_ds=i32:16 ignore=i32 "
+            "inverse_temperature=fp32 soft_loss=fp32 soft_gradient=fp32 hard=fp32"
         )
         for label, block, single, warps in (("V=8192", LARGEST_BLOCK, True, 32), ("V=131072", SWEEP_BLOCK, False, 32)):
             yield example(
@@ -63,7 +64,9 @@ def _or_zero(x):
 
 
 @kernel
-def _add_block(x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE: tl.constexpr, HARD: tl.constexpr):
+def _add_block(
+    x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE: tl.constexpr, HARD: tl.constexpr
+):
     """Take one block of student logits x and teacher logits z into the running maxima and sums of exponentials."""
     new_s = tl.maximum(max_s, tl.max(x, axis=1))
     new_t = tl.maximum(max_t, tl.max(z, axis=1))

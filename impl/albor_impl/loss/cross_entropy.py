@@ -28,7 +28,7 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 # Elements of a block that a program keeps in registers: 32 for each of 1024 threads.
 LARGEST_BLOCK = 32768
-# Block of the two sweeps over a longer row: what fits into the registers of one program with a multiprocessor to itself.
+# Block of the two sweeps over a longer row: what the registers hold when a program has a multiprocessor to itself.
 SWEEP_BLOCK = {torch.float32: 16384, torch.bfloat16: 32768, torch.float16: 32768}
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
@@ -110,7 +110,9 @@ def _cross_entropy_kernel(
     largest = tl.full([ROWS], float("-inf"), tl.float32)
     total = tl.zeros([ROWS], tl.float32)
     if ONE_BLOCK:
-        x = tl.load(z_rows + cols[None, :], mask=valid[:, None] & (cols < V)[None, :], other=float("-inf")).to(tl.float32)
+        x = tl.load(z_rows + cols[None, :], mask=valid[:, None] & (cols < V)[None, :], other=float("-inf")).to(
+            tl.float32
+        )
         largest = tl.max(x, axis=1)
         base = tl.where(largest == float("-inf"), 0.0, largest)
         e = exp_nonpositive(x - base[:, None], PRECISE)
@@ -289,9 +291,7 @@ def hand_on(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
     return scale_(gradient, grad)
 
 
-def cross_entropy_loss(
-    z: torch.Tensor, y: torch.Tensor, ignore: int = -100, *, inplace: bool = False
-) -> torch.Tensor:
+def cross_entropy_loss(z: torch.Tensor, y: torch.Tensor, ignore: int = -100, *, inplace: bool = False) -> torch.Tensor:
     """The loss alone, float32 [], for a training script; `loss.backward()` reaches the logits.
 
     With `inplace` the gradient overwrites the logits: nothing may read them afterwards, and no other operation may

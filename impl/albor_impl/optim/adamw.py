@@ -46,8 +46,8 @@ INTERPRETED_BLOCK = 4096
 class Chunks:
     """A list of groups of equally sized tensors as the kernels see it: addresses and a table of chunks, on the device.
 
-    `table` is int64 [4 + rows, n]: row 0 the tensor of each chunk, row 1 its first element; `addresses` is
-    int64 [rows, L], one row for each role (p, g, m, ...), and `sizes` int64 [L].
+    `table` is int64 [2, n]: the tensor of each chunk and its first element there; `addresses` is int64 [rows, L], one
+    row for each role (p, g, m, v, master), and `sizes` int64 [L]. `tensors` are all of them, role after role.
     """
 
     addresses: torch.Tensor
@@ -101,13 +101,15 @@ def _pointer(addresses, row, count, k, like, ALIGNED: tl.constexpr):
 
 
 @kernel
+def _load(pointer, offsets, size, WHOLE: tl.constexpr):
+    """A block as float32. A mask keeps the compiler from wide accesses, so that a whole block goes without."""
+    value = tl.load(pointer + offsets) if WHOLE else tl.load(pointer + offsets, mask=offsets < size, other=0.0)
+    return value.to(tl.float32)
+
+
+@kernel
 def _squares(g, offsets, size, WHOLE: tl.constexpr):
-    """Squares of a block of gradients. A mask keeps the compiler from wide loads, so that a whole block has none."""
-    if WHOLE:
-        value = tl.load(g + offsets)
-    else:
-        value = tl.load(g + offsets, mask=offsets < size, other=0.0)
-    value = value.to(tl.float64)
+    value = _load(g, offsets, size, WHOLE).to(tl.float64)
     return value * value
 
 
@@ -156,22 +158,18 @@ def _norm_kernel(partial, norm, coefficient, n, max_norm, BLOCK: tl.constexpr):
 
 
 def _update_examples():
-    for p, g, master in (("fp32", "fp32", False), ("bf16", "bf16", True), ("bf16", "bf16", False), ("fp16", "fp16", True)):
+    for p, g, master in (
+        ("fp32", "fp32", False),
+        ("bf16", "bf16", True),
+        ("bf16", "bf16", False),
+        ("fp16", "fp16", True),
+    ):
         yield example(
             f"addresses=*i64 sizes=*i64 table=*i64 coefficient=*fp32 like_p=*{p} like_g=*{g} like_m=*fp32 L=i32 n=i32 "
             "lr=fp32 beta1=fp32 rest1=fp32 beta2=fp32 rest2=fp32 correction1=fp32 correction2=fp32 eps=fp32 "
             "weight_decay=fp32", label=f"{p}, {'masters' if master else 'no masters'}", MASTER=master, CHUNK=CHUNK,
             BLOCK=BLOCK, ALIGNED=True, num_warps=8,
         )  # fmt: skip
-
-
-@kernel
-def _load(pointer, offsets, size, WHOLE: tl.constexpr):
-    if WHOLE:
-        value = tl.load(pointer + offsets)
-    else:
-        value = tl.load(pointer + offsets, mask=offsets < size, other=0.0)
-    return value.to(tl.float32)
 
 
 @kernel
@@ -297,9 +295,9 @@ def _update(chunks: Chunks, params: Tensors, grads: Tensors, ms: Tensors, master
             step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:  # fmt: skip
     # 1 - beta is formed here, in double precision: in float32 it would keep few digits of a beta close to 1.
     _update_kernel[(chunks.count,)](
-        chunks.addresses, chunks.sizes, chunks.table, coefficient, params[0], grads[0], ms[0], len(params), chunks.count,
-        lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - beta1**step, 1.0 - beta2**step, eps, weight_decay,
-        MASTER=master, CHUNK=chunks.chunk, BLOCK=chunks.block, ALIGNED=chunks.aligned, num_warps=8,
+        chunks.addresses, chunks.sizes, chunks.table, coefficient, params[0], grads[0], ms[0], len(params),
+        chunks.count, lr, beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - beta1**step, 1.0 - beta2**step, eps,
+        weight_decay, MASTER=master, CHUNK=chunks.chunk, BLOCK=chunks.block, ALIGNED=chunks.aligned, num_warps=8,
         reachable=chunks.tensors,
     )  # fmt: skip
 
@@ -449,7 +447,7 @@ class AdamW(torch.optim.Optimizer):
         lists = [(group, roles) for group in self.param_groups if (roles := self._lists(group))[0]]
         if not lists:
             return loss
-        for group, roles in lists:
+        for group, _ in lists:
             check_hyperparameters(
                 group["step"] + 1, group["lr"], *group["betas"], group["eps"], group["weight_decay"], self.max_norm
             )

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def checked(z: ArrayLike, y: ArrayLike, ignore: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+def checked(
+    z: ArrayLike, y: ArrayLike, ignore: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
     """Logits as float64, labels as int64 and the mask of valid tokens; ValueError when they do not fit together."""
     z = np.asarray(z, dtype=np.float64)
     y = np.asarray(y)

@@ -1,0 +1,121 @@
+"""What the tool itself costs: starting, validating, generating, and a generated test beside a hand-written one.
+
+    make bench
+
+The ratios are printed at the end of the run; nothing here is asserted against a clock.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from albor_contracts.emit.files import generated_files
+from albor_contracts.emit.write import write_generated
+from albor_contracts.falsify.matrix import load_generated, tests_of
+from albor_contracts.falsify.wrong import definition_kernel
+from albor_contracts.inputs import present
+from albor_contracts.library import open_library
+from albor_contracts.runtime.poison import poisoned
+from albor_contracts.runtime.session import session
+from albor_contracts.verify.plan import current_modules
+
+CASES = 100
+
+
+@pytest.fixture(scope="module")
+def library() -> Any:
+    return open_library().sound()
+
+
+def test_validate_everything_cold(benchmark: Any) -> None:
+    """A fresh process that validates all contracts."""
+    benchmark.pedantic(
+        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "validate"], check=True, capture_output=True), rounds=5
+    )
+
+
+def test_help_cold(benchmark: Any) -> None:
+    benchmark.pedantic(
+        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "--help"], check=True, capture_output=True), rounds=5
+    )
+
+
+def test_validate_warm(benchmark: Any, library: Any) -> None:
+    """Loading, linking and checking all contracts in a process that has done it before; divide by their number."""
+    benchmark.extra_info["contracts"] = len(library.contracts)
+    benchmark(open_library)
+
+
+def test_generate_without_a_change(benchmark: Any, library: Any) -> None:
+    """Compiling all contracts and finding that nothing has to be written; divide by their number."""
+    benchmark.extra_info["contracts"] = len(library.contracts)
+
+    def again() -> int:
+        changes, problems = write_generated(generated_files(library), library.root / "generated", check=True)
+        assert not problems
+        return sum(c.kind != "current" for c in changes)
+
+    assert benchmark(again) == 0
+
+
+def _settings() -> hypothesis.settings:
+    return hypothesis.settings(
+        session.settings(), max_examples=CASES, derandomize=True, phases=(hypothesis.Phase.generate,), database=None
+    )
+
+
+def _kernel_and_inputs() -> tuple[Any, Any, Any]:
+    library = open_library().sound()
+    module = load_generated(current_modules(library, ["core/rmsnorm"])["core/rmsnorm"])
+    kernel = definition_kernel("definition", module.spec.functions, module.spec, "f32")
+    return module, kernel, tests_of(module)["RN-DEF-RMSNORM"]
+
+
+@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases")
+def test_generated(benchmark: Any) -> None:
+    """The generated test of RN-DEF-RMSNORM."""
+    _, kernel, test = _kernel_and_inputs()
+    session.override = _settings()
+    try:
+        benchmark.pedantic(lambda: test(kernel), rounds=8, warmup_rounds=1)
+    finally:
+        session.override = None
+
+
+@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases")
+def test_hand_written(benchmark: Any) -> None:
+    """The same property on the same inputs, as a careful person writes it: forward bound, poison, inputs unchanged."""
+    module, kernel, _ = _kernel_and_inputs()
+    strategy = next(v for k, v in vars(module).items() if k.endswith("_inputs") and "rn_def_rmsnorm_inputs" in k)
+    call = kernel.targets["rmsnorm"].call
+    u, lam = 2.0**-24, 8.0
+
+    @_settings()
+    @hypothesis.given(case=strategy)
+    def property_holds(case: Any) -> None:
+        received = case.received("f32")
+        x, w, eps = received.x, received.w, received.eps
+        given = [present(v, received.layouts[n], "numpy", "f32") for n, v in (("x", x), ("w", w))]
+        with poisoned("numpy", received.stream):
+            y = call(given[0].view, given[1].view, eps)
+        assert y.shape == x.shape and y.dtype == np.float32
+        assert given[0].intact() and given[1].intact()
+        n = x.shape[1]
+        q = np.mean(x * x, axis=1, keepdims=True)
+        q_error = (1 + min(n - 1, lam * n**0.5) + 1) * u * q
+        s = q + eps
+        s_error = q_error + u * (s + eps)
+        root = np.sqrt(s)
+        root_error = s_error / root + 4 * u * root
+        t = x / root
+        t_error = np.abs(t) * root_error / (root - root_error) + u * np.abs(t)
+        exact = t * w
+        bound = np.abs(w) * t_error + 2 * u * np.abs(exact) + np.finfo(np.float32).smallest_subnormal
+        assert np.all(np.abs(y - exact) <= bound)
+
+    benchmark.pedantic(property_holds, rounds=8, warmup_rounds=1)
