@@ -211,5 +211,5 @@ def _words(contract: Contract) -> set[str]:
         if entry.prove and entry.prove.target:
             texts.append(str(entry.prove.target))
     for test in contract.falsification_tests:
-        texts += [str(test.let or ""), str(test.check)]
+        texts += [str(t) for t in (test.let, test.check, test.call) if t]
     return {word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)}

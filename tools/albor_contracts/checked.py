@@ -17,7 +17,7 @@ from .lang.dims import Dims, Poly
 from .lang.signature import Parameter, Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
 from .lang.types import DimRange, Domain, Type, names_in, parse_dim, parse_domain, parse_type
-from .model import Contract, Equation, Fault, Obligation
+from .model import Contract, Equation, FalsificationTest, Fault, Obligation
 from .suggest import did_you_mean
 
 
@@ -428,8 +428,6 @@ def _law(space: Space, scope: Scope, written: Iterable[str], prepared: Iterable[
 
 
 def _falsification(test: object, rule: CheckedObligation, visible: Mapping[str, Signature]) -> Law:
-    from .model import FalsificationTest
-
     assert isinstance(test, FalsificationTest)
     known = rule.law.space.inputs
     inputs: dict[str, tuple[Type, str]] = {}
@@ -445,8 +443,33 @@ def _falsification(test: object, rule: CheckedObligation, visible: Mapping[str, 
         raise problem("E303", f"{test.id} gives no value for {', '.join(missing)}", test.id, "given: needs every input of the equation")
     space = Space(rule.law.space.dims, inputs, ())
     domains = {n: parse_domain("" if d.startswith("permutation") else d) for n, (_, d) in inputs.items()}
-    scope = Scope(rule.law.scope.dims, {n: t for n, (t, _) in inputs.items()}, domains, visible, {}, rule.law.scope.dim_names)
+    dims = _given_dims(test, inputs, rule)
+    scope = Scope(dims, {n: t for n, (t, _) in inputs.items()}, domains, visible, {}, rule.law.scope.dim_names)
     return _law(space, scope, [t for t in (test.let,) if t is not None], (), test.check)
+
+
+def _given_dims(test: FalsificationTest, inputs: Mapping[str, tuple[Type, str]], rule: CheckedObligation) -> Dims:
+    """The dimensions as the given values fix them."""
+    sizes: dict[str, int] = {}
+    for name, (type_, _) in inputs.items():
+        shape, value = _shape_of(test.given[name]), type_.shape or ()
+        if type_.is_array and len(shape) != len(value):
+            raise problem("E303", f"{test.id} gives {name} {len(shape)} axes, but it is {type_}", test.id, "nested lists, one level for each axis")
+        for d, n in zip(value, shape, strict=False):
+            if isinstance(d, int) and d != n:
+                raise problem("E303", f"{test.id} gives {name} size {n} where {type_} says {d}", test.id)
+            if isinstance(d, str) and sizes.setdefault(d, n) != n:
+                raise problem("E303", f"{test.id} gives {d} two sizes: {sizes[d]} and {n}", test.id)
+    old = rule.law.scope.dims
+    return Dims({**old.derived, **{d: Poly.number(n) for d, n in sizes.items()}}, old.low, old.facts)
+
+
+def _shape_of(value: object) -> tuple[int, ...]:
+    shape: list[int] = []
+    while isinstance(value, list | tuple):
+        shape.append(len(value))
+        value = value[0] if value else None
+    return tuple(shape)
 
 
 def parameters_of(equation: CheckedEquation) -> tuple[Parameter, ...]:

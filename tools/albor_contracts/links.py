@@ -270,8 +270,15 @@ def _proof(proof: Proof) -> Iterator[Diagnostic]:
 
 
 def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
+    rejections = {str(o.id) for o in contract.proof_obligations if o.type == "rejection"}
     for test in contract.falsification_tests:
         yield from _resolve_obligations(contract, (test.rule,), "rule")
+        refused = test.rule in rejections
+        form = Form(("call", "raises"), ("mentions",)) if refused else _CHECK
+        written = frozenset(k for k in ("check", "call", "raises", "mentions") if getattr(test, k))
+        if form.lacks(written) or written - form.permitted:
+            what = "a rejection" if refused else "an obligation that is no rejection"
+            yield Diagnostic("E306", f"{test.id} is a prediction about {what}: it takes {form}", test.id.position)
     if contract.qa_gate is not None:
         yield from _resolve_obligations(contract, contract.qa_gate.checks, "checks")
 

@@ -168,7 +168,10 @@ class FalsificationTest(Entry):
     prediction: Text = key("What a correct kernel must do on this input.")
     given: dict[str, Any] = key("Concrete inputs: numbers, nested lists, inf, nan, or text.", factory=dict)
     let: Text | None = key("Statements that prepare the check.", default=None)
-    check: Text = key("The claim.")
+    check: Text | None = key("The claim.", default=None)
+    call: Text | None = key("Of a rejection: the call that must be refused.", default=None)
+    raises: Text | None = key("Of a rejection: name of the error class.", default=None, pattern=DOTTED)
+    mentions: tuple[Text, ...] = key("Of a rejection: words the message must contain.", default=())
     if_fails: Text = key("What is wrong with a kernel that fails here.")
 
 

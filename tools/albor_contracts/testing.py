@@ -37,11 +37,14 @@ from .runtime.functions import (
     floor,
     int,
     isfinite,
+    join,
+    length,
     log,
     log1p,
     max,
     mean,
     min,
+    occurrences,
     prod,
     ratio,
     real,
@@ -65,7 +68,7 @@ inf = math.inf
 __all__ = [
     "abs", "all", "any", "approx", "argmax", "argmin", "array", "cases", "ceil", "claim", "clip", "cos", "count",
     "defines", "definitions", "dot", "equal", "erf", "exact", "example", "exp", "expm1", "floor", "given", "gradient", "grid",
-    "independent", "inf", "int", "isfinite", "log", "log1p", "max", "mean", "min", "obligation", "prod", "ratio", "real",
+    "independent", "inf", "int", "isfinite", "join", "length", "log", "log1p", "max", "mean", "min", "obligation", "occurrences", "prod", "ratio", "real",
     "rejects", "round", "round_to", "rsqrt", "same_twice", "sigmoid", "sign", "sin", "single", "sqrt",
     "statistically", "sum", "tanh", "truth", "uses_at_most", "where",
 ]  # fmt: skip

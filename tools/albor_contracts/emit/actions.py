@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..checked import CheckedObligation
-from ..errors import problem
+from ..errors import Text, problem
 from ..lang import tree
-from ..lang.check import check_block, check_expression
+from ..lang.check import Scope, check_block, check_expression
 from ..lang.syntax import parse_block, parse_expression
 from ..lang.to_python import Emitter
 
@@ -55,34 +57,44 @@ def _gradient(o: CheckedObligation, emitter: Emitter) -> tuple[list[str], list[t
     return lines, [tree.Name((0, 0), n) for n in inputs]
 
 
-def _call(o: CheckedObligation, emitter: Emitter) -> tree.Call:
-    assert o.model.call is not None
-    node, source = parse_expression(o.model.call)
-    if not isinstance(node, tree.Call) or node.spec:
+def _call(text: Text | None, scope: Scope) -> tree.Call:
+    """The call of a kernel. Its arguments need not fit the equation: a rejection may be about just that."""
+    assert text is not None
+    node, source = parse_expression(text)
+    if not isinstance(node, tree.Call) or node.spec or node.equation not in scope.equations:
         raise source.error("E427", "`call` is a call of a kernel, e.g. softmax(x)", node.place)
+    for argument in node.arguments:
+        check_expression(argument, source, scope)
     return node
 
 
 def _determinism(o: CheckedObligation, emitter: Emitter) -> tuple[list[str], list[tree.Node]]:
-    node = _call(o, emitter)
+    node = _call(o.model.call, emitter.scope)
     emitter.used |= {"same_twice"}
     return [f"same_twice(lambda: {emitter.text(node)})"], [node]
 
 
 def _rejection(o: CheckedObligation, emitter: Emitter) -> tuple[list[str], list[tree.Node]]:
-    node = _call(o, emitter)
+    return rejection_lines(o.model.call, o.model.raises, o.model.mentions, emitter)
+
+
+def rejection_lines(
+    call: Text | None, error: Text | None, words: Sequence[Text], emitter: Emitter
+) -> tuple[list[str], list[tree.Node]]:
+    """The lines that expect a call to be refused."""
+    node = _call(call, emitter.scope)
     emitter.used |= {"rejects"}
     arguments = ", ".join(emitter.text(a) for a in node.arguments)
-    mentions = ", ".join(repr(str(m)) for m in o.model.mentions)
-    raises = str(o.model.raises)
+    mentions = ", ".join(repr(str(m)) for m in words)
+    raises = str(error)
     if raises not in ("ValueError", "TypeError", "IndexError", "KeyError", "OverflowError", "ZeroDivisionError", "RuntimeError"):
-        raise problem("E303", f"{raises!r} is not an error a kernel is expected to raise", o.model.raises, "ValueError, TypeError, IndexError, KeyError, OverflowError or RuntimeError")
+        raise problem("E303", f"{raises!r} is not an error a kernel is expected to raise", error, "ValueError, TypeError, IndexError, KeyError, OverflowError or RuntimeError")
     extra = f", mentions=[{mentions}]" if mentions else ""
     return [f'rejects(kernel, "{node.equation}", ({arguments},), {raises}{extra})'], [node]
 
 
 def _resource(o: CheckedObligation, emitter: Emitter) -> tuple[list[str], list[tree.Node]]:
-    node = _call(o, emitter)
+    node = _call(o.model.call, emitter.scope)
     limit, source = parse_expression(o.model.at_most or "")
     check_expression(limit, source, emitter.scope)
     emitter.used |= {"uses_at_most"}

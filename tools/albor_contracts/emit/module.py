@@ -8,9 +8,9 @@ from typing import Any
 from ..checked import CheckedContract, CheckedObligation, Law, Space
 from ..lang import tree
 from ..lang.to_python import Emitter, grid_line, used_indices
-from ..lang.types import Type
+from ..lang.types import DimRange, Type, evaluate, names_in, parse_dim
 from ..model import FalsificationTest
-from .actions import action_lines
+from .actions import action_lines, rejection_lines
 from .definitions import definition_lines, definitions_needed, quoted_doc
 
 HEADER = "Compiled from {path}: change the contract and run `albor-contracts generate`, never this file."
@@ -89,9 +89,38 @@ def _cases(space: Space, work: list[str]) -> str:
         lines.append(f"    assume=({', '.join(_literal(str(a)) for a in space.assume)},),")
     if work:
         lines.append(f"    work={{{', '.join(f'{_literal(w)}: 2**18' for w in work)}}},")
+    elements = _elements(space)
+    if elements > ELEMENTS:
+        lines.append(f"    elements={elements},")
     for name, (type_, domain) in space.inputs.items():
         lines.append(f"    {name}={_literal(_spec(type_, domain))},")
     return "\n".join([*lines, ")"])
+
+
+ELEMENTS = 20_485  # what `cases` allows when it is not told otherwise
+
+
+def _elements(space: Space) -> int:
+    """Elements of all inputs when one dimension is at its largest and the others at their smallest.
+
+    A dimension that is meant to be wide must be reachable, whatever the usual budget of a case.
+    """
+    ranges = {d: r for d, text in space.dims.items() if isinstance(r := parse_dim(text), DimRange)}
+    low = {d: float(r.low) for d, r in ranges.items()}
+    most = 0
+    for d, r in ranges.items():
+        sizes = {**low, d: float(r.high)}
+        for name, text in space.derived.items():
+            if names_in(text) <= set(sizes):
+                sizes[name] = evaluate(text, sizes)
+        total = 0.0
+        for type_, _ in space.inputs.values():
+            size = 1.0
+            for part in type_.shape or ():
+                size *= part if isinstance(part, int) else sizes.get(part, 1.0)
+            total += size
+        most = max(most, int(total))
+    return most
 
 
 def _spec(type_: Type, domain: str) -> str:
@@ -194,10 +223,15 @@ def _example(test: FalsificationTest, law: Law, used: set[str]) -> list[str]:
     specs = ", ".join(f"{n}={_literal(str(t))}" for n, (t, _) in law.space.inputs.items())
     lines.append(f"    case = example(dict({specs}), {given})")
     trees: list[tree.Node] = [*law.statements, *((law.check,) if law.check is not None else ())]
+    refused = None if test.call is None else rejection_lines(test.call, test.raises, test.mentions, emitter)
+    if refused is not None:
+        trees += refused[1]
     lines += [f"    {line}" for line in _opening(law, trees, emitter, None)]
     lines += [f"    {emitter.statement(s)}" for s in law.statements]
     if law.check is not None:
         lines += [f"    {line}" for line in _claims(law.check, emitter)]
+    if refused is not None:
+        lines += [f"    {line}" for line in refused[0]]
     used |= emitter.used | {"example"}
     return lines
 

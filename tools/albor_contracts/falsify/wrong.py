@@ -18,6 +18,7 @@ from ..errors import Text, problem
 from ..lang.signature import Signature
 from ..runtime.dtypes import ACCUMULATES_IN, round_to
 from ..runtime.kernel import Definitions, Kernel, Target
+from ..runtime.truth import Truth
 
 _NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32}
 
@@ -58,7 +59,7 @@ def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -
         outputs = function(*given)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         rounded = []
-        for value, p in zip(outputs, signature.outputs, strict=True):
+        for value, p in zip(map(_plain, outputs), signature.outputs, strict=True):
             if p.type.is_floating and p.type.is_array:
                 form = {"float": dtype, "accum": ACCUMULATES_IN[dtype]}.get(p.type.dtype, p.type.dtype)
                 with np.errstate(all="ignore"):
@@ -72,6 +73,10 @@ def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -
         return tuple(rounded) if len(rounded) != 1 else rounded[0]
 
     return run
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Truth) else value
 
 
 def _whole(a: Any) -> Any:

@@ -58,7 +58,6 @@ class Shapes:
                     raise problem("E404", f"unknown dimension {size!r}", hint=f"declared: {', '.join(sorted(dims))}")
         self.shapes = [tuple(s) for s in shapes]
         self.work = [(known(arithmetic(text), self.names, "work"), limit) for text, limit in (work or {}).items()]
-        self.elements = elements
         self.conditions = [
             (c, frozenset().union(*(roots[n] for n in c.names)))
             for c in (known(condition(text), self.names, "assume") for text in assume)
@@ -69,6 +68,8 @@ class Shapes:
         self.edges = {name: _edges(self.ranges[name], values) for name, values in self.candidates.items()}
         self.focusable = [k for k, n in enumerate(self.free) if len(self.candidates[n]) > _WIDE] or [0]
         self.least = {name: values[0] for name, values in self.candidates.items()}
+        # Ranges that begin beyond the budget ask for large arrays: twice the smallest then fit.
+        self.elements = max(elements, 2 * self._total(self._complete(self.least)))
         self.modest = self._modest()
         self.all_fit = self._fits(self._complete({name: values[-1] for name, values in self.candidates.items()}))
 
@@ -164,11 +165,12 @@ class Shapes:
 
         return bisect_left(values, True, key=too_big) if too_big(values[-1]) else len(values)
 
+    def _total(self, env: Mapping[str, int]) -> int:
+        """Elements of all arrays."""
+        return sum([math.prod([env[s] if isinstance(s, str) else s for s in shape]) for shape in self.shapes])
+
     def _fits(self, env: Mapping[str, int]) -> bool:
-        total = 0
-        for shape in self.shapes:
-            total += math.prod([env[s] if isinstance(s, str) else s for s in shape])
-        return total <= self.elements and all(w(env) <= limit for w, limit in self.work)
+        return self._total(env) <= self.elements and all(w(env) <= limit for w, limit in self.work)
 
     def _meets(self, c: Expression, names: Sequence[str], values: Sequence[int]) -> bool:
         least = {n: candidates[0] for n, candidates in self.candidates.items()}

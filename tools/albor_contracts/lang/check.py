@@ -14,7 +14,7 @@ from ..errors import ContractError
 from ..suggest import did_you_mean
 from . import tree
 from .dims import ONE, Dims, Poly
-from .functions import CLAIMS, FUNCTIONS
+from .functions import CLAIMS, FUNCTIONS, ON_TEXTS
 from .signature import Signature
 from .syntax import Source
 from .types import Domain, Type
@@ -190,6 +190,8 @@ class _Checker:
         match node:
             case tree.Number(_, value):
                 return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
+            case tree.Literal():
+                return Type("text")
             case tree.Name(_, name):
                 return self.name_kind(node, name)
             case tree.Element(_, _, subscripts):
@@ -210,6 +212,8 @@ class _Checker:
                 a, b = self.kind(left), self.kind(right)
                 if isinstance(a, Type) and isinstance(b, Type) and a.is_opaque and a.dtype == b.dtype and op in ("==", "!="):
                     return "bool"
+                if any(isinstance(k, Type) and k.is_opaque for k in (a, b)):
+                    raise self.error("E426", f"{_words(a)} is compared with {_words(b)}", node, "texts are compared with texts, by == and !=")
                 for kind, side in ((a, left), (b, right)):
                     if isinstance(kind, Type):
                         raise self.error("E424", "comparisons are elementwise: index the arrays, or use approx, equal or exact", side)
@@ -290,11 +294,17 @@ class _Checker:
             return "int" if exact else "real"
         return "int" if left == right == "int" else "real"
 
-    def apply(self, node: tree.Apply) -> str:
+    def apply(self, node: tree.Apply) -> Kind:
         name, arguments = node.function, node.arguments
+        if name in ON_TEXTS:
+            for argument in arguments:
+                self.text(argument, name)
+            return Type("text") if FUNCTIONS[name].result == "text" else FUNCTIONS[name].result
         if name in CLAIMS:
             kinds = [self.kind(a) for a in arguments]
             whole = [k for k in kinds if isinstance(k, Type)]
+            if any(k.is_opaque for k in whole) and (len(whole) < 2 or whole[0].dtype != whole[1].dtype or name != "exact"):
+                raise self.error("E426", f"{name} compares {_words(kinds[0])} with {_words(kinds[1])}", node, "texts: ==, != or exact")
             if len(whole) == 1:
                 raise self.error("E424", f"{name} compares a whole array with a single number", node, "index both sides, or neither")
             if len(whole) == 2:
@@ -305,6 +315,10 @@ class _Checker:
         if name == "where":
             condition, first, second = arguments
             self.expect(self.scalar(condition), "bool", condition, "where")
+            chosen = self.kind(first)
+            if isinstance(chosen, Type) and chosen.is_opaque:
+                self.text(second, "where", chosen)
+                return chosen
             with _Narrowed(self, condition):
                 a = self.scalar(first)
             b = self.scalar(second)
@@ -319,6 +333,12 @@ class _Checker:
         if function.result == "same":
             return "int" if all(k == "int" for k in kinds_) else "real"
         return function.result
+
+    def text(self, node: tree.Node, what: str, wanted: Type | None = None) -> None:
+        kind = self.kind(node)
+        right = isinstance(kind, Type) and (kind == wanted if wanted else kind.dtype in ("text", "bytes"))
+        if not right:
+            raise self.error("E426", f"{what} needs {'a ' + str(wanted) if wanted else 'a text'} here, found {kind}", node)
 
     def reduce(self, node: tree.Reduce) -> str:
         outer, narrowed = self.bound, dict(self.narrowed)
@@ -353,11 +373,18 @@ class _Checker:
         sizes: dict[str, str | int] = {}
         for argument, parameter in zip(node.arguments, signature.inputs, strict=True):
             self.argument(node, argument, parameter.name, parameter.type, sizes)
+            self.varies(node, argument, signature)
         outputs = []
         for p in signature.outputs:
             shape = None if p.type.shape is None else tuple(sizes.get(d, d) if isinstance(d, str) else d for d in p.type.shape)
             outputs.append(Type(p.type.dtype, shape))
         return tuple(outputs)
+
+    def varies(self, node: tree.Call, argument: tree.Node, signature: Signature) -> None:
+        """A call with a scalar that varies with an index is one call for each: its outputs must be single values."""
+        indices = [n.id for n in tree.walk(argument) if isinstance(n, tree.Name) and n.id in self.bound]
+        if indices and any(p.type.shape for p in signature.outputs):
+            raise self.error("E427", f"an argument of {node.equation} varies with {indices[0]}, but its outputs are whole arrays", argument)
 
     def argument(self, node: tree.Call, argument: tree.Node, name: str, type_: Type, sizes: dict[str, str | int]) -> None:
         kind = self.kind(argument)
@@ -534,6 +561,10 @@ class _Narrowed:
 
     def __exit__(self, *_: object) -> None:
         self.checker.narrowed = self.saved
+
+
+def _words(kind: Kind) -> str:
+    return {"bool": "a truth value", "int": "a whole number", "real": "a real number"}.get(str(kind), f"a {kind}")
 
 
 def _element_kind(type_: Type) -> str:

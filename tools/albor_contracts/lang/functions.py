@@ -46,8 +46,14 @@ FUNCTIONS: dict[str, Function] = {
         Function("isfinite", (1, 1), "bool", r"\operatorname{finite}(%s)", 0),
         Function("real", (1, 1), "real", r"%s", 0, "an integer or truth value as a real number"),
         Function("int", (1, 1), "int", r"%s", 0, "a truth value as 0 or 1"),
+        Function("length", (1, 1), "int", r"|%s|", 0, "characters of a text, or bytes of a byte string"),
+        Function("occurrences", (2, 2), "int", r"\operatorname{occurrences}(%s, %s)", 0, "how often the second text stands in the first, without overlap"),
+        Function("join", (2, 8), "text", r"%s", 0, "the texts one after the other"),
     )
 }
+
+# Functions whose arguments are texts.
+ON_TEXTS = ("length", "occurrences", "join")
 
 REDUCTIONS: dict[str, str] = {
     "sum": r"\sum",

@@ -13,6 +13,7 @@ from .functions import CLAIMS, CONSTANTS, FUNCTIONS, REDUCTIONS, RESERVED, ROUND
 
 MAX_TEXT = 20_000
 MAX_DEPTH = 60
+MAX_LITERAL = 200
 
 _BINARY = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -75,6 +76,11 @@ def _ast(source: Source, mode: str) -> ast.AST:
         raise source.error("E410", f"syntax error: {error.msg}", place, "index notation uses Python's expression syntax") from None
     except (ValueError, MemoryError, RecursionError, SyntaxWarning) as error:
         raise problem("E410", f"this text cannot be parsed: {error}", source.text.position) from None
+
+
+def _encodable(value: str) -> bool:
+    """Whether the text has no half of a surrogate pair, which no file can hold."""
+    return not any(0xD800 <= ord(c) <= 0xDFFF for c in value)
 
 
 def _place(node: ast.AST) -> tree.Place:
@@ -145,8 +151,12 @@ class _Reader:
                 if isinstance(value, int) and abs(value) >= 2**63:
                     raise self.source.error("E414", "this number does not fit 64 bits", place)
                 return tree.Number(place, value)
+            case ast.Constant(str() as value):
+                if len(value) > MAX_LITERAL or not _encodable(value):
+                    raise self.source.error("E414", f"a text in a formula has at most {MAX_LITERAL} characters, all of them Unicode", place)
+                return tree.Literal(place, value)
             case ast.Constant():
-                raise self.source.error("E414", f"{node.value!r} is not a number", place, "texts and None have no place in a formula")
+                raise self.source.error("E414", f"{node.value!r} is not a number", place, "bytes and None have no place in a formula")
             case ast.Name(name):
                 if name in CONSTANTS:
                     return tree.Number(place, CONSTANTS[name])

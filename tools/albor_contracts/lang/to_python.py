@@ -73,8 +73,16 @@ class Emitter:
                 return self.is_integer(operand)
             case tree.Binary(_, op, left, right):
                 return op in ("//", "%", "&", "|", "^", "<<", ">>") or (op in "+-*" and self.is_integer(left) and self.is_integer(right))
-            case tree.Apply(_, "floor" | "ceil" | "round" | "int", _):
+            case tree.Apply(_, "floor" | "ceil" | "round" | "int" | "length" | "occurrences", _):
                 return True
+            case tree.Apply(_, "max" | "min" | "clip" | "abs" | "sign", arguments):
+                return all(self.is_integer(a) for a in arguments)
+            case tree.Apply(_, "where", (_, first, second)):
+                return self.is_integer(first) and self.is_integer(second)
+            case tree.Reduce(_, "count" | "argmax" | "argmin", _, _, _):
+                return True
+            case tree.Reduce(_, "sum" | "prod" | "max" | "min", _, body, _):
+                return self.is_integer(body)
         return False
 
     def expression(self, node: tree.Node) -> ast.expr:
@@ -87,6 +95,8 @@ class Emitter:
                 if not isinstance(value, bool) and value < 0:
                     return ast.UnaryOp(ast.USub(), ast.Constant(-value))
                 return ast.Constant(value)
+            case tree.Literal(_, text):
+                return ast.Constant(text)
             case tree.Name(_, name):
                 return ast.Name(name)
             case tree.Element(_, array, indices):
@@ -118,11 +128,22 @@ class Emitter:
         raise AssertionError(node)
 
     def _truth(self, node: tree.Node, value: ast.expr) -> ast.expr:
-        """Comparisons of plain Python numbers give a bool, on which ~ would not negate."""
-        if isinstance(node, tree.Compare) and self._is_number(node.left) and self._is_number(node.right):
+        """What may be a Python bool, on which ~ would not negate, becomes a truth value."""
+        if self._may_be_bool(node):
             self.used.add("truth")
             return ast.Call(ast.Name("truth"), [value], [])
         return value
+
+    def _may_be_bool(self, node: tree.Node) -> bool:
+        """A scalar input, a call, or a comparison in which nothing varies with an index."""
+        if isinstance(node, tree.Number | tree.Name | tree.Call):
+            return True
+        if not isinstance(node, tree.Compare):
+            return False
+        parts = [n for side in (node.left, node.right) for n in tree.walk(side)]
+        return not any(
+            isinstance(n, tree.Element | tree.Reduce) or (isinstance(n, tree.Name) and n.id in self.scope.indices) for n in parts
+        )
 
     def _apply(self, function: str, *arguments: tree.Node) -> ast.expr:
         self.used.add(function)

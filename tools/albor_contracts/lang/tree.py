@@ -19,6 +19,13 @@ class Number(Node):
 
 
 @dataclass(frozen=True)
+class Literal(Node):
+    """A text in quotes: only where a text may stand."""
+
+    value: str
+
+
+@dataclass(frozen=True)
 class Name(Node):
     """A dimension, an index, a scalar, or a whole array where one is allowed."""
 

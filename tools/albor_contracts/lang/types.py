@@ -1,10 +1,11 @@
 """Types, domains and dimension ranges, parsed from the short texts of a contract.
 
-    type:    float[B, N]   accum[]   i64[T]   u8[B, 144]   real   int   bool   text   bytes   record
+    type:    float[B, N]   accum[]   i64[T]   u8[B, 144]   real   int   bool   text   bytes   record   nothing
     domain:  in [-50, 50]   in [0, V)   in {1, 2, 4}   in [0, V) or {ignore}   length 0..64
     range:   1..4097   8   1, 2, 4, 8   G * K  (derived)
 
 `float` is the dtype under test, `accum` the dtype it is accumulated in (f32; f64 when the dtype under test is f64).
+`nothing` is the output of an equation that is called for its verdict: it returns None or raises.
 Bounds of domains are small arithmetic expressions in dimensions and scalar inputs.
 """
 
@@ -24,7 +25,7 @@ FLOATING = ("float", "accum", "f64", "f32", "f16", "bf16")
 INTEGER = ("i64", "i32", "i8", "u8")
 ARRAY_DTYPES = (*FLOATING, *INTEGER, "bool")
 SCALARS = ("real", "int", "bool")
-OPAQUE = ("text", "bytes", "record")
+OPAQUE = ("text", "bytes", "record", "nothing")
 
 _TYPE = re.compile(r"\s*([a-z][a-z0-9]*)\s*(\[([^\]]*)\])?\s*")
 
@@ -190,8 +191,8 @@ def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
         case ast.Name(name):
             if name in names:
                 return names[name]
-            if name == "inf":
-                return math.inf
+            if name in ("inf", "nan"):
+                return float(name)
             raise problem("E404", f"unknown name {name!r} in {ast.unparse(node)!r}")
         case ast.BinOp(left, ast.Pow(), right):
             return float(evaluate(left, names)) ** _constant(right)
@@ -208,7 +209,7 @@ def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
 def names_in(expression: str | ast.expr) -> set[str]:
     """Names an arithmetic expression mentions."""
     node = parse_arithmetic(expression) if isinstance(expression, str) else expression
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf"}
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf", "nan"}
 
 
 def _constant(node: ast.expr) -> float:

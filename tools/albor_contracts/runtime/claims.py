@@ -38,7 +38,7 @@ def exact(left: Any, right: Any) -> Truth:
     """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
     a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
     if isinstance(a, str | bytes):
-        return Truth(np.asarray(a == b))
+        return Truth(np.asarray(a == b), False, (Gap(_one(a), _one(b), np.float64(0.0), "exact", np.asarray(0.0 if a == b else np.inf)),))
     a, b = np.asarray(a), np.asarray(b)
     same = a == b
     if a.dtype.kind == "f" and b.dtype.kind == "f":
@@ -46,6 +46,13 @@ def exact(left: Any, right: Any) -> Truth:
     with np.errstate(invalid="ignore"):
         ratio = np.where(same, 0.0, np.inf)
     return Truth(same, False, (Gap(a, b, np.float64(0.0), "exact", ratio),))
+
+
+def _one(text: str | bytes) -> np.ndarray:
+    """A text as an array of one object: NumPy's own text arrays drop characters."""
+    box = np.empty((), dtype=object)
+    box[()] = text
+    return box
 
 
 def claim(statement: Any) -> None:
@@ -67,6 +74,8 @@ def place_of(gap: Gap) -> tuple[str, str, str]:
 def explain(gap: Gap) -> str:
     """Where a comparison fails worst: got, expected, bound."""
     place, got, wanted, bound = _worst_place(gap)
+    if isinstance(got, str | bytes):
+        return f"not the same: {_shown(got)} and {_shown(wanted)}"
     if gap.relation == "exact":
         return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
     apart = abs(float(got) - float(wanted))
@@ -81,6 +90,8 @@ def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
 
 
 def _shown(x: Any) -> str:
+    if isinstance(x, str | bytes):
+        return repr(x)
     return f"{float(x):.9g}" if np.asarray(x).dtype.kind == "f" else str(x)
 
 

@@ -119,14 +119,45 @@ def isfinite(x: Any) -> Any:
     return np.isfinite(x.value.detach().numpy()) if _traced(x) else np.isfinite(x)
 
 
+def length(x: Any) -> Any:
+    """Characters of a text, or bytes of a byte string."""
+    return _each(builtins.len, x)
+
+
+def occurrences(x: Any, part: Any) -> Any:
+    """How often `part` stands in `x`, without overlap."""
+    return _each(lambda text, wanted: text.count(wanted), x, part)
+
+
+def join(*parts: Any) -> Any:
+    """The texts one after the other."""
+    return _each(lambda *texts: texts[0][:0].join(texts), *parts)
+
+
+def _each(function: Any, *arguments: Any) -> Any:
+    """The function of texts; of every text where they vary with an index."""
+    if not builtins.any(isinstance(a, np.ndarray) for a in arguments):
+        return function(*arguments)
+    found = np.frompyfunc(function, builtins.len(arguments), 1)(*arguments)
+    whole = builtins.all(isinstance(v, builtins.int) for v in found.flat)
+    return found.astype(np.int64) if whole else found
+
+
 def where(condition: Any, first: Any, second: Any) -> Any:
+    if isinstance(first, str | bytes):
+        return first if bool(Truth.of(condition).value.all()) else second
     if _traced(first, second):
         return _torch().where(condition, first, second)
-    if isinstance(condition, Truth) and isinstance(first, (Truth, bool, np.bool_)):
-        return (condition & Truth.of(first)) | (~condition & Truth.of(second))
+    if isinstance(first, Truth) or isinstance(second, Truth) or (isinstance(condition, Truth) and _is_truth_value(first)):
+        c = Truth.of(condition)
+        return (c & Truth.of(first)) | (~c & Truth.of(second))
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
     return np.where(condition, first, second)
+
+
+def _is_truth_value(x: Any) -> bool:
+    return isinstance(x, bool | np.bool_) or (isinstance(x, np.ndarray) and x.dtype == bool)
 
 
 def max_or_min(name: str, *values: Any) -> Any:

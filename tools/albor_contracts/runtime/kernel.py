@@ -46,6 +46,18 @@ class Received(Bounded):
         self.layout = layout
 
 
+class Whole(np.ndarray):
+    """An input of whole numbers or truth values, with the layout it is presented in. What is made of it is plain."""
+
+    layout: str
+
+    def __array_finalize__(self, obj: object) -> None:
+        self.layout = "contiguous"
+
+    def __array_wrap__(self, array: np.ndarray, context: object = None, return_scalar: bool = False) -> np.ndarray:
+        return np.asarray(array)
+
+
 class Output(Bounded):
     """A kernel's output. Its error bound is derived when it is first needed."""
 
@@ -115,7 +127,12 @@ class Definitions:
         except KeyError:
             raise AttributeError(f"{self.contract} has no definition of {name!r}") from None
 
+        signature = self.signatures[name]
+
         def call(*arguments: Any) -> Any:
+            arguments = tuple(_counted(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True))
+            if _varies(signature, arguments):
+                return _one_by_one(signature, arguments, call)
             if all(_exact(a) for a in arguments):
                 known = self._known(name, arguments)
                 if known is not None:
@@ -141,8 +158,8 @@ class Definitions:
     def bounds(self, name: str, arguments: Sequence[Any], precision: str) -> tuple[Any, ...]:
         """The outputs of a definition, with the errors of a careful computation in `precision`."""
         unit = FORMATS[precision].unit
-        given = []
-        for a in arguments:
+        given: list[Any] = []
+        for a in map(_wide, arguments):
             if isinstance(a, float):
                 # A kernel may hold a scalar in its own precision.
                 given.append(Bounded(a, unit * abs(a) if math.isfinite(a) else 0.0))
@@ -151,6 +168,48 @@ class Definitions:
         with accumulating(precision), carrying_bounds(), np.errstate(all="ignore"):
             outputs = self.functions[name](*given)
         return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _wide(a: Any) -> Any:
+    """Whole numbers of a contract have no largest value: arrays of bytes are computed with as int64."""
+    return a.astype(np.int64) if isinstance(a, np.ndarray) and a.dtype.kind in "iu" else a
+
+
+def _counted(a: Any, type_: Type) -> Any:
+    """Whole numbers that a kernel returned, as such: a definition may take bits from them, or use them as indices."""
+    if type_.is_array and not type_.is_floating and type_.dtype != "bool" and isinstance(a, Bounded) and not np.any(a.error):
+        return a.value.astype(np.int64)
+    return _wide(a)
+
+
+def _varies(signature: Signature, arguments: Sequence[Any]) -> bool:
+    """Whether an argument that must be a single value varies with an index: then the call is one for each."""
+    return any(not p.type.is_array and getattr(a, "ndim", 0) for a, p in zip(arguments, signature.inputs, strict=True))
+
+
+def _one_by_one(signature: Signature, arguments: Sequence[Any], call: Callable[..., Any]) -> Any:
+    """The outputs of one call for each value of the varying arguments, on their grid."""
+    plain = [_plain(a) for a in arguments]
+    varying = [not p.type.is_array and bool(getattr(a, "ndim", 0)) for a, p in zip(plain, signature.inputs, strict=True)]
+    shape = np.broadcast_shapes(*(a.shape for a, v in zip(plain, varying, strict=True) if v))
+    spread = [np.broadcast_to(a, shape) if v else a for a, v in zip(plain, varying, strict=True)]
+    rows = []
+    for place in np.ndindex(shape):
+        outputs = call(*(a[place].item() if v else given for a, v, given in zip(spread, varying, arguments, strict=True)))
+        rows.append(outputs if isinstance(outputs, tuple) else (outputs,))
+    columns = []
+    for k, p in enumerate(signature.outputs):
+        values = [row[k] for row in rows]
+        if p.type.is_opaque:
+            column: Any = np.empty(len(values), dtype=object)
+            column[:] = values
+            columns.append(column.reshape(shape))
+        elif p.type.dtype == "real":
+            parts = [Bounded.of(v) for v in values]
+            columns.append(Bounded(np.reshape([b.value for b in parts], shape), np.reshape([np.asarray(b.error) for b in parts], shape)))
+        else:
+            columns.append(np.reshape([np.asarray(_plain(v)) for v in values], shape))
+    return tuple(columns) if len(columns) != 1 else columns[0]
 
 
 def _exact(a: Any) -> bool:
@@ -201,8 +260,12 @@ class Kernel:
         values = []
         for name in names.split():
             value = received.values[name]
+            layout = received.layouts.get(name, "contiguous")
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-                values.append(Received(value, received.layouts.get(name, "contiguous")))
+                values.append(Received(value, layout))
+            elif isinstance(value, np.ndarray):
+                values.append(_wide(value).view(Whole))
+                values[-1].layout = layout
             else:
                 values.append(value)
         return values[0] if len(values) == 1 else values
@@ -215,6 +278,8 @@ class Kernel:
     def run(self, name: str, arguments: Sequence[Any], judged: bool = True) -> Any:
         """Call an equation's kernel. `judged=False` returns nothing and lets its errors through (for rejections)."""
         signature = self.signatures[name]
+        if judged and _varies(signature, arguments):
+            return _one_by_one(signature, arguments, lambda *one: self.run(name, one))
         target = self.targets.get(name)
         if target is None:
             raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
@@ -260,7 +325,7 @@ class Kernel:
         return Bounded(rounded, error + moved if moved.any() else error)
 
     def _present(self, r: Any, type_: Type) -> Presented:
-        layout = r.layout if isinstance(r, Received) else "contiguous"
+        layout = r.layout if isinstance(r, Received | Whole) else "contiguous"
         value = np.asarray(_plain(r))
         if type_.is_floating:
             value = value.astype(np.float64, copy=False)
@@ -323,7 +388,7 @@ class Kernel:
     def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:
         """The output as float64 (or integers, truth values), after checking what it is."""
         if type_.is_opaque:
-            kinds = {"text": str, "bytes": bytes}.get(type_.dtype, object)
+            kinds = {"text": str, "bytes": bytes, "nothing": type(None)}.get(type_.dtype, object)
             if not isinstance(got, kinds):
                 raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}")
             return got

@@ -1,0 +1,206 @@
+"""loss/cross-entropy: Cross-entropy with its gradient.
+
+Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 41de68eac233e39e26febcc6eb328149041fd8d394f6338c28a7de4f6616fd98
+"""
+
+from albor_contracts.testing import (
+    all, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
+    independent, log, max, obligation, rejects, same_twice, single, sum, where,
+)
+
+CONTRACT = "loss/cross-entropy"
+
+
+@defines("cross_entropy(z: float[T, V], y: i64[T], ignore: int) -> loss: accum[], dz: float[T, V]")
+def cross_entropy(z, y, ignore):
+    """loss = 1/n sum over valid t of (logsumexp z_t - z_t[y_t]), dz = (softmax(z) - onehot(y)) / n"""
+    T, V = z.shape
+    t, v = grid(T, V)
+    n = single(max(count[t](y[t] != ignore), 1))
+    m = array[t](max[v](z[t, v]))
+    lse = array[t](m[t] + log(sum[v](exp(z[t, v] - m[t]))))
+    c = array[t](where(y[t] != ignore, lse[t] - z[t, clip(y[t], 0, V - 1)], 0))
+    loss = single(sum[t](c[t]) / n)
+    dz = array[t, v](where(y[t] != ignore, (exp(z[t, v] - lse[t]) - where(v == y[t], 1, 0)) / n, 0))
+    return loss, dz
+
+
+spec = definitions(CONTRACT, cross_entropy)
+
+cross_entropy_inputs = cases(
+    dims={"T": "1..8", "V": "1..4099"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+ce_wide_inputs = cases(
+    dims={"T": "1..2", "V": "16383, 16385, 40001"},
+    elements=40003,
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+ce_shift_inputs = cases(
+    dims={"T": "1..8", "V": "1..4099"},
+    z="float[T, V] in [-20, 20]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+    c="float[T] in [-30, 30]",
+)
+ce_label_inputs = cases(
+    dims={"T": "1..8", "V": "1..4099"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+    far="int in [0, 5]",
+)
+
+
+@obligation("CE-GRAD", equation="cross_entropy", type="gradient")
+@given(case=cross_entropy_inputs)
+def test_ce_grad(kernel, case):
+    """dz is the gradient of the loss."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    _, dz = kernel.cross_entropy(z, y, ignore)
+    expected_dz, = gradient(spec, "cross_entropy", dict(z=z, y=y, ignore=ignore), wrt="z", cotangents=(1, None,))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-WIDE", equation="cross_entropy", type="equivalence")
+@given(case=ce_wide_inputs)
+def test_ce_wide(kernel, case):
+    """Vocabularies wider than a block give the same loss and gradient as the definition."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-ROWSUM", equation="cross_entropy", type="conservation")
+@given(case=cross_entropy_inputs)
+def test_ce_rowsum(kernel, case):
+    """Every row of the gradient sums to zero."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    _, dz = kernel.cross_entropy(z, y, ignore)
+    claim(all[t](approx(sum[v](dz[t, v]), 0)))
+
+
+@obligation("CE-SIGN", equation="cross_entropy", type="bound")
+@given(case=cross_entropy_inputs)
+def test_ce_sign(kernel, case):
+    """The loss is at least 0; dz is at most 0 at the label and at least 0 elsewhere."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    claim(0 <= loss)
+    claim(all[t, v](where(v == y[t], dz[t, v] <= 0, dz[t, v] >= 0)))
+
+
+@obligation("CE-SHIFT", equation="cross_entropy", type="invariance")
+@given(case=ce_shift_inputs)
+def test_ce_shift(kernel, case):
+    """Adding a constant to the logits of a token changes nothing."""
+    z, y, ignore, c = kernel.receives(case, "z y ignore c")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    shifted = array[t, v](z[t, v] + c[t])
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    loss2, dz2 = kernel.cross_entropy(shifted, y, ignore)
+    claim(approx(loss, loss2))
+    claim(approx(dz, dz2))
+
+
+@obligation("CE-PADDING", equation="cross_entropy", type="independence")
+@given(case=cross_entropy_inputs)
+def test_ce_padding(kernel, case):
+    """Ignored tokens change neither the loss nor the gradient of others: their logits may be anything."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    t, v, s, u = grid(T, V, T, V)
+    independent(
+        lambda z: kernel.cross_entropy(z, y, ignore)[1],
+        z,
+        when=(y[s] == ignore) & (s != t),
+        output=(t, v,),
+        input=(s, u,),
+        case=case,
+    )
+
+
+@obligation("CE-DET", equation="cross_entropy", type="determinism")
+@given(case=cross_entropy_inputs)
+def test_ce_det(kernel, case):
+    """Two runs agree bitwise."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    same_twice(lambda: kernel.cross_entropy(z, y, ignore))
+
+
+@obligation("CE-LABEL", equation="cross_entropy", type="rejection")
+@given(case=ce_label_inputs)
+def test_ce_label(kernel, case):
+    """A label outside the vocabulary is refused."""
+    z, y, ignore, far = kernel.receives(case, "z y ignore far")
+    T, V = case.T, case.V
+    t = grid(T)
+    wrong = array[t](V + far + 0 * y[t])
+    rejects(kernel, "cross_entropy", (z, wrong, ignore,), ValueError, mentions=['label'])
+
+
+@obligation("CE-DEF-CROSS_ENTROPY", equation="cross_entropy", type="definition")
+@given(case=cross_entropy_inputs)
+def test_ce_def_cross_entropy(kernel, case):
+    """cross_entropy computes its definition."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-T-IGNORED", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
+def test_ce_t_ignored(kernel):
+    """When every token is ignored, loss and gradient are exactly 0."""
+    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[1.0, 2.0, -3.0], [0.5, 0.0, 4.0]], y=[-100, -100], ignore=-100)
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    claim(loss == 0)
+    claim(all[t, v](dz[t, v] == 0))
+
+
+@obligation("CE-T-UNIFORM", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
+def test_ce_t_uniform(kernel):
+    """Equal logits cost log V whatever the label."""
+    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[3.0, 3.0, 3.0, 3.0]], y=[2], ignore=-100)
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    claim(approx(loss, log(4)))
+    claim(approx(dz[0, 2], -0.75))
+
+
+@obligation("CE-T-FAR", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
+def test_ce_t_far(kernel):
+    """Logits far from 0 do not overflow, and a certain token costs nothing."""
+    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[-30000.0, -30000.0, 30000.0]], y=[2], ignore=-100)
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    claim(loss == 0)
+    claim(all[t, v](dz[t, v] == 0))
+
+
+@obligation("CE-T-MASKED", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
+def test_ce_t_masked(kernel):
+    """A logit of -inf is a class of probability zero: no NaN."""
+    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[0.0, float("-inf"), 0.0]], y=[0], ignore=-100)
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    claim(approx(loss, log(2)))
+    claim(dz[0, 1] == 0)
