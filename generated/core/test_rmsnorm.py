@@ -1,11 +1,12 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3f0893ec9d3a8b747c679218a1facc8285481de4fbcf02d2b4c12477cf35a005
+Meaning: 3ed22223e340dd0e3d7f1dd5ad16a95ff51106ea2dd9f2a2edc4bd00d96a01d4
 """
 
 from albor_contracts.testing import (
-    approx, array, cases, claim, defines, definitions, dot, given, gradient, grid, mean, obligation, sqrt,
+    abs, all, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid,
+    independent, mean, obligation, rejects, same_twice, sqrt, sum, uses_at_most,
 )
 
 CONTRACT = "core/rmsnorm"
@@ -50,6 +51,53 @@ rmsnorm_inputs = cases(
     eps="real in [1e-6, 1e-3]",
     c="real in [0.5, 8]",
 )
+rn_unit_inputs = cases(
+    dims={"R": "1..8", "N": "1..4097"},
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in {1}",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_rows_inputs = cases(
+    dims={"R": "2..8", "N": "1..129"},
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_long_inputs = cases(
+    dims={"R": "1..3", "N": "16383..20001"},
+    elements=65533,
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_long_backward_inputs = cases(
+    dims={"R": "1..5", "N": "8191..12289"},
+    elements=90102,
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_launch_inputs = cases(
+    dims={"R": "1..8", "N": "1..129"},
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_launch_backward_inputs = cases(
+    dims={"R": "1..8", "N": "1..129"},
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_shape_inputs = cases(
+    dims={"R": "1..8", "N": "2..129", "L": "1, 130"},
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+    wrong="float[L] in [-2, 2]",
+)
 rn_def_rmsnorm_inputs = cases(
     dims={"R": "1..8", "N": "1..4097"},
     x="float[R, N] in [-60000, 60000]",
@@ -82,6 +130,100 @@ def test_rn_scale(kernel, case):
     claim(approx(z, y))
 
 
+@obligation("RN-UNIT", equation="rmsnorm", type="conservation")
+@given(case=rn_unit_inputs)
+def test_rn_unit(kernel, case):
+    """With unit weight the mean square of an output row is q / (q + eps), where q is that of the input row."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    y = kernel.rmsnorm(x, w, eps)
+    q = array[r](mean[i](x[r, i] * x[r, i]))
+    claim(all[r](approx(mean[i](y[r, i] * y[r, i]), q[r] / (q[r] + eps))))
+
+
+@obligation("RN-RADIAL", equation="rmsnorm_backward", type="conservation")
+@given(case=rmsnorm_backward_inputs)
+def test_rn_radial(kernel, case):
+    """Along x itself only eps keeps a gradient: sum(x dx) = eps r^2 sum(g w n), row by row."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    R, N = case.R, case.N
+    r, j, i = grid(R, N, N)
+    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    v = array[r](1 / sqrt(mean[j](x[r, j] * x[r, j]) + eps))
+    claim(all[r](approx(dot[i](x[r, i], dx[r, i]), eps * v[r] ** 3 * dot[i](g[r, i], w[i], x[r, i]))))
+
+
+@obligation("RN-ROWS", equation="rmsnorm", type="independence")
+@given(case=rn_rows_inputs)
+def test_rn_rows(kernel, case):
+    """A row of the output depends on that row of the input alone."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    R, N = case.R, case.N
+    r, i, s, j = grid(R, N, R, N)
+    independent(
+        lambda x: kernel.rmsnorm(x, w, eps),
+        x,
+        when=s != r,
+        output=(r, i,),
+        input=(s, j,),
+        case=case,
+    )
+
+
+@obligation("RN-LONG", equation="rmsnorm", type="equivalence")
+@given(case=rn_long_inputs)
+def test_rn_long(kernel, case):
+    """Rows longer than any block on chip are normalised as wholes."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    y = kernel.rmsnorm(x, w, eps)
+    expected = spec.rmsnorm(x, w, eps)
+    claim(approx(y, expected))
+
+
+@obligation("RN-LONG-BACKWARD", equation="rmsnorm_backward", type="equivalence")
+@given(case=rn_long_backward_inputs)
+def test_rn_long_backward(kernel, case):
+    """Rows longer than any block on chip have their gradients taken as wholes."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    expected_dx, expected_dw = spec.rmsnorm_backward(g, x, w, eps)
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+
+
+@obligation("RN-REPEAT", equation="rmsnorm_backward", type="determinism")
+@given(case=rmsnorm_backward_inputs)
+def test_rn_repeat(kernel, case):
+    """The same inputs give bitwise the same gradients."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    same_twice(lambda: kernel.rmsnorm_backward(g, x, w, eps))
+
+
+@obligation("RN-LAUNCH", equation="rmsnorm", type="resource")
+@given(case=rn_launch_inputs)
+def test_rn_launch(kernel, case):
+    """One launch normalises all rows."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    uses_at_most(1, "launches", lambda: kernel.rmsnorm(x, w, eps))
+
+
+@obligation("RN-LAUNCH-BACKWARD", equation="rmsnorm_backward", type="resource")
+@given(case=rn_launch_backward_inputs)
+def test_rn_launch_backward(kernel, case):
+    """One launch takes the gradients of all rows."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    uses_at_most(1, "launches", lambda: kernel.rmsnorm_backward(g, x, w, eps))
+
+
+@obligation("RN-SHAPE", equation="rmsnorm", type="rejection")
+@given(case=rn_shape_inputs)
+def test_rn_shape(kernel, case):
+    """A weight of another length than the rows is refused."""
+    x, eps, wrong = kernel.receives(case, "x eps wrong")
+    rejects(kernel, "rmsnorm", (x, wrong, eps,), ValueError)
+
+
 @obligation("RN-DEF-RMSNORM", equation="rmsnorm", type="definition")
 @given(case=rn_def_rmsnorm_inputs)
 def test_rn_def_rmsnorm(kernel, case):
@@ -101,3 +243,36 @@ def test_rn_def_rmsnorm_backward(kernel, case):
     expected_dx, expected_dw = spec.rmsnorm_backward(g, x, w, eps)
     claim(approx(dx, expected_dx))
     claim(approx(dw, expected_dw))
+
+
+@obligation("RN-FT-ZERO", rule="RN-DEF-RMSNORM", type="falsification")
+def test_rn_ft_zero(kernel):
+    """A row of zeros stays zero: eps keeps the root away from zero."""
+    case = example(dict(x="float[R, N]", w="float[N]", eps="real"), x=[[0, 0, 0]], w=[1.5, 2, -1], eps=1e-05)
+    x, w, eps = kernel.receives(case, "x w eps")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    y = kernel.rmsnorm(x, w, eps)
+    claim(all[r, i](y[r, i] == 0))
+
+
+@obligation("RN-FT-TINY", rule="RN-UNIT", type="falsification")
+def test_rn_ft_tiny(kernel):
+    """Elements of 1e-4 come out near 0.03 at eps = 1e-5, not near 1: eps outweighs their square a thousandfold."""
+    case = example(dict(x="float[R, N]", w="float[N]", eps="real"), x=[[0.0001, -0.0001]], w=[1, 1], eps=1e-05)
+    x, w, eps = kernel.receives(case, "x w eps")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    y = kernel.rmsnorm(x, w, eps)
+    claim(all[r, i]((abs(y[r, i]) > 0.031) & (abs(y[r, i]) < 0.032)))
+
+
+@obligation("RN-FT-WEIGHT", rule="RN-RADIAL", type="falsification")
+def test_rn_ft_weight(kernel):
+    """With g = x = (1, 1) and w = (1, 3) the gradient is (-1, 1): the mean of g w n is 2."""
+    case = example(dict(g="float[R, N]", x="float[R, N]", w="float[N]", eps="real"), g=[[1, 1]], x=[[1, 1]], w=[1, 3], eps=1e-06)
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    claim(all[r](abs(sum[i](dx[r, i])) <= 0.001))

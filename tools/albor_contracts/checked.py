@@ -7,7 +7,7 @@ needs no numerical package, so that `validate` stays quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .errors import ContractError, Diagnostic, Text, problem
@@ -334,7 +334,7 @@ def _condition(text: Text, scope: Scope) -> None:
 
 
 def _copy(scope: Scope) -> Scope:
-    return Scope(scope.dims, dict(scope.values), scope.domains, scope.equations, scope.outputs, scope.dim_names, dict(scope.indices), scope.calls)
+    return replace(scope, values=dict(scope.values), indices=dict(scope.indices))
 
 
 def _define(

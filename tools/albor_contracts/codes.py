@@ -1,7 +1,7 @@
 """Every code a diagnostic can carry, explained. `albor-contracts explain CODE` prints from here.
 
 E1xx the file and its YAML; E2xx keys, types and values; E3xx links between entries; E4xx expressions;
-E5xx bindings and kernels; E6xx generated files; E7xx the older format.
+E5xx bindings and kernels; E6xx generated files; E7xx the older format; E8xx what commands were asked for.
 """
 
 from __future__ import annotations
@@ -414,8 +414,37 @@ _OLDER = (
          "define: \"p[i] = exp(x[i]) / sum[j](exp(x[j]))\""),
 )  # fmt: skip
 
+_COMMANDS = (
+    Code("E801", "Nothing has this name",
+         "A command was given the id of an obligation, falsification test, fault, or the name of an obligation type, "
+         "that no contract of the project has.",
+         "albor-contracts replay RN-GRAD-TYPO",
+         "albor-contracts replay RN-GRAD"),
+    Code("E802", "The file is there already",
+         "`scaffold` and `import` begin files. They never change or replace one that exists, and write nothing at all "
+         "when one of their files is in the way.",
+         "albor-contracts scaffold core/rmsnorm    (which exists)",
+         "albor-contracts scaffold core/layernorm"),
+    Code("E803", "Not a name for a kernel",
+         "A kernel is called family/kernel, in lower-case letters, digits and hyphens: the name leads to the same place "
+         "in contracts/, reference/, impl/ and generated/.",
+         "albor-contracts scaffold LayerNorm",
+         "albor-contracts scaffold core/layer-norm"),
+    Code("E804", "A binding file that cannot be extended",
+         "`scaffold` adds its entries at the end of `kernels`, which must therefore be the last key of the file and be "
+         "written as a block. Nothing is written otherwise; the lines to add by hand are shown.",
+         "kernels: {core/rmsnorm: {rmsnorm: \"a.b:f\"}}",
+         "kernels:\n  core/rmsnorm:\n    rmsnorm: a.b:f"),
+    Code("E805", "Not a contract in the older format",
+         "`import` turns contracts in the older prose format into a skeleton of the present one. A file that is in "
+         "the present format already, or that is no contract at all, has nothing to import.",
+         "albor-contracts import contracts/core/rmsnorm-v1.yaml",
+         "albor-contracts import old/rmsnorm-kernel-v1.yaml"),
+)  # fmt: skip
+
 CODES: dict[str, Code] = {
-    code.code: code for code in (*_FILE, *_STRUCTURE, *_LINKS, *_EXPRESSIONS, *_BINDINGS, *_GENERATION, *_OLDER)
+    code.code: code
+    for code in (*_FILE, *_STRUCTURE, *_LINKS, *_EXPRESSIONS, *_BINDINGS, *_GENERATION, *_OLDER, *_COMMANDS)
 }
 
 

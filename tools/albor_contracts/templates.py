@@ -80,8 +80,15 @@ def _call(signature: Signature, owner: str = "", **changed: str) -> str:
 
 
 def _subscripts(shape: tuple[str | int, ...], taken: tuple[str, ...] = ()) -> list[str]:
-    """Index names for the axes of an array that collide with nothing written by hand: i1, i2, ..."""
-    return [f"{'i' if d not in taken else 'j'}{k}" for k, d in enumerate(map(str, shape), 1)]
+    """Index names for the axes of an array that collide with nothing written by hand: i_B, i_N, ...
+
+    An index has one range in a block, so it is named after its dimension, not after the axis.
+    """
+    names: list[str] = []
+    for d in map(str, shape):
+        name = f"{'i' if d not in taken else 'j'}_{d}"
+        names.append(name if name not in names else f"{name}_{len(names)}")
+    return names
 
 
 def _element(name: str, indices: list[str]) -> str:

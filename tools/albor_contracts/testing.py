@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from .inputs import Case, cases
 from .lang.signature import parse_signature
+from .model import DTYPES
 from .runtime.bounded import Bounded
 from .runtime.claims import Falsified, approx, claim, equal, exact, truth
 from .runtime.functions import (
@@ -26,6 +27,8 @@ from .runtime.functions import (
     any,
     argmax,
     argmin,
+    atan2,
+    cast,
     ceil,
     clip,
     cos,
@@ -60,17 +63,17 @@ from .runtime.functions import (
     where,
 )
 from .runtime.grid import array, grid, single
-from .runtime.kernel import Definitions, Kernel, KernelFault, NotOffered
+from .runtime.kernel import Definitions, Kernel, KernelFault, NotOffered, Received
 from .runtime.session import Recorder, session
 
 inf = math.inf
 
 __all__ = [
-    "abs", "all", "any", "approx", "argmax", "argmin", "array", "cases", "ceil", "claim", "clip", "cos", "count",
+    "abs", "all", "any", "approx", "argmax", "argmin", "array", "atan2", "cases", "cast", "ceil", "claim", "clip", "cos", "count",
     "defines", "definitions", "dot", "equal", "erf", "exact", "example", "exp", "expm1", "floor", "given", "gradient", "grid",
     "independent", "inf", "int", "isfinite", "join", "length", "log", "log1p", "max", "mean", "min", "obligation", "occurrences", "prod", "ratio", "real",
     "rejects", "round", "round_to", "rsqrt", "same_twice", "sigmoid", "sign", "sin", "single", "sqrt",
-    "statistically", "sum", "tanh", "truth", "uses_at_most", "where",
+    "statistically", "sum", "supposing", "tanh", "truth", "uses_at_most", "where",
 ]  # fmt: skip
 
 
@@ -108,6 +111,16 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
         return run
 
     return wrap
+
+
+def supposing(*conditions: Callable[[Case], Any]) -> Callable[[Case], bool]:
+    """Conditions over the arrays of a case. They hold for its values as drawn and as every dtype rounds them."""
+
+    def hold(case: Case) -> bool:
+        rounded = (case.received(dtype) for dtype in DTYPES)
+        return builtins.all(bool(truth(condition(c)).value.all()) for c in rounded for condition in conditions)
+
+    return hold
 
 
 def obligation(identifier: str, *, type: str, equation: str = "", rule: str = "") -> Callable[..., Any]:
@@ -222,12 +235,19 @@ def independent(
     mask = mask.any(axis=rest, keepdims=True)
     order = [i.axis for i in input] + list(rest)
     mask = mask.transpose(order).reshape([i.size for i in input])
-    before = run(value)
     plain = value.value if isinstance(value, Bounded) else np.asarray(value)
+    # Both runs get the same layout, since NumPy's order of summation follows it. Replaced elements cannot be expanded.
+    layout = getattr(value, "layout", "contiguous")
+    layout = "contiguous" if layout == "expanded" else layout
+
+    def laid(x: np.ndarray) -> Any:
+        return Received(x, layout) if isinstance(value, Bounded) else x
+
+    before = run(laid(plain))
     other = rng.permuted(plain.reshape(-1)).reshape(plain.shape) if plain.size > 1 else plain
     other = np.where(rng.random(plain.shape) < 0.5, other, -plain) if plain.dtype.kind == "f" else other
     changed = np.where(mask, other, plain)
-    after = run(Bounded(changed) if isinstance(value, Bounded) else changed)
+    after = run(laid(changed))
     # Only those output elements for which every replaced element is one that must not matter.
     looked = tuple(chosen.get(i.axis, slice(None)) if i.axis not in shared else slice(None) for i in output)
     claim(exact(before[looked], after[looked]))

@@ -54,7 +54,13 @@ def _exchanges() -> list[tuple[Any, str, Any, Any]]:
     spaces += [value for value in vars(tl.core).values() if isinstance(value, type)]
     spaces = list({id(space): space for space in spaces}.values())
     before = [dict(vars(space)) for space in spaces]
-    scope = interpreter._patch_lang(types.SimpleNamespace(__globals__={"tl": tl, "core": tl.core}))
+    # Up to Triton 3.7 the exchanged functions keep the builder that is in force now; later ones look it up.
+    stock = interpreter.interpreter_builder
+    interpreter.interpreter_builder = _builder
+    try:
+        scope = interpreter._patch_lang(types.SimpleNamespace(__globals__={"tl": tl, "core": tl.core}))
+    finally:
+        interpreter.interpreter_builder = stock
     after = [dict(vars(space)) for space in spaces]
     if scope is not None:
         scope.restore()
@@ -73,6 +79,8 @@ def _exchanges() -> list[tuple[Any, str, Any, Any]]:
         (JITFunction, "__call__", _call_device_function),
         (JITFunction, "__get__", _bind_device_function),
         (interpreter.InterpretedFunction, "__call__", _call_device_function),
+        # Triton 3.6 converts arrays of one element in a way that NumPy 2.4 no longer allows.
+        (tl.core.tensor, "__index__", _as_index),
     ]
     found += [(space, name, vars(space).get(name, _MISSING), value) for space, name, value in own]
     return found
@@ -103,6 +111,10 @@ def _interpreting() -> Iterator[None]:
 def _call_device_function(self: Any, *args: Any, **kwargs: Any) -> Any:
     kwargs.pop("_semantic", None)
     return rewrite(self.fn)(*args, **kwargs)
+
+
+def _as_index(self: Any) -> int:
+    return int(self.handle.data.item())
 
 
 def _bind_device_function(self: Any, instance: Any, owner: Any = None) -> Any:
@@ -147,6 +159,8 @@ def _argument(value: Any) -> Any:
     """One launch argument as the program sees it. A Python float is a float32, as in a compiled launch."""
     if isinstance(value, float):
         return tl.tensor(interpreter.TensorHandle(np.array([value], dtype=np.float32), tl.float32), tl.float32)
+    if isinstance(value, bool):
+        return tl.tensor(interpreter.TensorHandle(np.array([value]), tl.int1), tl.int1)
     if isinstance(value, tuple):
         items = [_argument(item) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)

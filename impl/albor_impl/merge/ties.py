@@ -12,16 +12,25 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def kept(density: float | str | Fraction, n: int) -> int:
-    """How many of n elements a density keeps: floor(density * n), the density read as the number it prints as.
+    """How many of n elements a density keeps: floor(density * n).
 
+    The density is the number it prints as, so 0.7 of 90 is 63 (in binary arithmetic int(0.7 * 90) is 62).
     Errors: ValueError when density is outside [0, 1] or n is negative.
     """
-    exact = Fraction(str(density))
-    if exact < 0 or exact > 1:
-        raise ValueError(f"density must be in [0, 1], got {density}")
+    share = Fraction(str(density))
+    return kept_count(share.numerator, share.denominator, n)
+
+
+def kept_count(num: int, den: int, n: int) -> int:
+    """How many of n elements a density of num / den keeps: floor(num * n / den), in whole numbers.
+
+    Errors: ValueError unless 0 <= num <= den, den >= 1 and n >= 0.
+    """
+    if den < 1 or not 0 <= num <= den:
+        raise ValueError(f"density must be in [0, 1], got {num}/{den}")
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    return math.floor(exact * n)
+    return num * n // den
 
 
 def ties(

@@ -22,6 +22,18 @@ def sparsity_ratio(sparsity: float | str | Fraction) -> tuple[int, int]:
     return exact.as_integer_ratio()
 
 
+def prune_count(columns: int, num: int, den: int) -> int:
+    """How many of a row's weights a sparsity of num / den prunes: floor(num * columns / den), in whole numbers.
+
+    Errors: ValueError unless 0 <= num <= den, den >= 1 and columns >= 0.
+    """
+    if den < 1 or not 0 <= num <= den:
+        raise ValueError(f"sparsity must be a ratio num/den with 0 <= num <= den and den >= 1, got {num}/{den}")
+    if columns < 0:
+        raise ValueError(f"columns must not be negative, got {columns}")
+    return num * columns // den
+
+
 def _weights(w: torch.Tensor) -> None:
     if w.dtype not in FLOATS:
         raise TypeError(f"w must be floating point, got {w.dtype}")
@@ -31,9 +43,7 @@ def _weights(w: torch.Tensor) -> None:
 
 def _prune_rows(w: torch.Tensor, score: torch.Tensor, num: int, den: int) -> tuple[torch.Tensor, torch.Tensor]:
     """In every row, zero the floor(num * C / den) weights of lowest score; equal scores go lower column first."""
-    if den < 1 or not 0 <= num <= den:
-        raise ValueError(f"sparsity must be a ratio num/den with 0 <= num <= den and den >= 1, got {num}/{den}")
-    count = num * w.shape[1] // den
+    count = prune_count(w.shape[1], num, den)
     lowest = torch.sort(score, dim=1, stable=True).indices[:, :count]
     mask = torch.ones(w.shape, dtype=torch.bool, device=w.device).scatter_(1, lowest, False)
     return torch.where(mask, w, 0.0), mask

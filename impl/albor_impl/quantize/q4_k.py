@@ -92,7 +92,8 @@ def q4k_fields(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Take super-blocks apart: d f32[B], dmin f32[B], sc u8[B, 8], m u8[B, 8], q u8[B, 8, 32]."""
     _check_blocks(blocks)
-    halves = blocks[:, :4].contiguous().view(torch.float16).float()
+    # A copy: a view of two bytes as one float16 must begin at an even place.
+    halves = blocks[:, :4].clone(memory_format=torch.contiguous_format).view(torch.float16).float()
     sc_bits, m_bits, both = blocks[:, 4:16].unflatten(1, (3, 4)).unbind(1)
     sc = torch.cat([sc_bits & 63, (both & 15) | ((sc_bits >> 6) << 4)], dim=1)
     m = torch.cat([m_bits & 63, (both >> 4) | ((m_bits >> 6) << 4)], dim=1)

@@ -14,11 +14,19 @@ def kept(density: float | str | Fraction, n: int) -> int:
     Errors: ValueError when density is outside [0, 1] or n is negative.
     """
     share = Fraction(str(density))
-    if not 0 <= share <= 1:
-        raise ValueError(f"density must be in [0, 1], got {density}")
+    return kept_count(share.numerator, share.denominator, n)
+
+
+def kept_count(num: int, den: int, n: int) -> int:
+    """How many of n elements a density of num / den keeps: floor(num * n / den), in whole numbers.
+
+    Errors: ValueError unless 0 <= num <= den, den >= 1 and n >= 0.
+    """
+    if den < 1 or not 0 <= num <= den:
+        raise ValueError(f"density must be in [0, 1], got {num}/{den}")
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    return share.numerator * n // share.denominator
+    return num * n // den
 
 
 def ties(base: np.ndarray, models: np.ndarray, weights: np.ndarray, keep: int, lam: float) -> np.ndarray:

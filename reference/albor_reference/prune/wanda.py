@@ -18,12 +18,22 @@ def sparsity_ratio(sparsity: float | str | Fraction) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
-def _prune_rows(w: np.ndarray, score: np.ndarray, num: int, den: int) -> tuple[np.ndarray, np.ndarray]:
-    """In every row, zero the floor(num * C / den) weights of lowest score; equal scores go lower column first."""
+def prune_count(columns: int, num: int, den: int) -> int:
+    """How many of a row's weights a sparsity of num / den prunes: floor(num * columns / den), in whole numbers.
+
+    Errors: ValueError unless 0 <= num <= den, den >= 1 and columns >= 0.
+    """
     if den < 1 or not 0 <= num <= den:
         raise ValueError(f"sparsity must be a ratio num/den with 0 <= num <= den and den >= 1, got {num}/{den}")
+    if columns < 0:
+        raise ValueError(f"columns must not be negative, got {columns}")
+    return num * columns // den
+
+
+def _prune_rows(w: np.ndarray, score: np.ndarray, num: int, den: int) -> tuple[np.ndarray, np.ndarray]:
+    """In every row, zero the floor(num * C / den) weights of lowest score; equal scores go lower column first."""
     rows, columns = w.shape
-    count = num * columns // den
+    count = prune_count(columns, num, den)
     mask = np.ones((rows, columns), dtype=bool)
     for r in range(rows):
         mask[r, np.argsort(score[r], kind="stable")[:count]] = False

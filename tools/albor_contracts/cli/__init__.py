@@ -3,44 +3,116 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
+import keyword
+import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..errors import ContractError
 
 COMMANDS = {
     "validate": "check contracts: structure, links, names, types, ranges",
     "generate": "compile contracts into tests and proof harnesses",
     "verify": "run the obligations against kernels",
     "falsify": "inject the faults; print the kill matrix",
-}  # fmt: skip
+    "compile": "compile the Triton kernels ahead of time, without a GPU",
+    "coverage": "show which obligations evidence covers",
+    "audit": "trace equations to obligations, faults, kernels and evidence; show what stands alone",
+    "status": "summarise each contract: where it stands, and what would lift it",
+    "equations": "print the equations of contracts as text or LaTeX",
+    "graph": "show which contract depends on which",
+    "diff": "list every change of meaning between two versions of a contract",
+    "scaffold": "begin a contract with its reference, implementation and binding entries",
+    "import": "turn a contract in the older prose format into a skeleton of the present one",
+    "replay": "run one obligation again, by default as it failed last",
+    "explain": "explain a diagnostic code, an obligation, a fault or a type of obligation",
+}
+EXITS = "exit status: 0 it holds, 1 something was falsified or is incomplete, 2 the input could not be judged"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: it holds; 1: something was falsified or is incomplete; 2: the input could not be judged."""
-    from ..errors import ContractError
-
-    parser = argparse.ArgumentParser(prog="albor-contracts", description="Contracts for the kernels of language models.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    wanted = next((a for a in (arguments if arguments is not None else sys.argv[1:]) if not a.startswith("-")), None)
-    for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if name == wanted:
-            module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
-            module.arguments(sub)
-            sub.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
-    if options.command is None:
-        parser.print_help()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal or file cannot show is escaped; it never ends a command.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is still buffered must not raise again at exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
+
+
+def _run(given: Sequence[str]) -> int:
+    options = _parser(given).parse_args(given)
+    if options.command is None:
+        _parser(given).print_help()
+        return 2
+    from ..errors import ContractError, Diagnostic, Position
+
+    form = getattr(options, "format", "text")
     try:
         return options.run(options)
     except ContractError as error:
-        from ..report.diagnostics import render
-
-        print(render(error.diagnostics, "text"), file=sys.stderr)
-        return 2
+        return _refuse(error, form)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "<system>"
+        return _refuse(ContractError(Diagnostic("E101", f"{error.strerror or error}", Position(where))), form)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 2
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands with their one line of help; the options of the wanted one only, so that nothing else is imported."""
+    parser = argparse.ArgumentParser(
+        prog="albor-contracts", description="Contracts for the kernels of language models.", epilog=EXITS
+    )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    wanted = next((a for a in given if not a.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EXITS)
+        if name == wanted:
+            word = name.replace("-", "_")
+            module = importlib.import_module(f".{word}_" if keyword.iskeyword(word) else f".{word}", __package__)
+            module.arguments(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def _refuse(error: ContractError, form: str) -> int:
+    """Say why the input cannot be judged: for programs on stdout, in their format; for people on stderr."""
+    from ..report.diagnostics import render, wants_colour
+
+    if form in ("json", "sarif", "github"):
+        print(render(error.diagnostics, form), end="")
+    else:
+        print(render(error.diagnostics, "text", colour=wants_colour(sys.stderr)), end="", file=sys.stderr)
+    return 2
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"albor-contracts {version('albor-contracts')}")
+        parser.exit()

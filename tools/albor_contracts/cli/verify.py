@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
         result = verify(
             library, contracts, bindings, device=options.device, dtypes=options.dtype, match=options.match, profile=options.profile,
             seed=seed, cases=options.cases, workers=options.workers, stall_seconds=options.stall, listeners=[recorder, listener],
+            on_plan=lambda counts: setattr(listener, "expected", dict(counts)),
         )  # fmt: skip
     finish()
     if not result.outcomes and not result.interrupted:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..checked import CheckedContract, CheckedObligation, Law, Space
 from ..lang import tree
+from ..lang.check import Scope, check_expression
+from ..lang.syntax import parse_expression
 from ..lang.to_python import Emitter, grid_line, used_indices
 from ..lang.types import DimRange, Type, evaluate, names_in, parse_dim
 from ..model import FalsificationTest
@@ -32,9 +34,11 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
         spec = "\n    ".join(["spec = definitions(", *(f"{part}," for part in ("CONTRACT", *names, *undefined))]) + "\n)"
     spaces: dict[str, str] = {}
     strategies: list[str] = []
+    suppositions: dict[str, list[str]] = {}
     tests: list[list[str]] = []
     for obligation in contract.obligations:
-        text = _cases(obligation.law.space, _work(obligation.law))
+        supposed = _supposed(obligation.law, suppositions, used)
+        text = _cases(obligation.law.space, _work(obligation.law), supposed)
         if text not in spaces:
             spaces[text] = _strategy_name(obligation, set(spaces.values()))
             strategies.append(f"{spaces[text]} = {text}")
@@ -59,6 +63,10 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
     for part in parts:
         lines += ["", "", *part]
     lines += ["", "", spec]
+    for supposition in suppositions.values():
+        lines += ["", "", *supposition]
+    if suppositions:
+        lines.append("")
     if strategies:
         lines += ["", *strategies]
     for test_lines in tests:
@@ -79,14 +87,17 @@ def _import_block(used: set[str]) -> str:
 # Inputs
 
 
-def _cases(space: Space, work: list[str]) -> str:
+def _cases(space: Space, work: list[str], supposed: list[str]) -> str:
     """The strategy of a space as the call that makes it."""
     lines = ["cases("]
     if space.dims:
         inside = ", ".join(f'"{d}": "{t}"' for d, t in space.dims.items())
         lines.append(f"    dims={{{inside}}},")
-    if space.assume:
-        lines.append(f"    assume=({', '.join(_literal(str(a)) for a in space.assume)},),")
+    plain = [a for a in space.assume if not _arrays_in(a, space)]
+    if plain:
+        lines.append(f"    assume=({', '.join(_literal(str(a)) for a in plain)},),")
+    if supposed:
+        lines.append(f"    such_that=supposing({', '.join(supposed)}),")
     if work:
         lines.append(f"    work={{{', '.join(f'{_literal(w)}: 2**18' for w in work)}}},")
     elements = _elements(space)
@@ -121,6 +132,46 @@ def _elements(space: Space) -> int:
             total += size
         most = max(most, int(total))
     return most
+
+
+def _arrays_in(condition: str, space: Space) -> list[str]:
+    """The input arrays that a condition is about."""
+    node, _ = parse_expression(condition)
+    found = {n.array for n in tree.walk(node) if isinstance(n, tree.Element)}
+    found |= {n.id for n in tree.walk(node) if isinstance(n, tree.Name)}
+    return [n for n, (type_, _) in space.inputs.items() if n in found and type_.is_array]
+
+
+def _supposed(law: Law, known: dict[str, list[str]], used: set[str]) -> list[str]:
+    """Names of the functions that say what a law assumes about arrays; new ones are added to `known`."""
+    names = []
+    for condition in law.space.assume:
+        arrays = _arrays_in(condition, law.space)
+        if not arrays:
+            continue
+        values = {n: t for n, (t, _) in law.space.inputs.items()}
+        scope = Scope(law.scope.dims, values, law.scope.domains, dim_names=frozenset(law.space.dims))
+        node, source = parse_expression(condition)
+        check_expression(node, source, scope)
+        emitter = Emitter(scope)
+        inside = {n.id for n in tree.walk(node) if isinstance(n, tree.Name)} | set(arrays)
+        sizes = {str(scope.indices[i].range) for i in used_indices([node]) if i in scope.indices}
+        inputs = [n for n in law.space.inputs if n in inside]
+        dims = [d for d in law.space.dims if d in inside or d in sizes]
+        names_of_case = [*inputs, *dims]
+        body = [f"    {quoted_doc(condition)}"]
+        body.append(f"    {', '.join(names_of_case)} = {', '.join(f'case.{n}' for n in names_of_case)}")
+        grid = grid_line(scope, used_indices([node]))
+        if grid:
+            body.append(f"    {grid}")
+            emitter.used.add("grid")
+        body.append(f"    return {emitter.text(node)}")
+        same = [name for name, lines in known.items() if lines[1:] == body]
+        name = same[0] if same else f"supposed_{len(known) + 1}"
+        known[name] = [f"def {name}(case):", *body]
+        names.append(name)
+        used |= emitter.used | {"supposing"}
+    return names
 
 
 def _spec(type_: Type, domain: str) -> str:

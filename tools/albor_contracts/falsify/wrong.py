@@ -16,6 +16,7 @@ from ..checked import CheckedContract, CheckedFault
 from ..emit.definitions import definition_lines
 from ..errors import Text, problem
 from ..lang.signature import Signature
+from ..runtime.bounded import Bounded
 from ..runtime.dtypes import ACCUMULATES_IN, round_to
 from ..runtime.kernel import Definitions, Kernel, Target
 from ..runtime.truth import Truth
@@ -76,7 +77,7 @@ def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Truth) else value
+    return value.value if isinstance(value, Bounded | Truth) else value
 
 
 def _whole(a: Any) -> Any:

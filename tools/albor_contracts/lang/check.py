@@ -20,7 +20,13 @@ from .syntax import Source
 from .types import Domain, Type
 
 ZERO = Poly.number(0)
-Interval = tuple[Poly, Poly]
+MAX_INDICES = 26  # einsum and NumPy arrays have no more axes
+
+# Smallest and largest value of a whole number; None where nothing is known.
+Interval = tuple[Poly | None, Poly | None]
+UNKNOWN: Interval = (None, None)
+NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,11 @@ class Scope:
     outputs: Mapping[str, Type] = field(default_factory=dict)
     dim_names: frozenset[str] = frozenset()
     indices: dict[str, Index] = field(default_factory=dict)
-    calls: bool = True  # whether kernels may be called
+    # Equations whose kernel may be called, and those with a definition; None: all.
+    kernels: frozenset[str] | None = None
+    defined: frozenset[str] | None = None
+    # Subscripts that fit only where a condition holds: array, place, axis. They are kept inside when evaluated.
+    guarded: set[tuple[str, tree.Place, int]] = field(default_factory=set)
 
     def known(self, name: str) -> bool:
         return name in self.values or name in self.dim_names
@@ -71,7 +81,8 @@ class _Checker:
         self.source = source
         self.scope = scope
         self.bound: tuple[str, ...] = ()  # indices in force
-        self.narrowed: dict[str, Interval] = {}
+        self.narrowed: dict[object, Interval] = {}
+        self.kinds: dict[int, Kind] = {}  # of the nodes checked so far
 
     def error(self, code: str, message: str, node: tree.Node | tree.Place, hint: str = "") -> ContractError:
         return self.source.error(code, message, node.place if isinstance(node, tree.Node) else node, hint)
@@ -79,9 +90,11 @@ class _Checker:
     # Statements
 
     def statement(self, s: tree.Statement) -> None:
-        for target in s.targets:
+        for position, target in enumerate(s.targets):
             if target == "_":
                 continue
+            if target in s.targets[:position]:
+                raise self.error("E421", f"{target!r} stands twice on the left", s, "write _ for an output that is not needed")
             if self.scope.known(target) or target in self.scope.indices:
                 raise self.error("E421", f"{target!r} already has a meaning here", s, "define each name once")
         if isinstance(s.value, tree.Call):
@@ -163,6 +176,8 @@ class _Checker:
     def unify(self, name: str, dim: str | int, place: tree.Place, seen_in: str) -> None:
         known = self.scope.indices.get(name)
         if known is None:
+            if len(self.scope.indices) >= MAX_INDICES:
+                raise self.error("E411", f"this block has more than {MAX_INDICES} indices", place, "use one index for each dimension")
             self.scope.indices[name] = Index(dim, place, self.source, seen_in)
             return
         if self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
@@ -187,6 +202,10 @@ class _Checker:
     # Kinds
 
     def kind(self, node: tree.Node) -> Kind:
+        found = self.kinds[id(node)] = self.find_kind(node)
+        return found
+
+    def find_kind(self, node: tree.Node) -> Kind:
         match node:
             case tree.Number(_, value):
                 return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
@@ -214,18 +233,15 @@ class _Checker:
                     return "bool"
                 if any(isinstance(k, Type) and k.is_opaque for k in (a, b)):
                     raise self.error("E426", f"{_words(a)} is compared with {_words(b)}", node, "texts are compared with texts, by == and !=")
-                for kind, side in ((a, left), (b, right)):
-                    if isinstance(kind, Type):
+                for side_kind, side in ((a, left), (b, right)):
+                    if isinstance(side_kind, Type):
                         raise self.error("E424", "comparisons are elementwise: index the arrays, or use approx, equal or exact", side)
                 if (a == "bool") != (b == "bool"):
                     raise self.error("E426", "a truth value is compared with a number", node, "wrap it: int(...)")
                 return "bool"
             case tree.Logic(_, op, left, right):
                 self.expect(self.scalar(left), "bool", left, op)
-                if op == "and":
-                    with _Narrowed(self, left):
-                        self.expect(self.scalar(right), "bool", right, op)
-                else:
+                with _Narrowed(self, left, holds=op == "and"):
                     self.expect(self.scalar(right), "bool", right, op)
                 return "bool"
             case tree.RoundTo(_, _, operand):
@@ -258,7 +274,9 @@ class _Checker:
         raise self.error("E420", f"unknown name {name!r}", node, did_you_mean(name, candidates))
 
     def scalar(self, node: tree.Node) -> str:
-        kind = self.kind(node)
+        return self.single(self.kind(node), node)
+
+    def single(self, kind: Kind, node: tree.Node) -> str:
         if isinstance(kind, Type):
             what = "a whole array" if kind.is_array else f"a {kind}"
             raise self.error("E424", f"{what} stands where a number is expected", node, "index it: x[i]")
@@ -308,25 +326,31 @@ class _Checker:
             if len(whole) == 1:
                 raise self.error("E424", f"{name} compares a whole array with a single number", node, "index both sides, or neither")
             if len(whole) == 2:
-                a, b = ([self.scope.dims.poly(d) for d in k.shape or ()] for k in whole)
-                if a != b:
+                sizes = [[self.scope.dims.poly(d) for d in k.shape or ()] for k in whole]
+                if sizes[0] != sizes[1]:
                     raise self.error("E424", f"{name} compares {whole[0]} with {whole[1]}", node)
+            truths = [(k.dtype if isinstance(k, Type) else k) == "bool" for k in kinds]
+            if truths[0] != truths[1]:
+                raise self.error("E426", f"{name} compares a truth value with a number", node, "wrap it: int(...)")
             return "bool"
         if name == "where":
             condition, first, second = arguments
             self.expect(self.scalar(condition), "bool", condition, "where")
-            chosen = self.kind(first)
+            with _Narrowed(self, condition, holds=True):
+                chosen = self.kind(first)
             if isinstance(chosen, Type) and chosen.is_opaque:
                 self.text(second, "where", chosen)
                 return chosen
-            with _Narrowed(self, condition):
-                a = self.scalar(first)
-            b = self.scalar(second)
+            a = self.single(chosen, first)
+            with _Narrowed(self, condition, holds=False):
+                b = self.scalar(second)
             if (a == "bool") != (b == "bool"):
                 raise self.error("E426", "the branches of where are a truth value and a number", node)
             return a if a == b else "real"
         kinds_ = [self.scalar(a) for a in arguments]
         function = FUNCTIONS[name]
+        if name == "int" and kinds_[0] == "real":
+            raise self.error("E426", "int(...) turns a truth value into 0 or 1; this is a real number", arguments[0], "floor, ceil or round")
         if name not in ("int", "real"):
             for kind, argument in zip(kinds_, arguments, strict=True):
                 self.number(kind, argument)
@@ -346,7 +370,7 @@ class _Checker:
         try:
             if node.where is not None:
                 self.expect(self.scalar(node.where), "bool", node.where, "where=")
-                self.narrow(node.where)
+                self.narrow(node.where, True)
             kind = self.scalar(node.body)
         finally:
             self.bound, self.narrowed = outer, narrowed
@@ -366,8 +390,12 @@ class _Checker:
         if signature is None:
             hint = did_you_mean(node.equation, [*self.scope.equations, *FUNCTIONS])
             raise self.error("E428", f"unknown function or equation {node.equation!r}", node, hint)
-        if not self.scope.calls:
-            raise self.error("E428", "a definition may only call equations of contracts it depends on", node)
+        if not node.spec and self.scope.kernels is not None and node.equation not in self.scope.kernels:
+            raise self.error(
+                "E428", f"{node.equation} belongs to another contract: it is not the kernel under test", node, f"spec.{node.equation}(...)"
+            )
+        if node.spec and self.scope.defined is not None and node.equation not in self.scope.defined:
+            raise self.error("E428", f"{node.equation} has no definition", node, "only equations with a `define` can be called as spec")
         if len(node.arguments) != len(signature.inputs):
             raise self.error("E427", f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}", node, str(signature))
         sizes: dict[str, str | int] = {}
@@ -377,6 +405,9 @@ class _Checker:
         outputs = []
         for p in signature.outputs:
             shape = None if p.type.shape is None else tuple(sizes.get(d, d) if isinstance(d, str) else d for d in p.type.shape)
+            for d in shape or ():
+                if isinstance(d, str) and d.isidentifier() and d not in self.scope.dim_names:
+                    raise self.error("E427", f"the dimension {d} of {p.name}: {p.type} is unknown here", node, "it follows from no argument of the call")
             outputs.append(Type(p.type.dtype, shape))
         return tuple(outputs)
 
@@ -398,7 +429,8 @@ class _Checker:
             if type_.dtype != given.dtype and ranks.get(given.dtype, 9) > ranks.get(type_.dtype, -1):
                 raise self.error("E427", f"{node.equation} wants {name}: {type_}, found {given}", argument)
             return
-        if len(type_.shape or ()) != len(given.shape or ()):
+        wanted, found = _element_kind(type_), _element_kind(given)
+        if len(type_.shape or ()) != len(given.shape or ()) or (wanted != found and (wanted, found) != ("real", "int")):
             raise self.error("E427", f"{node.equation} wants {name}: {type_}, found {given}", argument)
         for want, have in zip(type_.shape or (), given.shape or (), strict=True):
             if isinstance(want, int):
@@ -414,150 +446,215 @@ class _Checker:
         if isinstance(subscript, tree.Name) and subscript.id in self.bound:
             return  # by unification
         self.expect(self.scalar(subscript), "int", subscript, "an index")
-        limits = self.interval(subscript)
         size = self.scope.dims.poly(dim)
-        if limits is None or size is None:
-            shown = "nothing is known about its range"
-        elif self.scope.dims.never_negative(limits[0]) and self.scope.dims.at_most(limits[1], size - ONE):
+        limits = self.interval(subscript)
+        if self.fits(limits, size):
+            with _Unconditionally(self):
+                if not self.fits(self.interval(subscript), size):
+                    self.scope.guarded.add((node.array, node.place, axis))
             return
-        else:
-            shown = f"it ranges over {limits[0]} .. {limits[1]}"
+        low, high = limits
+        shown = "nothing is known about its range" if low is None and high is None else f"it ranges over {low or '?'} .. {high or '?'}"
         raise self.error(
             "E430", f"this index of {node.array} (axis {axis}, size {dim}) cannot be shown to fit 0 .. {dim} - 1: {shown}", subscript,
             "guard it with where(...), use % or clip(...), or state the bound under assume",
         )  # fmt: skip
 
-    def interval(self, node: tree.Node) -> Interval | None:
+    def fits(self, limits: Interval, size: Poly | None) -> bool:
+        low, high = limits
+        if low is None or high is None or size is None:
+            return False
+        return self.scope.dims.never_negative(low) and self.scope.dims.at_most(high, size - ONE)
+
+    def interval(self, node: tree.Node) -> Interval:
+        """Smallest and largest value of a whole number, where the conditions around it hold."""
+        return self.meet(self.plain_interval(node), self.narrowed.get(tree.form(node), UNKNOWN))
+
+    def meet(self, a: Interval, b: Interval) -> Interval:
+        """Both hold."""
+        dims = self.scope.dims
+        low = b[0] if a[0] is None or (b[0] is not None and dims.at_most(a[0], b[0])) else a[0]
+        high = b[1] if a[1] is None or (b[1] is not None and dims.at_most(b[1], a[1])) else a[1]
+        return low, high
+
+    def hull(self, a: Interval, b: Interval) -> Interval:
+        """One of both holds."""
+        return self.least(a[0], b[0]), self.greatest(a[1], b[1])
+
+    def least(self, a: Poly | None, b: Poly | None) -> Poly | None:
+        if a is None or b is None:
+            return None
+        return a if self.scope.dims.at_most(a, b) else b if self.scope.dims.at_most(b, a) else None
+
+    def greatest(self, a: Poly | None, b: Poly | None) -> Poly | None:
+        if a is None or b is None:
+            return None
+        return b if self.scope.dims.at_most(a, b) else a if self.scope.dims.at_most(b, a) else None
+
+    def plain_interval(self, node: tree.Node) -> Interval:
         dims = self.scope.dims
         match node:
             case tree.Number(_, int() as value):
                 return Poly.number(value), Poly.number(value)
             case tree.Name(_, name):
-                if name in self.narrowed:
-                    return self.narrowed[name]
                 if name in self.bound:
                     size = dims.poly(self.scope.indices[name].range)
-                    return None if size is None else (ZERO, size - ONE)
+                    return UNKNOWN if size is None else (ZERO, size - ONE)
                 if name in self.scope.dim_names:
                     p = dims.poly(name)
-                    return None if p is None else (p, p)
+                    return p, p
                 return self.domain_interval(name)
             case tree.Element(_, array, _):
                 return self.domain_interval(array)
             case tree.Unary(_, "-", operand):
-                inner = self.interval(operand)
-                return None if inner is None else (-inner[1], -inner[0])
+                low, high = self.interval(operand)
+                return None if high is None else -high, None if low is None else -low
             case tree.Binary(_, op, left, right):
-                a, b = self.interval(left), self.interval(right)
-                if a is None or b is None:
-                    return None
-                return self.arithmetic(op, a, b)
-            case tree.Apply(_, "clip", (_, low, high)):
-                a, b = self.interval(low), self.interval(high)
-                return None if a is None or b is None else (a[0], b[1])
-            case tree.Apply(_, "max" | "min" as name, (left, right)):
-                a, b = self.interval(left), self.interval(right)
-                if a is None or b is None:
-                    return None
-                wide = self.hull(a, b)
-                if name == "max":
-                    low = a[0] if dims.at_most(b[0], a[0]) else b[0] if dims.at_most(a[0], b[0]) else None
-                    return None if wide is None or low is None else (low, wide[1])
-                high = a[1] if dims.at_most(a[1], b[1]) else b[1] if dims.at_most(b[1], a[1]) else None
-                return None if wide is None or high is None else (wide[0], high)
-            case tree.Apply(_, "where", (_, left, right)):
-                a, b = self.interval(left), self.interval(right)
-                return None if a is None or b is None else self.hull(a, b)
-            case tree.Apply(_, "int", _):
-                return ZERO, ONE
+                return self.arithmetic(op, self.interval(left), self.interval(right))
+            case tree.Apply(_, "clip", (x, low_end, high_end)):
+                # max(min(x, high), low)
+                a, b, c = self.interval(x), self.interval(low_end), self.interval(high_end)
+                upper = c[1] if a[1] is None or (c[1] is not None and dims.at_most(c[1], a[1])) else a[1]
+                lower = self.least(a[0], c[0]) if a[0] is not None and c[0] is not None else None
+                return self.meet((b[0], None), (lower, None))[0], self.greatest(upper, b[1])
+            case tree.Apply(_, "max" | "min" as which, arguments):
+                result = self.interval(arguments[0])
+                for argument in arguments[1:]:
+                    a, b = result, self.interval(argument)
+                    # One side may be unlimited: max(x, 0) is at least 0 whatever x is.
+                    if which == "max":
+                        result = self.meet((a[0], None), (b[0], None))[0], self.greatest(a[1], b[1])
+                    else:
+                        result = self.least(a[0], b[0]), self.meet((None, a[1]), (None, b[1]))[1]
+                return result
+            case tree.Apply(_, "where", (condition, first, second)):
+                with _Narrowed(self, condition, holds=True):
+                    a = self.interval(first)
+                with _Narrowed(self, condition, holds=False):
+                    b = self.interval(second)
+                return self.hull(a, b)
+            case tree.Apply(_, "int", (operand,)):
+                return (ZERO, ONE) if self.scalar(operand) == "bool" else self.interval(operand)
             case tree.Reduce(_, "argmax" | "argmin", (over,), _, _):
                 size = dims.poly(self.scope.indices[over].range)
-                return None if size is None else (ZERO, size - ONE)
-        return None
+                return UNKNOWN if size is None else (ZERO, size - ONE)
+            case tree.Reduce(_, "count", over, _, _):
+                sizes = [dims.poly(self.scope.indices[name].range) for name in over]
+                most: Poly | None = ONE
+                for size in sizes:
+                    most = None if most is None or size is None else most * size
+                return ZERO, most
+        return UNKNOWN
 
-    def hull(self, a: Interval, b: Interval) -> Interval | None:
+    def arithmetic(self, op: str, a: Interval, b: Interval) -> Interval:
         dims = self.scope.dims
-        low = a[0] if dims.at_most(a[0], b[0]) else b[0] if dims.at_most(b[0], a[0]) else None
-        high = a[1] if dims.at_most(b[1], a[1]) else b[1] if dims.at_most(a[1], b[1]) else None
-        return None if low is None or high is None else (low, high)
-
-    def arithmetic(self, op: str, a: Interval, b: Interval) -> Interval | None:
-        dims = self.scope.dims
+        (low_a, high_a), (low_b, high_b) = a, b
+        natural = low_a is not None and low_b is not None and dims.never_negative(low_a) and dims.never_negative(low_b)
         match op:
             case "+":
-                return a[0] + b[0], a[1] + b[1]
+                return _sum(low_a, low_b), _sum(high_a, high_b)
             case "-":
-                return a[0] - b[1], a[1] - b[0]
-            case "*":
-                if dims.never_negative(a[0]) and dims.never_negative(b[0]):
-                    return a[0] * b[0], a[1] * b[1]
-            case "//" if b[0] == b[1]:
-                low, high = dims.floor_divide(a[0], b[0]), dims.floor_divide(a[1], b[0])
-                return None if low is None or high is None else (low, high)
-            case "%" if b[0] == b[1] and dims.at_most(ONE, b[0]):
-                if dims.never_negative(a[0]) and dims.at_most(a[1], b[0] - ONE):
+                return _difference(low_a, high_b), _difference(high_a, low_b)
+            case "*" if natural:
+                assert low_a is not None and low_b is not None
+                return low_a * low_b, None if high_a is None or high_b is None else high_a * high_b
+            case "//" if low_b is not None and low_b == high_b:
+                return (
+                    None if low_a is None else dims.floor_divide(low_a, low_b),
+                    None if high_a is None else dims.floor_divide(high_a, low_b),
+                )
+            case "%" if low_b is not None and low_b == high_b and dims.at_most(ONE, low_b):
+                inside = low_a is not None and high_a is not None and dims.never_negative(low_a)
+                if inside and high_a is not None and dims.at_most(high_a, low_b - ONE):
                     return a
-                return ZERO, b[0] - ONE
-            case "&" if b[0] == b[1] and b[0].constant is not None:
-                return ZERO, b[0]
-            case ">>" if dims.never_negative(a[0]):
-                return ZERO, a[1]
-        return None
+                return ZERO, low_b - ONE
+            case "&":
+                for low, high in (b, a):
+                    if low is not None and high is not None and low == high and (high.constant or -1) >= 0:
+                        return ZERO, high
+            case ">>" if natural:
+                return ZERO, high_a
+        return UNKNOWN
 
-    def domain_interval(self, name: str) -> Interval | None:
+    def domain_interval(self, name: str) -> Interval:
         domain = self.scope.domains.get(name)
         if domain is None or domain.length is not None or not (domain.intervals or domain.values):
-            return None
+            return UNKNOWN
         result: Interval | None = None
         pieces: list[tuple[str, str, bool, bool]] = [(i.low, i.high, i.low_open, i.high_open) for i in domain.intervals]
         pieces += [(v, v, False, False) for v in domain.values]
         for low, high, low_open, high_open in pieces:
             a, b = self.scope.dims.poly(low), self.scope.dims.poly(high)
-            if a is None or b is None:
-                return None
-            piece = (a + ONE if low_open else a, b - ONE if high_open else b)
+            piece = _sum(a, ONE) if low_open else a, _difference(b, ONE) if high_open else b
+            piece = None if low.endswith("inf") else piece[0], None if high.endswith("inf") else piece[1]
             result = piece if result is None else self.hull(result, piece)
-            if result is None:
-                return None
-        return result
+        return result or UNKNOWN
 
-    def narrow(self, condition: tree.Node) -> None:
-        """Use `i >= c`, `i < c`, ... to narrow the interval of an index."""
+    def narrow(self, condition: tree.Node, holds: bool) -> None:
+        """Use that `i >= c`, `i < c`, ... holds, or does not, to narrow the interval of whole numbers."""
         match condition:
-            case tree.Logic(_, "and", left, right):
-                self.narrow(left)
-                self.narrow(right)
+            case tree.Logic(_, op, left, right) if (op == "and") == holds:
+                self.narrow(left, holds)
+                self.narrow(right, holds)
+            case tree.Unary(_, "not", operand):
+                self.narrow(operand, not holds)
             case tree.Compare(_, op, left, right):
-                self.narrow_one(op, left, right)
-                flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "=="}.get(op)
-                if flipped:
-                    self.narrow_one(flipped, right, left)
+                whole = self.kinds.get(id(left)) == "int" and self.kinds.get(id(right)) == "int"
+                if whole and not any(isinstance(n, tree.Apply) and n.function == "where" for n in tree.walk(condition)):
+                    relation = op if holds else NEGATED[op]
+                    self.narrow_one(relation, left, right)
+                    self.narrow_one(MIRRORED[relation], right, left)
 
     def narrow_one(self, op: str, left: tree.Node, right: tree.Node) -> None:
-        if not (isinstance(left, tree.Name) and left.id in self.bound):
+        if isinstance(left, tree.Number):
             return
-        here, limit = self.interval(left), self.interval(right)
-        if here is None or limit is None:
-            return
-        low, high = here
-        if op in (">", ">=", "=="):
-            candidate = limit[0] + ONE if op == ">" else limit[0]
-            low = candidate if self.scope.dims.at_most(low, candidate) else low
-        if op in ("<", "<=", "=="):
-            candidate = limit[1] - ONE if op == "<" else limit[1]
-            high = candidate if self.scope.dims.at_most(candidate, high) else high
-        self.narrowed[left.id] = (low, high)
+        low, high = self.interval(right)
+        here = self.interval(left)
+        match op:
+            case "<" | "<=":
+                found: Interval = None, _difference(high, ONE) if op == "<" else high
+            case ">" | ">=":
+                found = _sum(low, ONE) if op == ">" else low, None
+            case "==":
+                found = low, high
+            case _:
+                # Unequal to the end of its range: the range is shorter by one.
+                point = low if low is not None and low == high else None
+                found = _sum(here[0], ONE) if point == here[0] else None, _difference(here[1], ONE) if point == here[1] else None
+        self.narrowed[tree.form(left)] = self.meet(self.narrowed.get(tree.form(left), UNKNOWN), found)
+
+
+def _sum(a: Poly | None, b: Poly | None) -> Poly | None:
+    return None if a is None or b is None else a + b
+
+
+def _difference(a: Poly | None, b: Poly | None) -> Poly | None:
+    return None if a is None or b is None else a - b
 
 
 class _Narrowed:
-    """While a condition is known to hold."""
+    """While a condition is known to hold, or not to hold."""
 
-    def __init__(self, checker: _Checker, condition: tree.Node) -> None:
-        self.checker, self.condition = checker, condition
+    def __init__(self, checker: _Checker, condition: tree.Node, holds: bool) -> None:
+        self.checker, self.condition, self.holds = checker, condition, holds
 
     def __enter__(self) -> None:
         self.saved = dict(self.checker.narrowed)
-        self.checker.narrow(self.condition)
+        self.checker.narrow(self.condition, self.holds)
+
+    def __exit__(self, *_: object) -> None:
+        self.checker.narrowed = self.saved
+
+
+class _Unconditionally:
+    """While nothing is known but ranges and domains."""
+
+    def __init__(self, checker: _Checker) -> None:
+        self.checker = checker
+
+    def __enter__(self) -> None:
+        self.saved = self.checker.narrowed
+        self.checker.narrowed = {}
 
     def __exit__(self, *_: object) -> None:
         self.checker.narrowed = self.saved

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 from ..errors import Text, problem
-from .functions import RESERVED
+from .names import why_not
 from .types import Type, parse_type
 
+MAX_SIGNATURE = 2000
 _SHAPE = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*->\s*(.+?)\s*", re.DOTALL | re.ASCII)
 
 
@@ -46,6 +47,8 @@ class Signature:
 
 def parse_signature(text: str) -> Signature:
     place = text if isinstance(text, Text) else None
+    if len(text) > MAX_SIGNATURE:
+        raise problem("E406", f"this signature has {len(text)} characters; the limit is {MAX_SIGNATURE}", place)
     match = _SHAPE.fullmatch(text)
     if not match:
         raise problem("E406", f"cannot read the signature {text.strip()!r}", place, "name(x: float[B, N], ...) -> y: float[B, N]")
@@ -61,9 +64,13 @@ def parse_signature(text: str) -> Signature:
     for d in signature.dims:
         if d in seen:
             raise problem("E406", f"{d!r} names both a dimension and a parameter", place)
-    for word in (name, *seen, *signature.dims):
-        if word in RESERVED or word.startswith("__") or not word.isascii():
-            raise problem("E413", f"{word!a} cannot be a name", place, "it is a word of the language, or not plain ASCII")
+    if not inputs:
+        raise problem("E406", f"{name} has no input", place, "a kernel computes something from something")
+    roles = [(name, "equation"), *((n, "input") for n in seen), *((d, "dimension") for d in signature.dims)]
+    for word, role in roles:
+        reason = why_not(word, role)
+        if reason:
+            raise problem("E413", reason, place, "choose another name")
     return signature
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
-import textwrap
+import bisect
+import contextlib
+import itertools
+import math
+import os
 import warnings
+from collections.abc import Iterator
 
 from ..errors import ContractError, Position, Text, problem
 from ..suggest import did_you_mean
 from . import tree
 from .functions import CLAIMS, CONSTANTS, FUNCTIONS, REDUCTIONS, RESERVED, ROUND_DTYPES
+from .names import why_not
 
 MAX_TEXT = 20_000
 MAX_DEPTH = 60
@@ -24,15 +30,20 @@ _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: "
 
 
 class Source:
-    """One text and where its characters stand, so that a node's place can become a position in the file."""
+    """One text and where its characters stand, so that a node's place can become a position in the file.
+
+    A block may be indented as a whole, and an expression may run over several lines: Python's parser gets the block
+    flush left, and the expression on one line. Comments become blanks, so that every character keeps its column.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text if isinstance(text, Text) else Text(text)
-        # A block may be indented as a whole; ast wants it flush left. The offset is added back for positions.
         lines = self.text.split("\n")
-        used = [line for line in lines if line.strip()]
-        self.indent = min((len(line) - len(line.lstrip()) for line in used), default=0)
-        self.code = textwrap.dedent(self.text)
+        leading = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip()]
+        self.indent = len(os.path.commonprefix(leading))
+        self.lines = [line[self.indent :] for line in lines]
+        self.starts: list[int] = []  # of each line in `code`, when the lines are joined to one
+        self.code = "\n".join(self.lines)
 
     def position(self, place: tree.Place) -> Position:
         line, column = place
@@ -40,6 +51,55 @@ class Source:
 
     def error(self, code: str, message: str, place: tree.Place, hint: str = "") -> ContractError:
         return problem(code, message, self.position(place), hint)
+
+    def prepare(self, joined: bool) -> str:
+        """What Python's parser gets: without comments, in ASCII but for texts, on one line if `joined`."""
+        if len(self.code) > MAX_TEXT:
+            raise problem("E411", f"this text has {len(self.code)} characters; the limit is {MAX_TEXT}", self.text.position)
+        lines = [self._clean(line, number) for number, line in enumerate(self.lines)]
+        if not joined:
+            self.code = "\n".join(lines)
+            return self.code
+        self.code = " ".join(lines)
+        self.starts = list(itertools.accumulate((len(line) + 1 for line in lines[:-1]), initial=0))
+        return self.code
+
+    def _clean(self, line: str, number: int) -> str:
+        """The line without its comment; only texts may hold other than printable ASCII characters."""
+        quote = ""
+        skip = False
+        for column, c in enumerate(line):
+            if skip:
+                skip = False
+            elif quote:
+                skip = c == "\\"
+                quote = "" if c == quote else quote
+            elif c in "'\"":
+                quote = c
+            elif c == "#":
+                return line[:column] + " " * (len(line) - column)
+            elif c != "\t" and not " " <= c <= "~":
+                shown = repr(c) if c.isprintable() else f"U+{ord(c):04X}"
+                hint = "letters, digits and signs are plain ASCII: look-alikes confuse readers"
+                raise self.error("E413", f"the character {shown} has no place in a formula", (number, column), hint)
+        if quote:
+            raise self.error("E410", "syntax error: this text does not end on its line", (number, 0), f"close it with {quote}")
+        return line
+
+    def place(self, line: int, column: int) -> tree.Place:
+        """The place of a line and column of the parser, both from 0, the column in characters of `code`."""
+        if not self.starts:
+            return min(line, len(self.lines) - 1), column
+        number = max(bisect.bisect_right(self.starts, column) - 1, 0)
+        return number, column - self.starts[number]
+
+    def place_of(self, node: ast.AST) -> tree.Place:
+        # ast counts bytes.
+        line, column = getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
+        if not self.code.isascii():
+            text = self.code if self.starts else self.code.split("\n")[line]
+            column = len(text.encode()[:column].decode(errors="ignore"))
+        return self.place(line, column)
 
 
 def parse_block(text: str) -> tuple[tuple[tree.Statement, ...], Source]:
@@ -53,29 +113,33 @@ def parse_block(text: str) -> tuple[tuple[tree.Statement, ...], Source]:
 
 
 def parse_expression(text: str) -> tuple[tree.Node, Source]:
-    """One expression; it may span lines."""
+    """One expression; it may run over several lines."""
     source = Source(text)
-    if not source.code.strip():
-        raise problem("E410", "an expression is expected here", source.text.position)
-    # Parentheses let an expression run over several lines; they shift the first line by one column.
     body = _ast(source, "eval")
     assert isinstance(body, ast.Expression)
     return _Reader(source).read(body.body), source
 
 
 def _ast(source: Source, mode: str) -> ast.AST:
-    if len(source.code) > MAX_TEXT:
-        raise problem("E411", f"this text has {len(source.code)} characters; the limit is {MAX_TEXT}", source.text.position)
-    code = source.code if mode == "exec" else source.code.strip().replace("\n", " ")
+    code = source.prepare(joined=mode == "eval")
+    if mode == "eval" and not code.strip():
+        raise problem("E410", "an expression is expected here", source.text.position)
+    if mode == "eval":
+        # A leading blank would be an indentation error; parentheses keep the columns of all but themselves.
+        blank = len(code) - len(code.lstrip())
+        source.starts = [start - blank for start in source.starts]
+        code = source.code = code.lstrip()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", SyntaxWarning)
+            warnings.simplefilter("error", DeprecationWarning)
             return ast.parse(code, mode=mode)
     except SyntaxError as error:
-        place = ((error.lineno or 1) - 1, max((error.offset or 1) - 1, 0))
-        raise source.error("E410", f"syntax error: {error.msg}", place, "index notation uses Python's expression syntax") from None
-    except (ValueError, MemoryError, RecursionError, SyntaxWarning) as error:
-        raise problem("E410", f"this text cannot be parsed: {error}", source.text.position) from None
+        place = source.place(max((error.lineno or 1) - 1, 0), max((error.offset or 1) - 1, 0))
+        message = (error.msg or "invalid syntax").removesuffix(" (<unknown>, line 1)")
+        raise source.error("E410", f"syntax error: {message}", place, "index notation uses Python's expression syntax") from None
+    except (ValueError, MemoryError, RecursionError, SyntaxWarning, DeprecationWarning) as error:
+        raise problem("E410", f"this text cannot be parsed: {str(error) or 'it is nested too deeply'}", source.text.position) from None
 
 
 def _encodable(value: str) -> bool:
@@ -83,12 +147,8 @@ def _encodable(value: str) -> bool:
     return not any(0xD800 <= ord(c) <= 0xDFFF for c in value)
 
 
-def _place(node: ast.AST) -> tree.Place:
-    return getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
-
-
 def _statement(node: ast.stmt, source: Source) -> tree.Statement:
-    place = _place(node)
+    place = source.place_of(node)
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         raise source.error("E412", "a statement here is an assignment", place, "y[i, j] = ..., c = ... or a, b = kernel(...)")
     value = _Reader(source).read(node.value)
@@ -102,17 +162,17 @@ def _statement(node: ast.stmt, source: Source) -> tree.Statement:
             indices = []
             for part in parts:
                 if not isinstance(part, ast.Name):
-                    raise source.error("E412", "on the left of = an index is a plain name", _place(part), "y[i, j] = ...")
-                _check_name(part.id, source, _place(part))
+                    raise source.error("E412", "on the left of = an index is a plain name", source.place_of(part), "y[i, j] = ...")
+                _check_name(part.id, source, source.place_of(part))
                 indices.append(part.id)
             if len(set(indices)) != len(indices):
                 raise source.error("E412", "an index is repeated on the left of =", place, "each axis needs an index of its own")
             return tree.Statement(place, (name,), tuple(indices), value)
         case ast.Tuple(elements) if all(isinstance(e, ast.Name) for e in elements):
             names = tuple(e.id for e in elements if isinstance(e, ast.Name))
-            for name in names:
+            for name, element in zip(names, elements, strict=True):
                 if name != "_":
-                    _check_name(name, source, place)
+                    _check_name(name, source, source.place_of(element))
             if not isinstance(value, tree.Call):
                 raise source.error("E412", "several names on the left need a kernel call on the right", place)
             return tree.Statement(place, names, None, value)
@@ -120,12 +180,9 @@ def _statement(node: ast.stmt, source: Source) -> tree.Statement:
 
 
 def _check_name(name: str, source: Source, place: tree.Place) -> None:
-    if not name.isascii():
-        raise source.error("E413", f"the name {name!a} is not plain ASCII", place, "letters, digits and _ only: look-alikes confuse readers")
-    if name in RESERVED:
-        raise source.error("E413", f"{name!r} is a word of the language", place, "choose another name")
-    if name.startswith("__"):
-        raise source.error("E413", f"the name {name!r} is not allowed", place, "names do not begin with two underscores")
+    reason = why_not(name)
+    if reason:
+        raise source.error("E413", reason, place, "choose another name")
 
 
 class _Reader:
@@ -138,17 +195,17 @@ class _Reader:
     def read(self, node: ast.expr) -> tree.Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", _place(node))
+            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", self.source.place_of(node))
         try:
             return self._read(node)
         finally:
             self.depth -= 1
 
     def _read(self, node: ast.expr) -> tree.Node:
-        place = _place(node)
+        place = self.source.place_of(node)
         match node:
             case ast.Constant(bool() | int() | float() as value):
-                if isinstance(value, int) and abs(value) >= 2**63:
+                if (isinstance(value, int) and abs(value) >= 2**63) or not math.isfinite(value):
                     raise self.source.error("E414", "this number does not fit 64 bits", place)
                 return tree.Number(place, value)
             case ast.Constant(str() as value):
@@ -179,20 +236,31 @@ class _Reader:
                 a, b = self.read(left), self.read(right)
                 name = _BINARY[type(op)]
                 if name in ("/", "//", "%") and isinstance(b, tree.Number) and b.value == 0:
-                    raise self.source.error("E416", "division by zero", _place(right), "this divisor is the literal 0")
+                    raise self.source.error("E416", "division by zero", self.source.place_of(right), "this divisor is the literal 0")
                 return tree.Binary(place, name, a, b)
             case ast.BoolOp(op, values):
                 word = "and" if isinstance(op, ast.And) else "or"
-                result = self.read(values[0])
-                for value in values[1:]:
-                    result = tree.Logic(place, word, result, self.read(value))
+                with self._chain(len(values), place):
+                    result = self.read(values[0])
+                    for operand in values[1:]:
+                        result = tree.Logic(place, word, result, self.read(operand))
                 return result
             case ast.Compare(left, ops, rights):
-                return self._comparison(place, left, ops, rights)
+                with self._chain(len(ops), place):
+                    return self._comparison(place, left, ops, rights)
             case ast.Call():
                 return self._call(node, place)
         shown = type(node).__name__
         raise self.source.error("E412", f"{shown} is not part of index notation", place, "docs/language.md lists what is")
+
+    @contextlib.contextmanager
+    def _chain(self, links: int, place: tree.Place) -> Iterator[None]:
+        """A chain of operators is as deep as it is long."""
+        self.depth += links - 1
+        if self.depth > MAX_DEPTH:
+            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", place, "give parts of it names")
+        yield
+        self.depth -= links - 1
 
     def _comparison(self, place: tree.Place, left: ast.expr, ops: list[ast.cmpop], rights: list[ast.expr]) -> tree.Node:
         result: tree.Node | None = None
@@ -221,7 +289,7 @@ class _Reader:
                 where = None
                 for keyword in node.keywords:
                     if keyword.arg != "where":
-                        raise self.source.error("E415", f"{name} has no option {keyword.arg!r}", place, self._form(name))
+                        raise self.source.error("E415", f"{name} has no option {keyword.arg or '**'}", place, self._form(name))
                     where = self.read(keyword.value)
                 if len(node.args) != 1:
                     raise self.source.error("E415", f"{name}[...] takes one expression", place, self._form(name))

@@ -124,3 +124,17 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
+
+
+def form(node: Node) -> tuple[object, ...]:
+    """The node without its places: equal for expressions that are written alike."""
+    parts: list[object] = [type(node).__name__]
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            parts.append(form(value))
+        elif isinstance(value, tuple) and f.name != "place":
+            parts.append(tuple(form(v) if isinstance(v, Node) else v for v in value))
+        elif f.name != "place":
+            parts.append(value)
+    return tuple(parts)

@@ -19,13 +19,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ContractError, Text, problem
+from ..errors import Text, problem
 
 FLOATING = ("float", "accum", "f64", "f32", "f16", "bf16")
 INTEGER = ("i64", "i32", "i8", "u8")
 ARRAY_DTYPES = (*FLOATING, *INTEGER, "bool")
 SCALARS = ("real", "int", "bool")
 OPAQUE = ("text", "bytes", "record", "nothing")
+
+MAX_DOMAIN = 500
 
 _TYPE = re.compile(r"\s*([a-z][a-z0-9]*)\s*(\[([^\]]*)\])?\s*")
 
@@ -70,7 +72,7 @@ def parse_type(text: str) -> tuple[Type, str]:
     shape: list[str | int] = []
     for part in inside.split(",") if inside.strip() else []:
         word = part.strip()
-        if word.isdigit():
+        if re.fullmatch(r"[0-9]{1,9}", word):
             shape.append(int(word))
         elif word.isidentifier() and word.isascii():
             shape.append(word)
@@ -106,6 +108,8 @@ def parse_domain(text: str) -> Domain:
     body = text.strip()
     if not body:
         return Domain()
+    if len(body) > MAX_DOMAIN:
+        raise problem("E402", f"this domain has {len(body)} characters; the limit is {MAX_DOMAIN}", _place(text))
     if body.startswith("length"):
         low, high = parse_range(body.removeprefix("length").strip(), text)
         return Domain(length=(low, high))
@@ -141,15 +145,16 @@ def parse_dim(text: str) -> DimRange | str:
     body = text.strip()
     if ".." in body:
         return DimRange(*parse_range(body, text))
-    if re.fullmatch(r"\d+(\s*,\s*\d+)*", body):
+    if re.fullmatch(r"[0-9]{1,9}(\s*,\s*[0-9]{1,9})*", body):
         choices = tuple(sorted({int(v) for v in body.split(",")}))
         return DimRange(choices[0], choices[-1], choices)
-    parse_arithmetic(body, text)
+    if not names_in(parse_arithmetic(body, text)):
+        raise problem("E403", f"{body!r} is not a size", _place(text), "1..4097, 8, or a product of dimensions such as G * K")
     return body
 
 
 def parse_range(body: str, text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)\s*\.\.\s*(\d+)", body.strip())
+    match = re.fullmatch(r"([0-9]{1,9})\s*\.\.\s*([0-9]{1,9})", body.strip())
     if not match or int(match[1]) > int(match[2]):
         raise problem("E403", f"cannot read the range {body!r}", _place(text), "low..high with low <= high, e.g. 1..8")
     return int(match[1]), int(match[2])
@@ -166,6 +171,8 @@ def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
     origin = text if origin is None else origin
     if len(text) > 200:
         raise problem("E402", "this expression is too long", _place(origin), "bounds are short: numbers and dimensions")
+    if not text.isascii():
+        raise problem("E402", f"{text!a} is not plain ASCII", _place(origin), "look-alikes confuse readers")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -174,9 +181,12 @@ def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
         if isinstance(node, ast.Constant):
             fine = isinstance(node.value, int | float) and not isinstance(node.value, bool)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            fine = isinstance(node.left, ast.Constant) and abs(_constant(node.right)) <= 1100
+            exponent = _constant(node.right)
+            fine = isinstance(node.left, ast.Constant) and exponent is not None and abs(exponent) <= 1100
+        elif isinstance(node, ast.BinOp | ast.UnaryOp):
+            fine = type(node.op) in _OPERATORS
         else:
-            fine = isinstance(node, (ast.Name, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Load))
+            fine = isinstance(node, (ast.Name, ast.operator, ast.unaryop, ast.Load))
         if not fine:
             raise problem("E402", f"{ast.unparse(node) or text!r} is not allowed here", _place(origin), "numbers, names and + - * / // %")
     return tree
@@ -195,7 +205,10 @@ def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
                 return float(name)
             raise problem("E404", f"unknown name {name!r} in {ast.unparse(node)!r}")
         case ast.BinOp(left, ast.Pow(), right):
-            return float(evaluate(left, names)) ** _constant(right)
+            try:
+                return float(evaluate(left, names)) ** float(_constant(right) or 0)
+            except (OverflowError, ZeroDivisionError):
+                raise problem("E405", f"{ast.unparse(node)!r} has no finite value") from None
         case ast.BinOp(left, op, right):
             try:
                 return _OPERATORS[type(op)](evaluate(left, names), evaluate(right, names))
@@ -212,13 +225,13 @@ def names_in(expression: str | ast.expr) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf", "nan"}
 
 
-def _constant(node: ast.expr) -> float:
+def _constant(node: ast.expr) -> float | None:
     match node:
         case ast.Constant(int() | float() as value):
             return value
         case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)):
             return -value
-    raise ContractError(*problem("E402", "an exponent here is a number").diagnostics)
+    return None
 
 
 def _place(text: str) -> Text | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import IO
 
@@ -51,6 +51,7 @@ class Terminal:
         self.expected = dict(expected or {})
         self.groups: dict[Group, Counter[str]] = {}
         self.cases: Counter[Group] = Counter()
+        self.seconds: defaultdict[Group, float] = defaultdict(float)  # of work, whatever the number of workers
         self.worst: dict[Group, float] = {}
         self.printed: set[Group] = set()
         self.failures = 0
@@ -97,6 +98,7 @@ class Terminal:
         group = (event.contract, event.binding)
         self.groups.setdefault(group, Counter())[event.outcome] += 1
         self.cases[group] += event.cases
+        self.seconds[group] += event.seconds
         self.done_cases += event.cases
         if event.worst is not None:
             self.worst[group] = max(event.worst, self.worst.get(group, 0.0))
@@ -116,7 +118,8 @@ class Terminal:
         worst = f", worst error {self.worst[group]:.3g} of the bound" if group in self.worst else ""
         text = f"{group[0]} [{group[1]}]: {counts['passed']} of {counts.total()} passed"
         text += f" ({told})" if told else ""
-        self._say((self._red("FAIL ") if bad else "ok   ") + f"{text}, {self.cases[group]:,} cases{worst}")
+        rate = f", {self.cases[group] / self.seconds[group]:,.0f} a second" if self.seconds[group] > 0 else ""
+        self._say((self._red("FAIL ") if bad else "ok   ") + f"{text}, {self.cases[group]:,} cases{rate}{worst}")
 
     def _end(self, event: RunFinished) -> None:
         self._wipe()

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..lang.functions import FUNCTIONS
-from .dtypes import FORMATS, round_to
+from .dtypes import FORMATS, Format, round_to
 from .grid import lay_out
 from .truth import Gap, Truth
 
@@ -34,26 +34,29 @@ LAMBDA = 8.0
 
 
 class _Precision:
-    """Unit roundoff and smallest normal number of the accumulation dtype now in force."""
+    """Unit roundoff and smallest normal number of the accumulation dtype now in force, and the dtype under test
+    where that is a narrower one."""
 
     def __init__(self) -> None:
         self.unit = FORMATS["f64"].unit
         self.tiny = FORMATS["f64"].smallest_normal
+        self.narrow: Format | None = None
 
 
 _now = _Precision()
 
 
 @contextlib.contextmanager
-def accumulating(dtype: str) -> Iterator[None]:
-    """Bounds inside are those of a computation that accumulates in `dtype`."""
-    saved = _now.unit, _now.tiny
+def accumulating(dtype: str, under_test: str | None = None) -> Iterator[None]:
+    """Bounds inside are those of a computation that accumulates in `dtype`, for a kernel of dtype `under_test`."""
+    saved = _now.unit, _now.tiny, _now.narrow
     form = FORMATS[dtype]
     _now.unit, _now.tiny = form.unit, form.smallest_normal
+    _now.narrow = None if under_test in (None, dtype) else FORMATS[str(under_test)]
     try:
         yield
     finally:
-        _now.unit, _now.tiny = saved
+        _now.unit, _now.tiny, _now.narrow = saved
 
 
 Number = Any
@@ -329,6 +332,20 @@ def cos(a: Bounded) -> Bounded:
     return _bounded_wave(a, np.cos(a.value), "cos")
 
 
+def atan2(y: Any, x: Any) -> Bounded:
+    """The point may move from p to q: the sine of the angle between them is |p x q| / (|p| |q|)."""
+    a, b = Bounded.of(y), Bounded.of(x)
+    with np.errstate(all="ignore"):
+        value = np.arctan2(a.value, b.value)
+        across = np.abs(b.value) * a.error + np.abs(a.value) * b.error
+        size = np.hypot(a.value, b.value)
+        room = size - np.hypot(a.error, b.error)
+        sine = np.where(across > 0, across / (size * room), 0.0)
+        anything = np.where(across > 0, 2 * np.pi, 0.0)
+        turned = np.where((room > 0) & (sine < 1), np.arcsin(np.minimum(sine, 1.0)), anything)
+        return _settled(value, turned + _rounding(value, FUNCTIONS["atan2"].ulp))
+
+
 def tanh(a: Bounded) -> Bounded:
     value = np.tanh(a.value)
     return _settled(value, a.error + _rounding(value, FUNCTIONS["tanh"].ulp) + _now.unit * np.abs(a.value) * (1 - value * value))
@@ -381,6 +398,18 @@ def round_half_even(a: Bounded) -> Bounded:
 def rounded(a: Bounded, dtype: str) -> Bounded:
     """A declared rounding: correct rounding of the exact value, or of anything within its bound."""
     return _stepped(a, lambda x: round_to(x, dtype))
+
+
+def cast(a: Bounded) -> Bounded:
+    """A rounding to the dtype under test that a kernel may or may not make: none where it accumulates in that dtype."""
+    form = _now.narrow
+    if form is None:
+        return a
+    with np.errstate(all="ignore"):
+        reach = np.abs(a.value) + a.error
+        error = a.error + form.unit * reach + np.where(reach > 0, form.smallest, 0.0)
+        error = np.where(reach * (1 + form.unit) >= form.largest, np.inf, error)
+    return _settled(a.value, error)
 
 
 def where(condition: Any, first: Any, second: Any) -> Bounded:

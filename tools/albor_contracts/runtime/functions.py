@@ -74,6 +74,12 @@ sqrt = _function("sqrt", np.sqrt, bounded.sqrt)
 rsqrt = _function("rsqrt", lambda x: 1.0 / np.sqrt(x), bounded.rsqrt)
 sin = _function("sin", np.sin, bounded.sin)
 cos = _function("cos", np.cos, bounded.cos)
+def atan2(y: Any, x: Any) -> Any:
+    if _traced(y, x):
+        return _torch().apply("atan2", y, x)
+    return bounded.atan2(y, x) if _is_bounded(y, x) else np.arctan2(y, x)
+
+
 tanh = _function("tanh", np.tanh, bounded.tanh)
 erf = _function("erf", _erf, bounded.erf)
 sigmoid = _function("sigmoid", _sigmoid, bounded.sigmoid)
@@ -151,6 +157,8 @@ def where(condition: Any, first: Any, second: Any) -> Any:
     if isinstance(first, Truth) or isinstance(second, Truth) or (isinstance(condition, Truth) and _is_truth_value(first)):
         c = Truth.of(condition)
         return (c & Truth.of(first)) | (~c & Truth.of(second))
+    if isinstance(condition, Truth) and condition.unsure is False:
+        condition = condition.value  # decided: no reason to carry bounds
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
     return np.where(condition, first, second)
@@ -174,6 +182,13 @@ def max_or_min(name: str, *values: Any) -> Any:
 
 def clip(x: Any, low: Any, high: Any) -> Any:
     return max_or_min("max", max_or_min("min", x, high), low)
+
+
+def cast(x: Any) -> Any:
+    """x, which a kernel may round to the dtype under test: a value like any other, with a wider bound."""
+    if _traced(x) or not _is_bounded(x):
+        return x
+    return bounded.cast(Bounded.of(x))
 
 
 def round_to(dtype: str, x: Any) -> Any:

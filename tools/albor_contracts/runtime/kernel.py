@@ -155,17 +155,21 @@ class Definitions:
                 return values if len(values) != 1 else values[0]
         return None
 
-    def bounds(self, name: str, arguments: Sequence[Any], precision: str) -> tuple[Any, ...]:
-        """The outputs of a definition, with the errors of a careful computation in `precision`."""
+    def bounds(
+        self, name: str, arguments: Sequence[Any], precision: str, under_test: str | None = None
+    ) -> tuple[Any, ...]:
+        """The outputs of a definition, with the errors of a careful computation in `precision`; where the definition
+        says `cast`, it may round to the dtype `under_test`."""
         unit = FORMATS[precision].unit
         given: list[Any] = []
         for a in map(_wide, arguments):
             if isinstance(a, float):
-                # A kernel may hold a scalar in its own precision.
-                given.append(Bounded(a, unit * abs(a) if math.isfinite(a) else 0.0))
+                # A kernel may hold a scalar in its own precision, where it may have to be rounded.
+                held = float(round_to(a, precision)) == a
+                given.append(Bounded(a, unit * abs(a) if math.isfinite(a) and not held else 0.0))
             else:
                 given.append(a)
-        with accumulating(precision), carrying_bounds(), np.errstate(all="ignore"):
+        with accumulating(precision, under_test), carrying_bounds(), np.errstate(all="ignore"):
             outputs = self.functions[name](*given)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
@@ -313,7 +317,7 @@ class Kernel:
         if not type_.is_array or not type_.is_floating:
             if isinstance(a, Bounded) and type_.dtype in ("int", "real"):
                 return float(a.value) if type_.dtype == "real" else int(a.value)
-            if isinstance(a, np.generic):
+            if isinstance(a, np.generic) or (isinstance(a, np.ndarray) and not a.ndim and not type_.is_array):
                 return a.item()
             return a
         # Made by the test or by another kernel: rounded on the way in, and that rounding is carried along.
@@ -431,7 +435,7 @@ class Kernel:
     def _bounds(self, signature: Signature, received: Sequence[Any]) -> tuple[Any, ...] | None:
         if signature.name not in self.spec.functions:
             return None
-        return self.spec.bounds(signature.name, received, self.precision)
+        return self.spec.bounds(signature.name, received, self.precision, self.dtype)
 
     def _tolerance(self, bounds: _Lazy, k: int, type_: Type, value: np.ndarray) -> Any:
         form = FORMATS.get(self._dtype_of(type_)) if type_.is_floating else None

@@ -123,6 +123,8 @@ def apply(name: str, *arguments: Any) -> Traced:
             return Traced(_fold(torch.minimum, values))
         case "max":
             return Traced(_fold(torch.maximum, values))
+        case "atan2":
+            return Traced(torch.atan2(values[0], values[1]))
         case "clip":
             return Traced(torch.maximum(torch.minimum(values[0], values[2]), values[1]))
     table = {

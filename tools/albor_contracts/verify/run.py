@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def verify(
     library: Library, contracts: Mapping[str, CheckedContract], bindings: Sequence[str], *, device: str = "cpu",
     dtypes: Iterable[str] | None = None, match: str = "", profile: str = "quick", seed: int = 0, cases: int | None = None,
     workers: int = 2, stall_seconds: float = 120.0, listeners: Sequence[Listener] = (),
+    on_plan: Callable[[Mapping[tuple[str, str], int]], None] | None = None,
 ) -> RunResult:  # fmt: skip
     """Run the obligations of contracts on bindings; every verdict goes to the listeners.
 
@@ -36,6 +38,8 @@ def verify(
     single = {b: o for b, o in offers.items() if ":" in b and not b.endswith((".yaml", ".yml"))}
     tests, declined = plan(library, contracts, bindings, device=device, dtypes=dtypes, match=match, offers=single)
     tell = broadcast(listeners)
+    if on_plan is not None:
+        on_plan(Counter((t.contract, t.binding) for t in tests))
     for d in declined:
         tell(ObligationFinished(contract=d.contract, obligation=d.equation, equation=d.equation, binding=d.binding, outcome="declined", reason=d.reason, device=device))
     options: dict[str, Any] = {

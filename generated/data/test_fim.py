@@ -1,0 +1,210 @@
+"""data/fim: Fill-in-the-middle.
+
+Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 1b300c7da07797e3cfa9be0c8ce7f5b000e81bde65e89d8a4d5b0e7af98fc819
+"""
+
+from albor_contracts.testing import (
+    array, cases, claim, definitions, exact, example, given, grid, int, join, length, mean, obligation,
+    occurrences, ratio, rejects, same_twice, single, statistically, truth, where,
+)
+
+CONTRACT = "data/fim"
+
+
+spec = definitions(
+    CONTRACT,
+    "fim(text: text, seed: int, rate: real, spm: bool) -> transformed: text",
+    "unfim(text: text) -> original: text",
+    "fim_parts(transformed: text) -> prefix: text, middle: text, suffix: text, order: text",
+)
+
+unfim_inputs = cases(
+    text="text length 0..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+)
+fim_plain_text_inputs = cases(
+    text="text length 0..64",
+)
+fim_inputs = cases(
+    dims={"S": "160"},
+    text="text length 0..8",
+    seed="int in [0, 100000]",
+    rate="real in [0, 1]",
+    spm="bool",
+    order="permutation[S]",
+)
+fim_cuts_inputs = cases(
+    dims={"S": "400"},
+    text="text length 1..3",
+    seed="int in [0, 100000]",
+    rate="real in [0, 1]",
+    spm="bool",
+    order="permutation[S]",
+)
+fim_refuses_sentinels_inputs = cases(
+    text="text length 0..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+    head="text length 0..20",
+    which="int in [0, 2]",
+)
+fim_refuses_rates_inputs = cases(
+    text="text length 0..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [-100, -0.001] or [1.001, 100]",
+    spm="bool",
+)
+fim_refuses_damaged_inputs = cases(
+    text="text length 0..64",
+    head="text length 0..20",
+    tail="text length 0..20",
+    which="int in [0, 4]",
+)
+
+
+@obligation("FIM-LOSSLESS", equation="unfim", type="roundtrip")
+@given(case=unfim_inputs)
+def test_fim_lossless(kernel, case):
+    """The original text is recovered, character for character."""
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    claim(exact(kernel.unfim(kernel.fim(text, seed, rate, spm)), text))
+
+
+@obligation("FIM-ORDER", equation="fim", type="conservation")
+@given(case=unfim_inputs)
+def test_fim_order(kernel, case):
+    """A transformed text is its parts between the three sentinels in their order, nothing added, nothing lost; SPM keeps nothing before the suffix."""
+    text, seed, spm = kernel.receives(case, "text seed spm")
+    transformed = kernel.fim(text, seed, 1, spm)
+    prefix, middle, suffix, order = kernel.fim_parts(transformed)
+    claim(transformed == join('<|fim_prefix|>', prefix, '<|fim_suffix|>', suffix, '<|fim_middle|>', middle))
+    claim(join(prefix, middle, suffix) == text)
+    claim(length(transformed) == length(text) + 42)
+    claim(~truth(spm) | truth(length(prefix) == 0))
+    claim(order == where(length(prefix) == 0, 'spm', 'psm'))
+
+
+@obligation("FIM-UNCHANGED", equation="fim", type="boundary")
+@given(case=unfim_inputs)
+def test_fim_unchanged(kernel, case):
+    """At rate 0 every text is returned as it is; at rate 1 none is."""
+    text, seed, spm = kernel.receives(case, "text seed spm")
+    claim(exact(kernel.fim(text, seed, 0, spm), text))
+    claim(kernel.fim(text, seed, 1, spm) != text)
+
+
+@obligation("FIM-PLAIN-TEXT", equation="unfim", type="boundary")
+@given(case=fim_plain_text_inputs)
+def test_fim_plain_text(kernel, case):
+    """A text that was not transformed is returned as it is."""
+    text = kernel.receives(case, "text")
+    claim(exact(kernel.unfim(text), text))
+
+
+@obligation("FIM-SAME-SEED", equation="fim", type="determinism")
+@given(case=unfim_inputs)
+def test_fim_same_seed(kernel, case):
+    """The same seed gives the same text."""
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    same_twice(lambda: kernel.fim(text, seed, rate, spm))
+
+
+@obligation("FIM-RATE", equation="fim", type="statistical")
+@given(case=fim_inputs)
+def test_fim_rate(kernel, case):
+    """Over seeds, the share of transformed texts is the rate."""
+    text, seed, rate, spm, order = kernel.receives(case, "text seed rate spm order")
+    S = case.S
+    s = grid(S)
+    changed = array[s](int(kernel.fim(text, seed + order[s], rate, spm) != text))
+    statistically(
+        statistic=mean[s](changed[s]),
+        expect=rate,
+        variance=rate * (1 - rate),
+        observations=S,
+        detects=0.4,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("FIM-CUTS", equation="fim", type="statistical")
+@given(case=fim_cuts_inputs)
+def test_fim_cuts(kernel, case):
+    """The suffix is empty with probability (2 n + 1) / (n + 1)^2: two cuts with replacement among all n + 1 places."""
+    text, seed, spm, order = kernel.receives(case, "text seed spm order")
+    S = case.S
+    s = grid(S)
+    n = single(length(text))
+    share = ratio(2 * n + 1, (n + 1) * (n + 1))
+    empty = array[s](occurrences(kernel.fim(text, seed + order[s], 1, spm), '<|fim_suffix|><|fim_middle|>'))
+    statistically(
+        statistic=mean[s](empty[s]),
+        expect=share,
+        variance=share * (1 - share),
+        observations=S,
+        detects=0.25,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("FIM-REFUSES-SENTINELS", equation="fim", type="rejection")
+@given(case=fim_refuses_sentinels_inputs)
+def test_fim_refuses_sentinels(kernel, case):
+    """A text that holds any of the sentinels is refused."""
+    text, seed, rate, spm, head, which = kernel.receives(case, "text seed rate spm head which")
+    sentinel = single(where(which == 0, '<|fim_prefix|>', where(which == 1, '<|fim_suffix|>', '<|fim_middle|>')))
+    holding = single(join(head, sentinel, text))
+    rejects(kernel, "fim", (holding, seed, rate, spm,), ValueError, mentions=['sentinel'])
+
+
+@obligation("FIM-REFUSES-RATES", equation="fim", type="rejection")
+@given(case=fim_refuses_rates_inputs)
+def test_fim_refuses_rates(kernel, case):
+    """A rate outside [0, 1] is refused."""
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    rejects(kernel, "fim", (text, seed, rate, spm,), ValueError, mentions=['rate'])
+
+
+@obligation("FIM-REFUSES-DAMAGED", equation="unfim", type="rejection")
+@given(case=fim_refuses_damaged_inputs)
+def test_fim_refuses_damaged(kernel, case):
+    """A text that holds sentinels and was not made by the transform is refused."""
+    text, head, tail, which = kernel.receives(case, "text head tail which")
+    no_middle = single(join('<|fim_prefix|>', head, '<|fim_suffix|>', text))
+    not_first = single(join('x', head, '<|fim_prefix|><|fim_suffix|><|fim_middle|>', text))
+    turned = single(join('<|fim_prefix|>', head, '<|fim_middle|>', tail, '<|fim_suffix|>', text))
+    twice = single(join('<|fim_prefix|>', head, '<|fim_suffix|>', text, '<|fim_middle|>', tail, '<|fim_middle|>'))
+    one = single(join(head, '<|fim_suffix|>', text))
+    damaged = single(where(which == 0, no_middle, where(which == 1, not_first, where(which == 2, turned, where(which == 3, twice, one)))))
+    rejects(kernel, "unfim", (damaged,), ValueError, mentions=['sentinel'])
+
+
+@obligation("FIM-PREDICTS-CHARACTERS", rule="FIM-LOSSLESS", type="falsification")
+def test_fim_predicts_characters(kernel):
+    """Characters of one to four bytes, a combining accent and a joined emoji survive any cut."""
+    case = example(dict(text="text", seed="int", rate="real", spm="bool"), text="\xe9\u0301\u4e2d\u6587\U0001f642\U0001f469\u200d\U0001f4bb\t\r\n  x", seed=3, rate=1, spm=False)
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    claim(exact(kernel.unfim(kernel.fim(text, seed, rate, spm)), text))
+    claim(exact(kernel.unfim(kernel.fim(text, seed + 1, rate, True)), text))
+
+
+@obligation("FIM-PREDICTS-EMPTY", rule="FIM-ORDER", type="falsification")
+def test_fim_predicts_empty(kernel):
+    """The empty text is transformed to the three sentinels alone."""
+    case = example(dict(text="text", seed="int", rate="real", spm="bool"), text="", seed=0, rate=1, spm=False)
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    claim(kernel.fim(text, seed, rate, spm) == '<|fim_prefix|><|fim_suffix|><|fim_middle|>')
+
+
+@obligation("FIM-PREDICTS-NESTED", rule="FIM-REFUSES-SENTINELS", type="falsification")
+def test_fim_predicts_nested(kernel):
+    """A transformed text is not transformed again."""
+    case = example(dict(text="text", seed="int", rate="real", spm="bool"), text="<|fim_prefix|>def f(<|fim_suffix|>: return x<|fim_middle|>x)", seed=1, rate=0, spm=True)
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    rejects(kernel, "fim", (text, seed, rate, spm,), ValueError, mentions=['<|fim_prefix|>'])

@@ -1,0 +1,138 @@
+"""What several commands need to know of a project besides its contracts: evidence, bindings, older files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..binding_file import Binding, load_binding
+from ..errors import Diagnostic
+from ..library import Library, open_library
+from ..load.files import contract_name
+from ..older_format import OlderContract, is_older, read_older
+
+if TYPE_CHECKING:
+    from ..coverage import Coverage
+    from ..evidence import Record
+
+
+@dataclass(frozen=True)
+class Project:
+    """The contracts of a project, and those of its files that are prose in the older format."""
+
+    library: Library
+    older: tuple[OlderContract, ...]
+
+    @property
+    def root(self) -> Path:
+        return self.library.root
+
+
+def open_project(paths: Iterable[str | Path] = (), root: Path | None = None) -> Project:
+    """The library without what is wrong with older files: those are prose, listed apart, and never count."""
+    return set_apart(open_library(paths, root))
+
+
+def set_apart(library: Library) -> Project:
+    """Tell the files in the older format from those that are wrong."""
+    files = dict.fromkeys(d.position.file for d in library.errors)
+    older = [read_older(file) for file in files if Path(file).is_file() and is_older(file)]
+    paths = {o.path for o in older}
+    contracts = {name: c for name, c in library.contracts.items() if c.path not in paths}
+    checked = {name: c for name, c in library.checked.items() if name in contracts}
+    left = tuple(d for d in library.diagnostics if d.position.file not in paths)
+    return Project(replace(library, contracts=contracts, checked=checked, diagnostics=left), tuple(older))
+
+
+def older_name(older: OlderContract) -> str:
+    return contract_name(older.path) or older.name
+
+
+def bindings_of(root: Path) -> dict[str, Binding]:
+    """The binding files of a project, by name. Raises `ContractError` for one that cannot be read."""
+    return {path.stem: load_binding(path) for path in sorted((root / "bindings").glob("*.yaml"))}
+
+
+def targets_of(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], dict[str, str]]:
+    """(contract, equation) -> binding -> the callable, or why there is none."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name, binding in bindings.items():
+        for contract, kernel in binding.kernels.items():
+            for equation, target in kernel.items():
+                words = str(target.call) if target.call is not None else f"declined: {target.declines}"
+                found.setdefault((str(contract), str(equation)), {})[name] = words
+    return found
+
+
+def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[str, str], tuple[str, str]]:
+    """(binding, obligation) -> ("declined", reason), for every obligation about an equation a binding declines."""
+    from ..evidence import obligations_of
+
+    found = {}
+    for name, binding in bindings.items():
+        for contract, kernel in binding.kernels.items():
+            model = library.contracts.get(contract)
+            declined = {str(e): str(t.declines) for e, t in kernel.items() if t.declines is not None}
+            if model is None or not declined:
+                continue
+            for identifier, entry in obligations_of(model).items():
+                if str(entry.equation) in declined:
+                    found[name, identifier] = ("declined", declined[str(entry.equation)])
+    return found
+
+
+def records_of(root: Path, more: Iterable[str | Path] = ()) -> tuple[Record, ...]:
+    """Evidence of the project, committed and scratch, and of further files. What cannot be read is a warning."""
+    from ..evidence import default_folders, read
+
+    reading = read([*default_folders(root), *more])
+    warn(reading.warnings)
+    return reading.records
+
+
+def coverage_of(
+    project: Project, names: Iterable[str] = (), bindings: Iterable[str] = (), more: Iterable[str | Path] = ()
+) -> Coverage:
+    """Coverage of the named contracts (all by default). Raises `ContractError` where a contract cannot be judged."""
+    from ..coverage import IMPLEMENTATION, REFERENCE, Prose, compute
+
+    find_kernels(project.root)
+    library = project.library.sound()
+    prose = {older_name(o): len(o.obligations) for o in project.older}
+    wanted = list(names)
+    chosen = {n for n in wanted if n in prose} if wanted else set(prose)
+    named = [n for n in wanted if n not in prose]
+    selected = set(library.select(named)) if named or not wanted else set()
+    columns = dict.fromkeys((REFERENCE, IMPLEMENTATION, *bindings))
+    found = compute(
+        library.contracts,
+        records_of(project.root, more),
+        bindings=tuple(columns),
+        stated=stated_by(library, bindings_of(project.root)),
+        prose=[Prose(name, count) for name, count in prose.items() if name in chosen],
+    )
+    return replace(found, tables=tuple(t for t in found.tables if t.contract in selected or t.contract in chosen))
+
+
+def find_kernels(root: Path) -> None:
+    """Kernels are looked for in the working folder and the project, as `verify` does. Nothing is imported."""
+    for folder in (str(root), str(Path.cwd())):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def warn(diagnostics: Iterable[Diagnostic]) -> None:
+    from ..report.diagnostics import render, wants_colour
+
+    text = render(tuple(diagnostics), "text", colour=wants_colour(sys.stderr))
+    if text:
+        print(text, end="", file=sys.stderr)
+
+
+def print_json(data: Any) -> None:
+    # ASCII only: nothing quoted from a file can disturb a terminal.
+    print(json.dumps(data, indent=2))

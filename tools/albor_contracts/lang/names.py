@@ -1,0 +1,53 @@
+"""Names an author may choose, and those that are taken: by the language, by Python, and by generated files.
+
+A generated test imports the words of the language and a few more; a name of the contract that equals one of them
+would hide it. The lists are data, so that checking a contract imports nothing heavy; a test compares them with the
+modules they describe.
+"""
+
+from __future__ import annotations
+
+import keyword
+
+from .functions import RESERVED
+
+MAX_NAME = 64
+
+# What generated files import besides the words of the language, and the builtins they use.
+GENERATED = frozenset(
+    "CONTRACT Steps cases data defines definitions dict example float given gradient independent initialize obligation "
+    "ratio rejects rule run_steps same_twice self single statistically take truth uses_at_most whole within "
+    "IndexError KeyError OverflowError RuntimeError TypeError ValueError ZeroDivisionError".split()
+)
+TAKEN = frozenset({*RESERVED, *GENERATED, *keyword.kwlist, "_"})
+
+# `case.N` and `case.x` read dimensions and inputs; these attributes of a case mean something else.
+OF_CASES = frozenset(
+    "describe dims dtype kinds layouts received recipes regions rows stream values with_values".split()
+)
+# `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
+OF_KERNELS = frozenset(
+    "binding bounds calls contract device dtype framework functions log on_case on_reject on_step precision receives "
+    "recent refusal run signatures spec targets".split()
+)
+
+
+def why_not(name: str, role: str = "name") -> str:
+    """Why `name` cannot be used, or the empty text. Roles: name, input, dimension, equation."""
+    if not name.isascii():
+        return f"{name!a} is not plain ASCII: look-alikes confuse readers"
+    if not name.isidentifier():
+        return f"{name!r} is not a name: letters, digits and _, not beginning with a digit"
+    if len(name) > MAX_NAME:
+        return f"{name[:20]!r}... has {len(name)} characters; a name has at most {MAX_NAME}"
+    if keyword.iskeyword(name):
+        return f"{name!r} is a word of Python"
+    if name in TAKEN:
+        return f"{name!r} is a word of the language, or of generated tests"
+    if name.startswith("__") or (role in ("input", "dimension") and name.startswith("_")):
+        return f"{name!r} begins with an underscore"
+    if role in ("input", "dimension") and name in OF_CASES:
+        return f"{name!r} is taken: a case has an attribute of this name"
+    if role == "equation" and (name in OF_KERNELS or name.startswith("test")):
+        return f"{name!r} is taken: " + ("pytest would collect it" if name.startswith("test") else "a kernel has an attribute of this name")
+    return ""

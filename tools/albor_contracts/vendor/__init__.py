@@ -1,0 +1,1 @@
+"""Kernels of other libraries, called the way the contracts' equations are."""
