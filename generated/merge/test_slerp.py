@@ -1,7 +1,7 @@
 """merge/slerp: SLERP merging.
 
 Compiled from contracts/merge/slerp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d009e4adf51aec4cc7e550c8633292dca1b8e5921fcce60373eae18bae02b9fa
+Meaning: 022edb423e1950c4d94a0496a7f4b0694b9acbb5eddd6fcc472fb4ff27c9eade
 """
 
 from albor_contracts.testing import (
@@ -59,14 +59,14 @@ sl_arc_inputs = cases(
     a="float[N] in [-64, 64]",
     b="float[N] in [-64, 64]",
     t="real in [0, 1]",
-    theta="real in [0, 3.1] or {0, 0.0001, 0.000999, 0.0015, 0.02, 3.1}",
+    theta="real in [0, 3.13] or [0, 0.002] or [3.11, 3.13]",
 )
 sl_lengths_inputs = cases(
     dims={"N": "2 * H", "H": "1..129"},
     such_that=supposing(supposed_1, supposed_2),
     a="float[N] in [-16, 16]",
     b="float[N] in [-64, 64]",
-    t="real in [0, 1]",
+    t="real in [0.05, 0.95]",
     p="real in [0.25, 4]",
     q="real in [0.25, 4]",
 )

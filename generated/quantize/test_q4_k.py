@@ -5,8 +5,8 @@ Meaning: e716baffb0cbe13746dac57f7d07fc369f0713671784623f9ff09e61501cf742
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, defines, definitions, exact, example, given, grid, independent, inf,
-    max, obligation, rejects, round_to, same_twice, uses_at_most, where,
+    abs, all, approx, array, cases, claim, defines, definitions, exact, example, given, grid, independent, inf, max,
+    obligation, real, rejects, round_to, same_twice, uses_at_most, where,
 )
 
 CONTRACT = "quantize/q4-k"
@@ -25,8 +25,8 @@ def q4k_fields(blocks):
     vf = array[b](v[b] & 1023)
     us = array[b](1 - 2 * (u[b] >> 15))
     vs = array[b](1 - 2 * (v[b] >> 15))
-    d = array[b](us[b] * where(ue[b] == 31, where(uf[b] == 0, inf, inf - inf), where(ue[b] == 0, uf[b] * 2 ** (-24), (1024 + uf[b]) * 2.0 ** (ue[b] - 25))))
-    dmin = array[b](vs[b] * where(ve[b] == 31, where(vf[b] == 0, inf, inf - inf), where(ve[b] == 0, vf[b] * 2 ** (-24), (1024 + vf[b]) * 2.0 ** (ve[b] - 25))))
+    d = array[b](us[b] * where(ue[b] == 31, where(uf[b] == 0, inf, inf - inf), where(ue[b] == 0, uf[b] * real(2) ** (-24), (1024 + uf[b]) * 2.0 ** (ue[b] - 25))))
+    dmin = array[b](vs[b] * where(ve[b] == 31, where(vf[b] == 0, inf, inf - inf), where(ve[b] == 0, vf[b] * real(2) ** (-24), (1024 + vf[b]) * 2.0 ** (ve[b] - 25))))
     sc = array[b, j](where(j < 4, blocks[b, 4 + j] & 63, blocks[b, 8 + j] & 15 | blocks[b, 4 + (j - 4)] >> 6 << 4))
     m = array[b, j](where(j < 4, blocks[b, 8 + j] & 63, blocks[b, 8 + j] >> 4 | blocks[b, 4 + j] >> 6 << 4))
     q = array[b, j, i](blocks[b, 16 + 32 * (j // 2) + i] >> 4 * (j % 2) & 15)
@@ -69,6 +69,12 @@ qk_zero_inputs = cases(
     dims={"B": "1..6"},
     work={"B * 144 * 8 * 32": 2**18},
     x="float[B, 256] in [-4000000, 4000000]",
+)
+qk_own_block_inputs = cases(
+    dims={"B": "1..6"},
+    work={"B * 144": 2**18, "B * B": 2**18},
+    x="float[B, 256] in [-4000000, 4000000]",
+    other_x="float[B, 256] in [-4000000, 4000000]",
 )
 qk_refuses_values_inputs = cases(
     dims={"B": "1..6"},
@@ -146,9 +152,9 @@ def test_qk_finest(kernel, case):
     scale = array[b](max[j]((max[i](z[b, j, i]) + low[b, j]) / 15) / 63)
     start = array[b](max[j](low[b, j]) / 63)
     claim(all[b](d[b] >= scale[b]))
-    claim(all[b](d[b] - scale[b] <= max(2 ** (-10) * scale[b], 2 ** (-24))))
+    claim(all[b](d[b] - scale[b] <= max(real(2) ** (-10) * scale[b], real(2) ** (-24))))
     claim(all[b](dmin[b] >= start[b]))
-    claim(all[b](dmin[b] - start[b] <= max(2 ** (-10) * start[b], 2 ** (-24))))
+    claim(all[b](dmin[b] - start[b] <= max(real(2) ** (-10) * start[b], real(2) ** (-24))))
 
 
 @obligation("QK-ZERO", equation="q4k_encode", type="boundary")
@@ -167,18 +173,19 @@ def test_qk_zero(kernel, case):
 
 
 @obligation("QK-OWN-BLOCK", equation="q4k_encode", type="independence")
-@given(case=qk_error_inputs)
+@given(case=qk_own_block_inputs)
 def test_qk_own_block(kernel, case):
     """The bytes of a block depend on its own weights only."""
-    x = kernel.receives(case, "x")
+    x, other_x = kernel.receives(case, "x other_x")
     B = case.B
     b, t, c, i = grid(B, 144, B, 256)
     independent(
         lambda x: kernel.q4k_encode(x),
         x,
+        other_x,
         when=b != c,
-        output=(b, t,),
-        input=(c, i,),
+        output=(b, t),
+        input=(c, i),
         case=case,
     )
 
@@ -199,7 +206,7 @@ def test_qk_refuses_values(kernel, case):
     B = case.B
     b, i = grid(B, 256)
     broken = array[b, i](where(256 * b + i == place, bad, x[b, i]))
-    rejects(kernel, "q4k_encode", (broken,), ValueError, mentions=['block'])
+    rejects(kernel, "q4k_encode", (broken,), ValueError, mentions=["block"])
 
 
 @obligation("QK-REFUSES-WIDTH", equation="q4k_encode", type="rejection")
@@ -207,7 +214,7 @@ def test_qk_refuses_values(kernel, case):
 def test_qk_refuses_width(kernel, case):
     """Rows of another width than 256 are refused: nothing is padded, dropped or folded."""
     other = kernel.receives(case, "other")
-    rejects(kernel, "q4k_encode", (other,), ValueError, mentions=['256'])
+    rejects(kernel, "q4k_encode", (other,), ValueError, mentions=["256"])
 
 
 @obligation("QK-REFUSES-BYTES", equation="q4k_decode", type="rejection")
@@ -215,7 +222,7 @@ def test_qk_refuses_width(kernel, case):
 def test_qk_refuses_bytes(kernel, case):
     """Blocks of another size than 144 bytes are refused."""
     other = kernel.receives(case, "other")
-    rejects(kernel, "q4k_decode", (other,), ValueError, mentions=['144'])
+    rejects(kernel, "q4k_decode", (other,), ValueError, mentions=["144"])
 
 
 @obligation("QK-ONE-LAUNCH", equation="q4k_decode", type="resource")
@@ -252,8 +259,13 @@ def test_qk_def_q4k_decode(kernel, case):
 
 @obligation("QK-PREDICTS-MINS", rule="QK-DEF-Q4K_DECODE", type="falsification")
 def test_qk_predicts_mins(kernel):
-    """With all codes 0, d = 1 and dmin = 0.5 each weight is half the min of its sub-block, negated: 1 to 3 and 63, 0, 17, 34 and 51."""
-    case = example(dict(blocks="u8[B, 144]"), blocks=[[0, 60, 0, 56, 200, 201, 202, 203, 1, 66, 131, 255, 15, 31, 47, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]])
+    """With all codes 0, d = 1 and dmin = 0.5 each weight is half the min of its sub-block, negated: 1 to 3 and 63, 0,
+    17, 34 and 51.
+    """
+    case = example(
+        dict(blocks="u8[B, 144]"),
+        blocks=[[0, 60, 0, 56, 200, 201, 202, 203, 1, 66, 131, 255, 15, 31, 47, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    )
     blocks = kernel.receives(case, "blocks")
     B = case.B
     b, i = grid(B, 256)

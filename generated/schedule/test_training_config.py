@@ -5,8 +5,8 @@ Meaning: 7817dd92a7ae28b4842985999e4d829621cb571c60d8459dc7e9229948e953f7
 """
 
 from albor_contracts.testing import (
-    approx, cases, claim, clip, cos, defines, definitions, exact, example, given, max, min, obligation, ratio,
-    rejects, single, truth, where,
+    approx, cases, claim, clip, cos, defines, definitions, exact, example, given, max, min, obligation, ratio, rejects,
+    single, truth, where,
 )
 
 CONTRACT = "schedule/training-config"
@@ -114,7 +114,7 @@ tc_rate_rises_inputs = cases(
     total="int in [1, 100000]",
     peak="real in [1e-6, 1]",
     lowest="real in [0, peak]",
-    step_2="int in [0, warmup]",
+    other_step="int in [0, warmup]",
 )
 tc_rate_falls_inputs = cases(
     step="int in [warmup, 3 * total]",
@@ -122,7 +122,7 @@ tc_rate_falls_inputs = cases(
     total="int in [1, 100000]",
     peak="real in [1e-6, 1]",
     lowest="real in [0, peak]",
-    step_2="int in [warmup, 3 * total]",
+    other_step="int in [warmup, 3 * total]",
 )
 check_training_config_inputs = cases(
     samples="int in [batch * accumulation, 100000]",
@@ -262,7 +262,9 @@ def test_tc_warmup_tenth(kernel, case):
 @obligation("TC-RATE-ENDS", equation="learning_rate", type="boundary")
 @given(case=learning_rate_inputs)
 def test_tc_rate_ends(kernel, case):
-    """The rate is 0 at step 0 of a warm-up, exactly the peak at its end, exactly lowest at the end of the run and ever after."""
+    """The rate is 0 at step 0 of a warm-up, exactly the peak at its end, exactly lowest at the end of the run and ever
+    after.
+    """
     warmup, total, peak, lowest, late = kernel.receives(case, "warmup total peak lowest late")
     claim(truth(warmup == 0) | truth(kernel.learning_rate(0, warmup, total, peak, lowest) == 0))
     claim(exact(kernel.learning_rate(warmup, warmup, total, peak, lowest), peak))
@@ -274,22 +276,22 @@ def test_tc_rate_ends(kernel, case):
 @given(case=tc_rate_rises_inputs)
 def test_tc_rate_rises(kernel, case):
     """During the warm-up the rate does not fall."""
-    step, warmup, total, peak, lowest, step_2 = kernel.receives(case, "step warmup total peak lowest step_2")
+    step, warmup, total, peak, lowest, other_step = kernel.receives(case, "step warmup total peak lowest other_step")
     first = kernel.learning_rate(step, warmup, total, peak, lowest)
-    second = kernel.learning_rate(step_2, warmup, total, peak, lowest)
-    claim(truth(step > step_2) | truth(first <= second))
-    claim(truth(step < step_2) | truth(second <= first))
+    second = kernel.learning_rate(other_step, warmup, total, peak, lowest)
+    claim(truth(step > other_step) | truth(first <= second))
+    claim(truth(step < other_step) | truth(second <= first))
 
 
 @obligation("TC-RATE-FALLS", equation="learning_rate", type="monotonicity")
 @given(case=tc_rate_falls_inputs)
 def test_tc_rate_falls(kernel, case):
     """From the end of the warm-up on the rate does not rise, beyond the end of the run neither."""
-    step, warmup, total, peak, lowest, step_2 = kernel.receives(case, "step warmup total peak lowest step_2")
+    step, warmup, total, peak, lowest, other_step = kernel.receives(case, "step warmup total peak lowest other_step")
     first = kernel.learning_rate(step, warmup, total, peak, lowest)
-    second = kernel.learning_rate(step_2, warmup, total, peak, lowest)
-    claim(truth(step > step_2) | truth(second <= first))
-    claim(truth(step < step_2) | truth(first <= second))
+    second = kernel.learning_rate(other_step, warmup, total, peak, lowest)
+    claim(truth(step > other_step) | truth(first >= second))
+    claim(truth(step < other_step) | truth(second >= first))
 
 
 @obligation("TC-ACCEPTED-RUNS", equation="check_training_config", type="boundary")
@@ -310,7 +312,13 @@ def test_tc_accepted_runs(kernel, case):
 def test_tc_refuses_epochs(kernel, case):
     """A run whose epochs end before its steps is refused, with the number of epochs that would do."""
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    rejects(kernel, "check_training_config", (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget,), ValueError, mentions=['epochs * steps_per_epoch >= max_steps', 'epochs >= ', 'max_steps <= '])
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["epochs * steps_per_epoch >= max_steps", "epochs >= ", "max_steps <= "],
+    )
 
 
 @obligation("TC-REFUSES-WARMUP", equation="check_training_config", type="rejection")
@@ -318,7 +326,13 @@ def test_tc_refuses_epochs(kernel, case):
 def test_tc_refuses_warmup(kernel, case):
     """A warm-up of more than a tenth of the steps that run is refused, with the warm-up that would do."""
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    rejects(kernel, "check_training_config", (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget,), ValueError, mentions=['10 * warmup <= total_steps', 'warmup <= '])
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["10 * warmup <= total_steps", "warmup <= "],
+    )
 
 
 @obligation("TC-REFUSES-TOKENS", equation="check_training_config", type="rejection")
@@ -326,7 +340,13 @@ def test_tc_refuses_warmup(kernel, case):
 def test_tc_refuses_tokens(kernel, case):
     """A run that cannot see its budget of tokens is refused, with the steps that would do."""
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    rejects(kernel, "check_training_config", (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget,), ValueError, mentions=['total_steps * tokens_per_step >= token_budget', 'max_steps >= '])
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["total_steps * tokens_per_step >= token_budget", "max_steps >= "],
+    )
 
 
 @obligation("TC-REFUSES-NO-STEP", equation="check_training_config", type="rejection")
@@ -334,7 +354,13 @@ def test_tc_refuses_tokens(kernel, case):
 def test_tc_refuses_no_step(kernel, case):
     """Data that fills no step is refused, with the samples that would do."""
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    rejects(kernel, "check_training_config", (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget,), ValueError, mentions=['samples >= batch * accumulation', 'no step'])
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["samples >= batch * accumulation", "no step"],
+    )
 
 
 @obligation("TC-REFUSES-COUNTS", equation="check_training_config", type="rejection")
@@ -350,7 +376,7 @@ def test_tc_refuses_counts(kernel, case):
     w = single(where(which == 5, bad - 1, warmup))
     q = single(where(which == 6, bad, sequence))
     t = single(where(which == 7, bad, token_budget))
-    rejects(kernel, "check_training_config", (s, b, a, e, m, w, q, t,), ValueError, mentions=['must be at least'])
+    rejects(kernel, "check_training_config", (s, b, a, e, m, w, q, t), ValueError, mentions=["must be at least"])
 
 
 @obligation("TC-DEF-STEPS_PER_EPOCH", equation="steps_per_epoch", type="definition")
@@ -416,15 +442,37 @@ def test_tc_def_learning_rate(kernel, case):
 @obligation("TC-PREDICTS-43-STEPS", rule="TC-REFUSES-EPOCHS", type="falsification")
 def test_tc_predicts_43_steps(kernel):
     """22,079 samples in steps of 4 * 128 for one epoch are 43 of 5,000 steps: refused, and 117 epochs would do."""
-    case = example(dict(samples="int", batch="int", accumulation="int", epochs="int", max_steps="int", warmup="int", sequence="int", token_budget="int"), samples=22079, batch=4, accumulation=128, epochs=1, max_steps=5000, warmup=4, sequence=1024, token_budget=1)
+    case = example(
+        dict(samples="int", batch="int", accumulation="int", epochs="int", max_steps="int", warmup="int", sequence="int", token_budget="int"),
+        samples=22079,
+        batch=4,
+        accumulation=128,
+        epochs=1,
+        max_steps=5000,
+        warmup=4,
+        sequence=1024,
+        token_budget=1,
+    )
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    rejects(kernel, "check_training_config", (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget,), ValueError, mentions=['epochs * steps_per_epoch >= max_steps', '43 of 5000', 'epochs >= 117'])
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["epochs * steps_per_epoch >= max_steps", "43 of 5000", "epochs >= 117"],
+    )
 
 
 @obligation("TC-PREDICTS-117-EPOCHS", rule="TC-FEWEST-EPOCHS", type="falsification")
 def test_tc_predicts_117_epochs(kernel):
     """The same run has 43 steps an epoch and needs 117 epochs for 5,000 steps."""
-    case = example(dict(samples="int", batch="int", accumulation="int", max_steps="int"), samples=22079, batch=4, accumulation=128, max_steps=5000)
+    case = example(
+        dict(samples="int", batch="int", accumulation="int", max_steps="int"),
+        samples=22079,
+        batch=4,
+        accumulation=128,
+        max_steps=5000,
+    )
     samples, batch, accumulation, max_steps = kernel.receives(case, "samples batch accumulation max_steps")
     steps = kernel.steps_per_epoch(samples, batch, accumulation)
     epochs = kernel.epochs_needed(samples, batch, accumulation, max_steps)
@@ -435,6 +483,13 @@ def test_tc_predicts_117_epochs(kernel):
 @obligation("TC-PREDICTS-MIDWAY", rule="TC-DEF-LEARNING_RATE", type="falsification")
 def test_tc_predicts_midway(kernel):
     """Half-way between the end of a warm-up of 100 steps and step 1,000 the rate is half the peak of 3e-4."""
-    case = example(dict(step="int", warmup="int", total="int", peak="real", lowest="real"), step=550, warmup=100, total=1000, peak=0.0003, lowest=0)
+    case = example(
+        dict(step="int", warmup="int", total="int", peak="real", lowest="real"),
+        step=550,
+        warmup=100,
+        total=1000,
+        peak=0.0003,
+        lowest=0,
+    )
     step, warmup, total, peak, lowest = kernel.receives(case, "step warmup total peak lowest")
     claim(approx(kernel.learning_rate(step, warmup, total, peak, lowest), 0.00015))

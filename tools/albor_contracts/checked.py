@@ -6,20 +6,25 @@ needs no numerical package, so that `validate` stays quick.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from .actions import Action, action_of, refusal_of
 from .errors import ContractError, Diagnostic, Text, problem
 from .lang import tree
-from .lang.check import Kind, Scope, check_block, check_expression
+from .lang.check import Scope, check_block, check_expression
 from .lang.dims import Dims, Poly
-from .lang.signature import Parameter, Signature, parse_signature
+from .lang.names import why_not
+from .lang.signature import Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
-from .lang.types import DimRange, Domain, Type, names_in, parse_dim, parse_domain, parse_type
+from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
+from .lang.to_python import sizes_found, used_indices
+from .links import check_parameters, implied_definitions
 from .model import Contract, Equation, FalsificationTest, Fault, Obligation
 from .suggest import did_you_mean
-
+from .templates import law_of
 
 T = TypeVar("T")
 
@@ -58,12 +63,20 @@ class CheckedEquation:
 
 @dataclass(frozen=True)
 class Law:
-    """A claim in index notation: statements, then conditions that must all hold."""
+    """A claim in index notation: statements, then conditions that must all hold, or an action."""
 
     space: Space
     statements: tuple[tree.Statement, ...]
     check: tree.Node | None
     scope: Scope
+    action: Action | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)  # of a falsification test: dimensions no shape shows
+
+    @property
+    def trees(self) -> tuple[tree.Node, ...]:
+        """Everything in it that is evaluated."""
+        check = () if self.check is None else (self.check,)
+        return (*self.statements, *check, *(() if self.action is None else self.action.trees))
 
 
 @dataclass(frozen=True)
@@ -97,11 +110,6 @@ class CheckedContract:
         return self.model.name
 
 
-def definition_id(contract: Contract, equation: str) -> str:
-    """Id of the obligation that is implied by a define: RN-DEF-RMSNORM_BACKWARD."""
-    return f"{contract.metadata.prefix}-DEF-{equation.upper()}"
-
-
 class Checking:
     """Collects problems over one set of contracts."""
 
@@ -109,17 +117,24 @@ class Checking:
         self.contracts = contracts
         self.diagnostics: list[Diagnostic] = []
         self.signatures: dict[str, dict[str, Signature]] = {}
+        self.complete = True
 
     def attempt(self, action: Callable[[], T]) -> T | None:
+        """The result, or None and one problem more. What the links report is not reported again."""
         try:
             return action()
         except ContractError as error:
             self.diagnostics += error.diagnostics
+            self.complete = False
             return None
 
 
 def check_contracts(contracts: Mapping[str, Contract], select: Iterable[str] | None = None) -> tuple[dict[str, CheckedContract], list[Diagnostic]]:
-    """Check contracts (all, or the selected ones with those they depend on). Problems are returned, not raised."""
+    """Check contracts (all, or the selected ones with those they depend on). Problems are returned, not raised.
+
+    A contract with a problem is not among the checked ones; nor is one with a link that does not resolve, or with an
+    obligation that lacks a parameter, both of which `links` reports.
+    """
     checking = Checking(contracts)
     for name, contract in contracts.items():
         checking.signatures[name] = {}
@@ -131,9 +146,9 @@ def check_contracts(contracts: Mapping[str, Contract], select: Iterable[str] | N
     result = {}
     for name, contract in contracts.items():
         if name in wanted:
-            before = len(checking.diagnostics)
+            checking.complete = len(checking.signatures[name]) == len(contract.equations)
             checked = _contract(checking, contract)
-            if len(checking.diagnostics) == before:
+            if checking.complete:
                 result[name] = checked
     return result, checking.diagnostics
 
@@ -146,9 +161,10 @@ def _signature(equation: Equation, name: str) -> Signature:
 
 
 def _contract(checking: Checking, contract: Contract) -> CheckedContract:
-    visible: dict[str, Signature] = {}
     imports: dict[str, str] = {}
+    visible: dict[str, Signature] = {}
     for other in contract.metadata.depends_on:
+        checking.complete &= other in checking.contracts
         for name, signature in checking.signatures.get(other, {}).items():
             visible[name] = signature
             imports[name] = str(other)
@@ -156,56 +172,112 @@ def _contract(checking: Checking, contract: Contract) -> CheckedContract:
     visible.update(own)
     for name in own:
         imports.pop(name, None)
+    origin = {**{n: checking.contracts[c] for n, c in imports.items()}, **dict.fromkeys(own, contract)}
+    defined = frozenset(n for n, c in origin.items() if c.equations[n].define is not None)
+    names = _Names(contract, visible, frozenset(own), defined)
     equations: dict[str, CheckedEquation] = {}
     for name, signature in own.items():
-        equation = checking.attempt(lambda n=name, s=signature: _equation(contract, n, s, visible))  # type: ignore[misc]
+        equation = checking.attempt(lambda n=name, s=signature: _equation(names, n, s))  # type: ignore[misc]
         if equation is not None:
             equations[name] = equation
+    checking.attempt(lambda: _acyclic(equations))
     obligations = []
-    for obligation in (*contract.proof_obligations, *implied_definitions(contract)):
-        if obligation.equation in equations:
-            checked = checking.attempt(lambda o=obligation: _obligation(contract, o, equations, visible))  # type: ignore[misc]
-            if checked is not None:
-                obligations.append(checked)
+    for obligation in (*contract.proof_obligations, *_implied(contract)):
+        if obligation.equation not in equations or any(check_parameters(obligation)):
+            checking.complete = False
+            continue
+        checked = checking.attempt(lambda o=obligation: _obligation(names, o, equations))  # type: ignore[misc]
+        if checked is not None:
+            obligations.append(checked)
     by_id = {o.id: o for o in obligations}
     tests = []
     for test in contract.falsification_tests:
         rule = by_id.get(test.rule)
-        if rule is not None:
-            law = checking.attempt(lambda t=test, r=rule: _falsification(t, r, visible))  # type: ignore[misc]
-            if law is not None:
-                tests.append((test, law))
+        law = None if rule is None else checking.attempt(lambda t=test, r=rule: _falsification(names, t, r))  # type: ignore[misc]
+        if law is None:
+            checking.complete = False
+        else:
+            tests.append((test, law))
     faults = []
     for fault in contract.faults:
-        checked_fault = checking.attempt(lambda f=fault: _fault(f, equations, visible))  # type: ignore[misc]
+        checked_fault = checking.attempt(lambda f=fault: _fault(names, f, equations))  # type: ignore[misc]
         if checked_fault is not None:
             faults.append(checked_fault)
+    checking.attempt(lambda: _distinct(contract))
     return CheckedContract(contract, equations, tuple(obligations), tuple(tests), tuple(faults), imports)
 
 
-def implied_definitions(contract: Contract) -> list[Obligation]:
+@dataclass(frozen=True)
+class _Names:
+    """What the texts of a contract can mention: equations in sight, its own ones, and those with a definition."""
+
+    contract: Contract
+    visible: Mapping[str, Signature]
+    own: frozenset[str]
+    defined: frozenset[str]
+
+    def dims(self, *more: Mapping[str, Text]) -> dict[str, Text]:
+        texts = dict(self.contract.dims)
+        for other in more:
+            texts.update(other)
+        for name, text in texts.items():
+            reason = why_not(name, "dimension")
+            if reason:
+                raise problem("E413", reason, _place(name) or text, "choose another name")
+        return texts
+
+
+def _place(text: object) -> Text | None:
+    return text if isinstance(text, Text) else None
+
+
+def _acyclic(equations: Mapping[str, CheckedEquation]) -> None:
+    """Definitions do not call each other in a circle."""
+    calls: dict[str, set[str]] = {}
+    for name, equation in equations.items():
+        block = equation.define.statements if equation.define is not None else ()
+        calls[name] = {n.equation for s in block for n in tree.walk(s) if isinstance(n, tree.Call)} & set(equations)
+    while calls:
+        free = [name for name, called in calls.items() if not called & set(calls)]
+        if not free:
+            first = next(iter(calls))
+            raise problem("E431", f"definitions call each other in a circle: {', '.join(calls)}", equations[first].model.define, "write one of them out")
+        for name in free:
+            del calls[name]
+
+
+def _distinct(contract: Contract) -> None:
+    """Ids give names to tests, in which - and _ are the same."""
+    found: dict[str, Text] = {}
+    ids = [o.id for o in (*contract.proof_obligations, *_implied(contract))] + [t.id for t in contract.falsification_tests]
+    for identifier in ids:
+        word = str(identifier).lower().replace("-", "_")
+        first = found.setdefault(word, identifier)
+        if str(first) != str(identifier):
+            raise problem("E302", f"the ids {first} and {identifier} name the same test, test_{word}", identifier, "ids differ in more than - and _")
+
+
+def _implied(contract: Contract) -> list[Obligation]:
     """A definition obligation for every equation with a `define` that does not state one itself."""
-    stated = {str(o.equation) for o in contract.proof_obligations if o.type == "definition"}
     return [
         Obligation(
-            id=Text(definition_id(contract, name), equation.signature.starts),
+            id=Text(identifier, (position,)),
             equation=Text(name),
             type=Text("definition"),
             property=Text(f"{name} computes its definition."),
             if_fails=Text("Compare the terms of the kernel with the define of the contract, factor by factor."),
-            position=equation.position,
+            position=position,
         )
-        for name, equation in contract.equations.items()
-        if equation.define is not None and name not in stated
+        for name, identifier, position in implied_definitions(contract)
     ]
 
 
-def _dims(texts: Mapping[str, str], used: Iterable[str], assume: Iterable[str], where: Text | None) -> Dims:
+def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str], where: Text | None) -> Dims:
     derived: dict[str, Poly] = {}
     low: dict[str, int] = {}
     pending: dict[str, str] = {}
-    for name, text in texts.items():
-        parsed = parse_dim(text)
+    for name, written in texts.items():
+        parsed = parse_dim(written)
         if isinstance(parsed, DimRange):
             low[name] = parsed.low
         else:
@@ -220,7 +292,7 @@ def _dims(texts: Mapping[str, str], used: Iterable[str], assume: Iterable[str], 
         for name in ready:
             unknown = names_in(pending[name]) - set(texts)
             if unknown:
-                raise problem("E407", f"the dimension {name!r} mentions {', '.join(sorted(unknown))}, which has no range", texts[name] if isinstance(texts[name], Text) else where)
+                raise problem("E407", f"the dimension {name!r} mentions {', '.join(sorted(unknown))}, which has no range", _place(texts[name]) or where)
             poly = Dims(derived, low).poly(pending.pop(name))
             if poly is None:
                 raise problem("E407", f"the derived dimension {name!r} is not a sum of products", where, "for example H: G * K")
@@ -277,42 +349,85 @@ def _dim_text(node: tree.Node) -> str | None:
     return None
 
 
-def _domain(text: Text | str, type_: Type, names: Iterable[str]) -> Domain:
+def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterable[str]) -> Domain:
+    """The domain of an input; its bounds mention dimensions, and numbers that are drawn before."""
     domain = parse_domain(text)
-    known = set(names)
-    for expression in [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]:
+    where = _place(text)
+    bounds = [(i.low, i.high) for i in domain.intervals]
+    known = {*sizes, *numbers}
+    for expression in (*domain.values, *(b for pair in bounds for b in pair)):
         for name in names_in(expression):
             if name not in known:
-                raise problem("E404", f"the domain mentions {name!r}, which is neither a dimension nor an input", text if isinstance(text, Text) else None, did_you_mean(name, known))
+                raise problem("E404", f"the domain mentions {name!r}, which is neither a dimension nor another number", where, did_you_mean(name, known))
     if domain.length is not None and type_.dtype not in ("text", "bytes"):
-        raise problem("E402", f"length bounds texts, not {type_}", text if isinstance(text, Text) else None)
+        raise problem("E402", f"length bounds texts, not {type_}", where, "in [low, high]")
+    if (bounds or domain.values) and type_.dtype in ("text", "bytes", "bool"):
+        raise problem("E402", f"{type_} has no such domain", where, "length 0..64" if type_.is_opaque else "leave it away")
+    for low, high in bounds:
+        if not names_in(low) | names_in(high) and not evaluate(low, {}) <= evaluate(high, {}):
+            raise problem("E405", f"nothing lies between {low} and {high}", where, "low <= high")
     return domain
 
 
-def _equation(contract: Contract, name: str, signature: Signature, visible: Mapping[str, Signature]) -> CheckedEquation:
-    model = contract.equations[name]
-    texts = {**contract.dims, **model.dims}
-    dims = _dims(texts, signature.dims, model.assume, model.signature)
-    inputs: dict[str, tuple[Type, str]] = {}
-    domains: dict[str, Domain] = {}
-    names = [*texts, *(p.name for p in signature.inputs)]
-    for parameter in signature.types:
+def _domains(inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str]) -> dict[str, Domain]:
+    """The domains of all inputs; none is bounded by itself, not even through others."""
+    numbers = [n for n, (t, _) in inputs.items() if t.dtype in ("real", "int")]
+    found: dict[str, Domain] = {}
+    for name, (type_, text) in inputs.items():
+        if text.startswith("permutation of "):
+            found[name] = parse_domain(f"in [0, {text.split()[-1]})")
+        else:
+            found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name])
+    waiting = {n: _mentioned(found[n]) & set(numbers) for n in numbers}
+    while waiting:
+        ready = [n for n, needs in waiting.items() if not needs & set(waiting)]
+        if not ready:
+            raise problem("E404", f"the domains of {', '.join(waiting)} bound each other", _place(inputs[next(iter(waiting))][1]))
+        for name in ready:
+            del waiting[name]
+    return found
+
+
+def _mentioned(domain: Domain) -> set[str]:
+    expressions = [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
+    return {n for e in expressions for n in names_in(e)}
+
+
+def _sizes_mentioned(texts: Mapping[str, str], domains: Iterable[Domain], assume: Iterable[Text]) -> set[str]:
+    """Dimensions that domains and assumptions are about."""
+    found = {n for d in domains for n in _mentioned(d)}
+    for text in assume:
+        node, _ = parse_expression(text)
+        found |= {n.id for n in tree.walk(node) if isinstance(n, tree.Name)}
+    return found & set(texts)
+
+
+def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation:
+    model = names.contract.equations[name]
+    texts = names.dims(model.dims)
+    for parameter, type_ in signature.types.items():
         if parameter in texts:
             raise problem("E406", f"{parameter!r} names both a dimension and a parameter", model.signature)
+        if type_.dtype == "record":
+            raise problem("E401", f"{parameter} is a record, which cannot be generated", model.signature, "pass its fields as inputs of their own")
+    inputs: dict[str, tuple[Type, str]] = {}
     for p in signature.inputs:
-        text = model.domain.get(p.name, Text(""))
-        domains[p.name] = _domain(text, p.type, names)
-        inputs[p.name] = (p.type, text)
+        if p.type.dtype == "nothing":
+            raise problem("E401", f"the input {p.name} is nothing", model.signature, "only an output can be")
+        inputs[p.name] = (p.type, model.domain.get(p.name, Text("")))
     for key, text in model.domain.items():
         if key not in inputs:
             raise problem("E404", f"there is no input {key!r}", text, did_you_mean(key, inputs))
-    space = Space(_needed(texts, signature.dims), inputs, tuple(model.assume))
-    define = None
-    if model.define is not None:
-        define = _define(model.define, signature, space, dims, domains, {k: v for k, v in visible.items() if k != name})
-    scope = Scope(dims, {p.name: p.type for p in signature.inputs}, domains, {}, {}, frozenset(texts))
+    domains = _domains(inputs, texts)
+    used = [*signature.dims, *_sizes_mentioned(texts, domains.values(), model.assume)]
+    dims = _dims(texts, used, model.assume, model.signature)
+    space = Space(_needed(texts, used), inputs, tuple(model.assume))
+    scope = Scope(dims, {p.name: p.type for p in signature.inputs}, domains, {}, {}, frozenset(space.dims))
     for condition in model.assume:
         _condition(condition, scope)
+    define = None
+    if model.define is not None:
+        define = _define(names, model.define, signature, space, dims, domains)
     return CheckedEquation(name, model, signature, space, dims, define)
 
 
@@ -330,7 +445,7 @@ def _needed(texts: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
 def _condition(text: Text, scope: Scope) -> None:
     node, source = parse_expression(text)
     if check_expression(node, source, _copy(scope)) != "bool":
-        raise problem("E426", "an assumption is a condition", text, "for example: 2 * warmup <= total")
+        raise source.error("E426", "an assumption is a condition", node.place, "for example: 2 * warmup <= total")
 
 
 def _copy(scope: Scope) -> Scope:
@@ -338,11 +453,15 @@ def _copy(scope: Scope) -> Scope:
 
 
 def _define(
-    text: Text, signature: Signature, space: Space, dims: Dims, domains: Mapping[str, Domain], visible: Mapping[str, Signature]
+    names: _Names, text: Text, signature: Signature, space: Space, dims: Dims, domains: Mapping[str, Domain]
 ) -> Block:
     statements, source = parse_block(text)
     outputs = {p.name: p.type for p in signature.outputs}
-    scope = Scope(dims, {p.name: p.type for p in signature.inputs}, domains, visible, outputs, frozenset(space.dims))
+    visible = {n: s for n, s in names.visible.items() if n != signature.name}
+    scope = Scope(
+        dims, {p.name: p.type for p in signature.inputs}, domains, visible, outputs, frozenset(space.dims),
+        defined=names.defined, definition=True,
+    )  # fmt: skip
     check_block(statements, source, scope)
     for p in signature.outputs:
         found = scope.values.get(p.name)
@@ -350,8 +469,21 @@ def _define(
             raise problem("E429", f"the output {p.name!r} is never defined", text, f"{p.name}[...] = ...")
         if p.type.is_array and p.type.shape and found.shape is None:
             raise problem("E429", f"the output {p.name} is {p.type}, but it is defined without indices", text)
-        if _class(found.dtype) != _class(p.type.dtype) and not (_class(found.dtype) == "int" and _class(p.type.dtype) == "real"):
+        if p.type.is_opaque or found.is_opaque:
+            if p.type.dtype != found.dtype:
+                raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {found}", text)
+        elif _class(found.dtype) != _class(p.type.dtype) and not (_class(found.dtype) == "int" and _class(p.type.dtype) == "real"):
             raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {_class(found.dtype)}", text)
+        wanted, sizes = ([dims.poly(d) for d in t.shape or ()] for t in (p.type, found))
+        if wanted != sizes:
+            raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {found}", text)
+    # A definition is called with inputs alone: it reads sizes off their shapes.
+    mentioned = used_indices(statements)
+    wanted_sizes = {str(scope.indices[i].range) for i in mentioned if i in scope.indices} | (mentioned & set(space.dims))
+    known = sizes_found([(p.name, p.type) for p in signature.inputs], wanted_sizes, space.derived)
+    lost = sorted(d for d in wanted_sizes - known if not d.isdigit())
+    if lost:
+        raise problem("E407", f"the size {lost[0]} cannot be found from the shapes of the inputs", text, "give it to an input, or derive it from one that has it")
     return Block(statements, scope, source)
 
 
@@ -361,107 +493,192 @@ def _class(dtype: str) -> str:
     return "real" if Type(dtype).is_floating else "int"
 
 
-def _fault(fault: Fault, equations: Mapping[str, CheckedEquation], visible: Mapping[str, Signature]) -> CheckedFault:
+def _fault(names: _Names, fault: Fault, equations: Mapping[str, CheckedEquation]) -> CheckedFault:
     defines = {}
     for name, text in fault.define.items():
         equation = equations.get(name)
         if equation is None:
-            raise problem("E301", f"there is no equation {name!r} in this contract", text, did_you_mean(name, equations))
-        domains = {p: parse_domain(d) for p, (_, d) in equation.space.inputs.items()}
-        others = {k: v for k, v in visible.items() if k != name}
-        defines[name] = _define(text, equation.signature, equation.space, equation.dims, domains, others)
+            raise ContractError  # reported as a link that does not resolve
+        domains = _domains(equation.space.inputs, names.dims(equation.model.dims))
+        defines[name] = _define(names, text, equation.signature, equation.space, equation.dims, domains)
     return CheckedFault(fault, defines)
 
 
-def _obligation(
-    contract: Contract, o: Obligation, equations: Mapping[str, CheckedEquation], visible: Mapping[str, Signature]
-) -> CheckedObligation:
-    from .templates import law_of
+_PERMUTATION = re.compile(r"\s*permutation\s*\[\s*([A-Za-z_][A-Za-z0-9_]*)\s*\]\s*")
 
+
+def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEquation]) -> CheckedObligation:
     equation = equations[str(o.equation)]
-    texts = {**contract.dims, **equation.model.dims, **o.dims}
-    template = law_of(o, equation, visible)
+    texts = names.dims(equation.model.dims, o.dims)
+    template = law_of(o, equation, names.visible)
     inputs = dict(equation.space.inputs)
     for name, text in template.forall.items():
+        reason = why_not(name, "input")
+        if reason:
+            raise problem("E413", reason, _place(name) or o.id, "choose another name")
         if name in inputs or name in texts:
-            raise problem("E421", f"{name!r} already has a meaning in {equation.name}", text if isinstance(text, Text) else o.id)
-        if str(text).strip().startswith("permutation["):
-            dim = str(text).strip()[len("permutation[") :].rstrip("]").strip()
-            inputs[name] = (Type("i64", (dim,)), f"permutation of {dim}")
+            raise problem("E421", f"{name!r} already has a meaning in {equation.name}", _place(text) or o.id)
+        match = _PERMUTATION.fullmatch(text)
+        if match:
+            inputs[name] = (Type("i64", (match[1],)), f"permutation of {match[1]}")
         else:
             type_, domain = parse_type(text)
-            inputs[name] = (type_, domain)
+            if type_.dtype in ("record", "nothing"):
+                raise problem("E401", f"{name!r} cannot be generated: it is a {type_}", _place(text) or o.id)
+            inputs[name] = (type_, Text(domain, (_place(text) or o.id).starts, exact=False))
     for name, text in o.domain.items():
         if name not in inputs:
             raise problem("E404", f"there is no input {name!r}", text, did_you_mean(name, inputs))
+        if inputs[name][1].startswith("permutation of "):
+            raise problem("E402", f"{name} is a permutation: it has no domain", text)
         inputs[name] = (inputs[name][0], text)
-    used = {d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str)} | set(equation.signature.dims) | set(o.dims)
-    dims = _dims(texts, used, (*equation.model.assume, *o.assume), o.id)
-    names = [*texts, *inputs]
-    domains: dict[str, Domain] = {}
-    for name, (type_, text) in inputs.items():
-        domains[name] = parse_domain(f"in [0, {text.split()[-1]})") if text.startswith("permutation") else _domain(text, type_, names)
-    space = Space(_needed(texts, used), inputs, (*equation.space.assume, *o.assume))
-    scope = Scope(dims, {n: t for n, (t, _) in inputs.items()}, domains, visible, {}, frozenset(space.dims))
+    domains = _domains(inputs, texts)
+    assume = (*equation.space.assume, *o.assume)
+    shapes = {d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str)}
+    used = [*shapes, *equation.signature.dims, *o.dims, *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume))]
+    dims = _dims(texts, used, assume, o.id)
+    space = Space(_needed(texts, used), inputs, assume)
+    scope = Scope(
+        dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),
+        kernels=names.own, defined=names.defined,
+    )  # fmt: skip
     for condition in o.assume:
         _condition(condition, scope)
-    law = _law(space, scope, [t for t in (o.let,) if t is not None], template.let, template.check)
-    for text in template.also:
-        node, source = parse_expression(text)
-        check_expression(node, source, _copy(law.scope))
-    return CheckedObligation(o, equation, law)
+    prepared = [Text(text, (o.id.position,), exact=False) for text in template.let]
+    statements = _statements([*([] if o.let is None else [o.let]), *prepared], scope)
+    for node, source in template.parts:
+        check_expression(node, source, _copy(scope))
+    check = None
+    if template.check is not None:
+        check, source = template.check
+        _claim(check, source, scope)
+    added = [n for n in template.forall if n not in o.forall]
+    action = action_of(o, equation, names.visible, scope, names.defined, added[0] if added else "")
+    return CheckedObligation(o, equation, Law(space, statements, check, scope, action))
 
 
-def _law(space: Space, scope: Scope, written: Iterable[str], prepared: Iterable[str], check: str | None) -> Law:
+def _statements(texts: Iterable[Text], scope: Scope) -> tuple[tree.Statement, ...]:
     statements: list[tree.Statement] = []
-    for text in (*written, *prepared):
+    for text in texts:
         block, source = parse_block(text)
         check_block(block, source, scope)
         statements += block
-    node = None
-    if check is not None:
-        node, source = parse_expression(check)
-        kind: Kind = check_expression(node, source, scope)
-        if kind != "bool":
-            raise source.error("E426", "a claim is true or false; this is a number", node.place, "compare it: approx(a, b), a <= b")
-    return Law(space, tuple(statements), node, scope)
+    return tuple(statements)
 
 
-def _falsification(test: object, rule: CheckedObligation, visible: Mapping[str, Signature]) -> Law:
-    assert isinstance(test, FalsificationTest)
+def _claim(node: tree.Node, source: Source, scope: Scope) -> None:
+    if check_expression(node, source, scope) != "bool":
+        raise source.error("E426", "a claim is true or false; this is a number", node.place, "compare it: approx(a, b), a <= b")
+
+
+def _falsification(names: _Names, test: FalsificationTest, rule: CheckedObligation) -> Law:
     known = rule.law.space.inputs
-    inputs: dict[str, tuple[Type, str]] = {}
-    extra = dict(known)
     for name in test.given:
         if name not in known:
-            raise problem("E404", f"there is no input {name!r} in {rule.equation.name}", test.id, did_you_mean(name, known))
-    for name, entry in extra.items():
-        if name in test.given:
-            inputs[name] = entry
+            raise problem("E404", f"there is no input {name!r} in {rule.equation.name}", _place(name) or test.id, did_you_mean(name, known))
+    inputs = {name: entry for name, entry in known.items() if name in test.given}
     missing = [p.name for p in rule.equation.signature.inputs if p.name not in test.given]
     if missing:
         raise problem("E303", f"{test.id} gives no value for {', '.join(missing)}", test.id, "given: needs every input of the equation")
+    for name, (type_, _) in inputs.items():
+        wrong = not_a_value(test.given[name], type_)
+        if wrong:
+            raise problem("E303", f"{test.id} gives {name}, which is {type_}, {wrong}", _place(name) or test.id, "numbers, nested lists of numbers, true, false or a text")
     space = Space(rule.law.space.dims, inputs, ())
-    domains = {n: parse_domain("" if d.startswith("permutation") else d) for n, (_, d) in inputs.items()}
-    dims = _given_dims(test, inputs, rule)
-    scope = Scope(dims, {n: t for n, (t, _) in inputs.items()}, domains, visible, {}, rule.law.scope.dim_names)
-    return _law(space, scope, [t for t in (test.let,) if t is not None], (), test.check)
+    domains = {n: d for n, d in rule.law.scope.domains.items() if n in inputs}
+    dims, sizes = _given_dims(test, inputs, rule)
+    scope = Scope(
+        dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, rule.law.scope.dim_names,
+        kernels=names.own, defined=names.defined,
+    )  # fmt: skip
+    statements = _statements([] if test.let is None else [test.let], scope)
+    check = None
+    if test.check is not None:
+        check, source = parse_expression(test.check)
+        _claim(check, source, scope)
+    refusal = None if test.call is None else refusal_of(test.call, test.raises, test.mentions, scope)
+    law = Law(space, statements, check, scope, refusal, sizes)
+    mentioned = used_indices(law.trees)
+    needed = {str(scope.indices[i].range) for i in mentioned if i in scope.indices} | (mentioned & set(space.dims))
+    shown = {d for t, _ in inputs.values() for d in t.shape or ()}
+    lost = sorted(d for d in needed - shown - set(sizes) if not d.isdigit())
+    if lost:
+        raise problem("E303", f"what {test.id} gives does not say what {lost[0]} is", test.id, "it follows from no shape")
+    return law
 
 
-def _given_dims(test: FalsificationTest, inputs: Mapping[str, tuple[Type, str]], rule: CheckedObligation) -> Dims:
-    """The dimensions as the given values fix them."""
+def not_a_value(value: object, type_: Type) -> str:
+    """Why a value that was written out cannot stand for an input of this type, or the empty text."""
+    if type_.is_array:
+        shape = _shape_of(value)
+        if len(shape) != len(type_.shape or ()):
+            return f"{len(shape)} axes: lists are nested, one level for each axis"
+        if not _rectangular(value, shape):
+            return "rows of different lengths"
+        flat = _flat(value)
+        element = "bool" if type_.dtype == "bool" else "real" if type_.is_floating else "int"
+        wrong = next((w for v in flat if (w := not_a_value(v, Type(element)))), "")
+        if not wrong and element == "int" and type_.dtype != "i64":
+            low, high = {"u8": (0, 255), "i8": (-128, 127), "i32": (-(2**31), 2**31 - 1)}[type_.dtype]
+            wrong = next((f"{v}, which does not fit" for v in flat if not low <= v <= high), "")  # type: ignore[operator]
+        return wrong
+    if type_.dtype == "bytes":
+        whole = isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value)
+        return "" if whole else "what is no list of numbers from 0 to 255"
+    kinds: dict[str, tuple[type, ...]] = {"real": (int, float), "int": (int,), "bool": (bool,), "text": (str,)}
+    if not isinstance(value, kinds[type_.dtype]) or (isinstance(value, bool) and type_.dtype != "bool"):
+        return f"a value of another kind, {str(value)[:40]!r}"
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return "a number that does not fit 64 bits"
+    return ""
+
+
+def _flat(value: object) -> list[object]:
+    return [v for part in value for v in _flat(part)] if isinstance(value, list | tuple) else [value]
+
+
+def _rectangular(value: object, shape: tuple[int, ...]) -> bool:
+    if not shape:
+        return not isinstance(value, list | tuple)
+    return isinstance(value, list | tuple) and len(value) == shape[0] and all(_rectangular(v, shape[1:]) for v in value)
+
+
+def _given_dims(
+    test: FalsificationTest, inputs: Mapping[str, tuple[Type, str]], rule: CheckedObligation
+) -> tuple[Dims, dict[str, int]]:
+    """The dimensions as the given values fix them, and the sizes of those that no shape shows."""
     sizes: dict[str, int] = {}
     for name, (type_, _) in inputs.items():
-        shape, value = _shape_of(test.given[name]), type_.shape or ()
-        if type_.is_array and len(shape) != len(value):
-            raise problem("E303", f"{test.id} gives {name} {len(shape)} axes, but it is {type_}", test.id, "nested lists, one level for each axis")
-        for d, n in zip(value, shape, strict=False):
+        for d, n in zip(type_.shape or (), _shape_of(test.given[name]), strict=False):
+            where = _place(name) or test.id
             if isinstance(d, int) and d != n:
-                raise problem("E303", f"{test.id} gives {name} size {n} where {type_} says {d}", test.id)
+                raise problem("E303", f"{test.id} gives {name} size {n} where {type_} says {d}", where)
             if isinstance(d, str) and sizes.setdefault(d, n) != n:
-                raise problem("E303", f"{test.id} gives {d} two sizes: {sizes[d]} and {n}", test.id)
+                raise problem("E303", f"{test.id} gives {d} two sizes: {sizes[d]} and {n}", where)
+    shown = set(sizes)
+    texts = rule.law.space.dims
+    for d, text in texts.items():
+        parsed = parse_dim(text)
+        if isinstance(parsed, DimRange) and parsed.low == parsed.high:
+            sizes.setdefault(d, parsed.low)
+    for _ in texts:
+        for d, text in rule.law.space.derived.items():
+            unknown = names_in(text) - set(sizes)
+            if not unknown:
+                value = int(evaluate(text, sizes))
+                if sizes.setdefault(d, value) != value:
+                    raise problem("E303", f"{test.id} gives {d} the size {sizes[d]}, but {d} = {text} is {value}", test.id)
+            elif d in sizes and len(unknown) == 1:
+                (factor,) = unknown
+                for size in range(1, sizes[d] + 1):
+                    if evaluate(text, {**sizes, factor: size}) == sizes[d]:
+                        sizes[factor] = size
+                        break
+                else:
+                    raise problem("E303", f"{test.id} gives {d} the size {sizes[d]}, for which no {factor} satisfies {d} = {text}", test.id)
     old = rule.law.scope.dims
-    return Dims({**old.derived, **{d: Poly.number(n) for d, n in sizes.items()}}, old.low, old.facts)
+    fixed = {d: Poly.number(n) for d, n in sizes.items()}
+    return Dims({**old.derived, **fixed}, old.low, old.facts), {d: n for d, n in sizes.items() if d not in shown}
 
 
 def _shape_of(value: object) -> tuple[int, ...]:
@@ -470,7 +687,3 @@ def _shape_of(value: object) -> tuple[int, ...]:
         shape.append(len(value))
         value = value[0] if value else None
     return tuple(shape)
-
-
-def parameters_of(equation: CheckedEquation) -> tuple[Parameter, ...]:
-    return equation.signature.inputs

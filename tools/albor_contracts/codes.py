@@ -219,7 +219,7 @@ _LINKS = (
          "equations: {softmax: {define: ...}}\nproof_obligations: []",
          "proof_obligations:\n  - {id: SM-SUM, equation: softmax, type: conservation, ...}"),
     Code("E311", "A parameter that the proof engine does not read",
-         "Axioms are for z3, a target is for crosshair, fixed dimensions are not for ieee. Writing one elsewhere would "
+         "Axioms are for z3, a target is for the engines that run what ships, fixed dimensions are not for ieee. Writing one elsewhere would "
          "look like an assumption that is not made.",
          "prove: {engine: crosshair, axioms: [exp_positive]}",
          "prove: {engine: z3, axioms: [exp_positive]}"),
@@ -231,6 +231,32 @@ _LINKS = (
          "Ids of implied definitions begin with the prefix, so each contract has its own.",
          "core/softmax: prefix: SM\nloss/softmax-loss: prefix: SM",
          "core/softmax: prefix: SM\nloss/softmax-loss: prefix: SML"),
+    Code("E320", "A proof that the engine cannot state",
+         "crosshair knows whole numbers and truth values, z3 real algebra with the functions of index notation, ieee "
+         "laws about one float argument, value by value. An equation without `define` cannot be unrolled, and an "
+         "obligation that is an action has no check to prove.",
+         "check: \"samples / batch == steps\"\nprove: {engine: crosshair, target: ...}",
+         "check: \"samples // batch == steps\"\nprove: {engine: crosshair, target: ...}"),
+    Code("E321", "A proof without a function to run",
+         "CrossHair executes the function that ships: `target` names it, and other equations that the law calls are "
+         "looked up in the same module under their own names.",
+         "prove: {engine: crosshair}",
+         "prove: {engine: crosshair, target: \"albor_reference.schedule.training_config:steps_per_epoch\"}"),
+    Code("E322", "Sizes that a proof cannot have",
+         "A proof is about one size of every dimension: the number under `dims`, or the smallest of the range. The "
+         "sizes must be permitted by the ranges and assumptions, and small enough to be unrolled.",
+         "dims: {N: 2..8}\nprove: {engine: z3, dims: {N: 1}}",
+         "dims: {N: 2..8}\nprove: {engine: z3, dims: {N: 2}}"),
+    Code("E323", "An unknown axiom",
+         "The facts about exp, log, sqrt, cos, sin and erf that a proof may use are a closed list, each of them "
+         "checked numerically.",
+         "prove: {engine: z3, axioms: [exp_is_positive]}",
+         "prove: {engine: z3, axioms: [exp_positive]}"),
+    Code("E324", "A proof that says nothing",
+         "Where the mathematics is proved, a kernel is its definition: comparing the two is true whatever the "
+         "definition says.",
+         "type: definition\nprove: {engine: z3}",
+         "let: \"p = softmax(x)\"\ncheck: \"all[b](approx(sum[i](p[b, i]), 1))\"\nprove: {engine: z3}"),
 )  # fmt: skip
 
 _EXPRESSIONS = (
@@ -426,8 +452,8 @@ _COMMANDS = (
          "albor-contracts scaffold core/rmsnorm    (which exists)",
          "albor-contracts scaffold core/layernorm"),
     Code("E803", "Not a name for a kernel",
-         "A kernel is called family/kernel, in lower-case letters, digits and hyphens: the name leads to the same place "
-         "in contracts/, reference/, impl/ and generated/.",
+         "A kernel is called family/kernel, in lower-case letters, digits and hyphens: the name leads to the same "
+         "place in contracts/, reference/, impl/ and generated/.",
          "albor-contracts scaffold LayerNorm",
          "albor-contracts scaffold core/layer-norm"),
     Code("E804", "A binding file that cannot be extended",

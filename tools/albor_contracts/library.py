@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checked import CheckedContract, check_contracts
+from .emit.harness import proof_problems
 from .errors import ContractError, Diagnostic, Position
 from .links import check_links
 from .load import find_root, load_contracts
@@ -34,18 +35,39 @@ class Library:
         return self
 
     def select(self, names: Iterable[str]) -> dict[str, CheckedContract]:
-        """Contracts by name, family, or path of their file; all when nothing is named."""
+        """Contracts by name, family, or path of their file; all when nothing is named.
+
+        Raises `ContractError` for a name without a contract, and when one of those selected is not valid. Problems of
+        other contracts do not matter here.
+        """
         wanted = list(names)
         if not wanted:
-            return dict(self.checked)
-        found: dict[str, CheckedContract] = {}
+            return dict(self.sound().checked)
+        found: list[str] = []
         for name in wanted:
             stem = name.removesuffix(".yaml").removesuffix("-v1")
-            hits = [n for n in self.checked if n == name or n.startswith(f"{name.rstrip('/')}/") or (stem.endswith(n) and "/" in stem)]
+            hits = [
+                n for n in self.contracts
+                if n == name or n.startswith(f"{name.rstrip('/')}/") or ("/" in stem and stem.endswith(f"/{n}"))
+            ]  # fmt: skip
             if not hits:
-                raise ContractError(Diagnostic("E302", f"there is no contract {name!r}", Position(str(self.root)), hint=did_you_mean(name, self.checked)))
-            found |= {n: self.checked[n] for n in hits}
-        return found
+                raise ContractError(Diagnostic("E503", f"there is no contract {name!r}", Position(str(self.root)), hint=did_you_mean(name, self.contracts)))
+            found += hits
+        files = {self.contracts[n].path for n in self._with_dependencies(found)}
+        errors = [d for d in self.errors if d.position.file in files]
+        if errors:
+            raise ContractError(*errors)
+        return {n: self.checked[n] for n in dict.fromkeys(found)}
+
+    def _with_dependencies(self, names: Iterable[str]) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in seen and name in self.contracts:
+                seen.add(name)
+                waiting += map(str, self.contracts[name].metadata.depends_on)
+        return seen
 
 
 def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> Library:
@@ -56,4 +78,7 @@ def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
     diagnostics = list(loaded.diagnostics)
     diagnostics += check_links(loaded.contracts)
     checked, problems = check_contracts(loaded.contracts)
-    return Library(base, loaded.contracts, checked, (*diagnostics, *problems))
+    problems += (proofs := proof_problems(checked))
+    unprovable = {d.position.file for d in proofs if d.severity == "error"}
+    valid = {name: c for name, c in checked.items() if c.model.path not in unprovable}
+    return Library(base, loaded.contracts, valid, (*diagnostics, *problems))

@@ -71,7 +71,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
 }
 
 # Which keys of `prove` an engine does not read. Writing one would look like an assumption that is not made.
-FOREIGN_TO_ENGINE = {"crosshair": ("axioms",), "z3": ("target",), "ieee": ("axioms", "dims", "target")}
+FOREIGN_TO_ENGINE = {"crosshair": ("axioms",), "z3": ("target",), "ieee": ("axioms", "dims")}
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -89,17 +89,17 @@ def definition_id(contract: Contract, equation: str) -> str:
 
 def obligation_ids(contract: Contract) -> dict[str, Position]:
     """Ids of all obligations of a contract, implied definitions included, and where each comes from."""
-    ids = dict(implied_definitions(contract))
+    ids = {identifier: place for _, identifier, place in implied_definitions(contract)}
     ids.update({str(obligation.id): obligation.id.position for obligation in contract.proof_obligations})
     return ids
 
 
-def implied_definitions(contract: Contract) -> Iterator[tuple[str, Position]]:
-    """Id and place of each definition obligation that is not written out."""
+def implied_definitions(contract: Contract) -> Iterator[tuple[str, str, Position]]:
+    """Equation, id and place of each definition obligation that is not written out."""
     own = {obligation.equation for obligation in contract.proof_obligations if obligation.type == "definition"}
     for name, equation in contract.equations.items():
         if equation.define is not None and name not in own:
-            yield definition_id(contract, name), _at(name, equation.position)
+            yield name, definition_id(contract, name), _at(name, equation.position)
 
 
 def written_keys(entry: Obligation | Proof) -> frozenset[str]:
@@ -171,7 +171,8 @@ def _unique(contracts: Iterable[Contract]) -> Iterator[Diagnostic]:
         if contract.qa_gate is not None:
             written.append(contract.qa_gate.id)
         named = [(str(text), text.position) for text in written]
-        for name, place in (*named, *implied_definitions(contract)):
+        implied = [(identifier, place) for _, identifier, place in implied_definitions(contract)]
+        for name, place in (*named, *implied):
             first = ids.setdefault(name, place)
             if first is not place:
                 yield Diagnostic(
@@ -241,10 +242,10 @@ def _obligations(
         if obligation.equation not in contract.equations:
             yield _unknown_equation(obligation.equation, contract.equations, obligation)
         yield from check_parameters(obligation)
+        of = obligation.of
+        if of is not None and of not in callable_names and not unsure:
+            yield _unknown_equation(of, callable_names, obligation)
         if obligation.type == "gradient":
-            of = obligation.of
-            if of is not None and of not in callable_names and not unsure:
-                yield _unknown_equation(of, callable_names, obligation)
             if obligation.wrt and obligation.gives and len(obligation.wrt) != len(obligation.gives):
                 yield Diagnostic(
                     "E309",

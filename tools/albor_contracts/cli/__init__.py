@@ -19,6 +19,7 @@ COMMANDS = {
     "validate": "check contracts: structure, links, names, types, ranges",
     "generate": "compile contracts into tests and proof harnesses",
     "verify": "run the obligations against kernels",
+    "prove": "prove obligations: integer code that ships, real algebra, every float16 value",
     "falsify": "inject the faults; print the kill matrix",
     "compile": "compile the Triton kernels ahead of time, without a GPU",
     "coverage": "show which obligations evidence covers",
@@ -77,7 +78,7 @@ def _run(given: Sequence[str]) -> int:
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands with their one line of help; the options of the wanted one only, so that nothing else is imported."""
+    """All commands with a line of help, but the options of the wanted one only: no other is imported."""
     parser = argparse.ArgumentParser(
         prog="albor-contracts", description="Contracts for the kernels of language models.", epilog=EXITS
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -101,12 +102,14 @@ def coverage_of(
     from ..coverage import IMPLEMENTATION, REFERENCE, Prose, compute
 
     find_kernels(project.root)
-    library = project.library.sound()
+    library = project.library
     prose = {older_name(o): len(o.obligations) for o in project.older}
     wanted = list(names)
     chosen = {n for n in wanted if n in prose} if wanted else set(prose)
     named = [n for n in wanted if n not in prose]
     selected = set(library.select(named)) if named or not wanted else set()
+    if not wanted:
+        library.sound()
     columns = dict.fromkeys((REFERENCE, IMPLEMENTATION, *bindings))
     found = compute(
         library.contracts,
@@ -123,6 +126,11 @@ def find_kernels(root: Path) -> None:
     for folder in (str(root), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.insert(0, folder)
+
+
+def keep_scratch(root: Path) -> None:
+    """Hypothesis keeps its notes with the other scratch files, not in the working folder."""
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(root / ".albor" / "hypothesis"))
 
 
 def warn(diagnostics: Iterable[Diagnostic]) -> None:

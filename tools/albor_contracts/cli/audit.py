@@ -21,7 +21,9 @@ def run(options: argparse.Namespace) -> int:
     chosen = {t.contract for t in coverage.tables}
     contracts = {name: c for name, c in project.library.contracts.items() if name in chosen}
     # Modules without a contract can only be told when all contracts are looked at.
-    folders = [] if options.contracts else [f for f in (project.root / "reference", project.root / "impl") if f.is_dir()]
+    folders = (
+        [] if options.contracts else [f for f in (project.root / "reference", project.root / "impl") if f.is_dir()]
+    )
     found = audit(contracts, coverage, targets_of(bindings_of(project.root)), folders)
     if options.format == "json":
         print_json(to_dict(found))

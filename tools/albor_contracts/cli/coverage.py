@@ -9,7 +9,9 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("contracts", nargs="*", metavar="CONTRACT", help="contract or family (default: all)")
-    parser.add_argument("--level", type=int, choices=(1, 2, 3, 4), default=3, help="what counts as covered (default: 3)")
+    parser.add_argument(
+        "--level", type=int, choices=(1, 2, 3, 4), default=3, help="what counts as covered (default: 3)"
+    )
     parser.add_argument(
         "--fail-under", type=_percent, default=None, metavar="P",
         help="exit 1 when less than P percent of the obligations are at the level",

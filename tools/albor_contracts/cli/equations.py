@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> int:
     from ..library import open_library
     from ._project import print_json
 
-    found = open_library().sound().select(options.contracts)
+    found = open_library().select(options.contracts)
     if options.format == "json":
         print_json([
             {

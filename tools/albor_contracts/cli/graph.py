@@ -10,7 +10,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draws whatever can be read. Exits 2 where a contract cannot be, or where they depend on each other in a circle."""
+    """Draws whatever can be read. Exits 2 where a contract cannot be, or where the graph has a circle."""
     from ..graph import Graph, render
     from ._project import open_project, warn
 

@@ -34,5 +34,6 @@ def run(options: argparse.Namespace) -> int:
     elif options.output is None:
         print(text, end="")
     else:
-        print(f"wrote {options.output}: {len(older.equations)} equations; {len(older.obligations)} obligations are still prose")
+        prose = f"{len(older.obligations)} obligations are still prose"
+        print(f"wrote {options.output}: {len(older.equations)} equations; {prose}")
     return 0

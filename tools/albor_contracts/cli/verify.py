@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from ..library import open_library
     from ..verify import verify
 
-    library = open_library().sound()
+    library = open_library()
     contracts = library.select(options.contracts)
     bindings = options.binding or ["reference", "impl"]
     in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")

@@ -5,21 +5,22 @@ from __future__ import annotations
 from ..checked import Block, CheckedContract, CheckedEquation
 from ..lang import tree
 from ..lang.to_python import Emitter, grid_line, sizes_header, used_indices
+from .texts import doc_lines, quoted_doc, signature_lines
 
 
 def definition_lines(equation: CheckedEquation, block: Block, name: str | None = None) -> tuple[list[str], set[str]]:
     """The function of one definition, and the names of the runtime it uses."""
-    emitter = Emitter(block.scope)
+    emitter = Emitter(block.scope, kernel="spec")
     body = [emitter.statement(s) for s in block.statements]
     used = used_indices(block.statements)
     grid = grid_line(block.scope, used)
     needed = {str(block.scope.indices[i].range) for i in used if i in block.scope.indices}
-    needed |= used & set(equation.space.dims)
+    needed |= (used | emitter.sizes) & set(equation.space.dims)
     needed |= {n for s in block.statements for n in _dims_in(s, equation)}
     emitter.used.add("defines")
-    lines = [f'@defines("{equation.signature}")', f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):"]
+    lines = [*signature_lines(str(equation.signature)), f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):"]
     doc = str(equation.model.formula) or str(equation.signature)
-    lines.append(f"    {quoted_doc(doc)}")
+    lines += doc_lines(doc)
     header = sizes_header([(p.name, p.type) for p in equation.signature.inputs], needed, equation.space.derived)
     lines += [f"    {line}" for line in _only_needed(header, needed)]
     if grid:
@@ -46,14 +47,6 @@ def _only_needed(header: list[str], needed: set[str]) -> list[str]:
     return kept[::-1]
 
 
-def quoted_doc(text: str) -> str:
-    """A one-line docstring; whatever could end it is escaped."""
-    flat = " ".join(text.split())
-    safe = flat.replace("\\", "\\\\").replace('"', '\\"')
-    printable = "".join(c if c.isprintable() else "?" for c in safe)
-    return f'"""{printable}"""'
-
-
 def definitions_needed(contract: CheckedContract, library: dict[str, CheckedContract]) -> list[tuple[CheckedEquation, Block]]:
     """Own definitions, preceded by those of other contracts that they or the laws call."""
     found: dict[str, tuple[CheckedEquation, Block]] = {}
@@ -73,11 +66,13 @@ def definitions_needed(contract: CheckedContract, library: dict[str, CheckedCont
                     visit(owner, node.equation)
         found[name] = (equation, equation.define)
 
+    laws = [*(o.law for o in contract.obligations), *(law for _, law in contract.tests)]
+    blocks = [block for fault in contract.faults for block in fault.defines.values()]
+    for part in (*(t for law in laws for t in law.trees), *(s for block in blocks for s in block.statements)):
+        for node in tree.walk(part):
+            if isinstance(node, tree.Call):
+                visit(contract, node.equation)
     for obligation in contract.obligations:
-        for part in (*obligation.law.statements, *((obligation.law.check,) if obligation.law.check else ())):
-            for node in tree.walk(part):
-                if isinstance(node, tree.Call):
-                    visit(contract, node.equation)
         if obligation.model.of is not None:
             visit(contract, str(obligation.model.of))
     for name in contract.equations:

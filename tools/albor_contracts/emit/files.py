@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..evidence.hashing import meaning_hash
 from ..library import Library
+from .harness import harness_module, has_proofs
 from .module import test_module
 
 
@@ -18,4 +19,6 @@ def generated_files(library: Library) -> dict[Path, str]:
         stem = kernel.replace("-", "_")
         meaning = meaning_hash(contract.model, library.contracts)
         files[Path(family) / f"test_{stem}.py"] = test_module(contract, checked, meaning)
+        if has_proofs(contract):
+            files[Path(family) / f"prove_{stem}.py"] = harness_module(contract, checked, meaning)
     return files

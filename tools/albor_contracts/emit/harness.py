@@ -7,7 +7,11 @@ unrolled. CrossHair runs the function that ships, and so does engine ieee where 
 from __future__ import annotations
 
 import ast
+import itertools
+import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from .. import prove
 from ..checked import CheckedContract, CheckedEquation, CheckedObligation
@@ -15,16 +19,17 @@ from ..errors import ContractError, Diagnostic, Text, problem
 from ..evidence.source import locate
 from ..lang import to_float16, to_loops, to_z3, tree
 from ..lang.check import Scope, check_expression
+from ..lang.dims import Dims, Poly
 from ..lang.syntax import parse_expression
 from ..lang.to_float16 import HalfEmitter
 from ..lang.to_loops import LoopEmitter
 from ..lang.to_python import sizes_header, used_indices
 from ..lang.to_z3 import RealEmitter
-from ..lang.types import DimRange, Interval, Type, parse_dim, parse_domain
+from ..lang.types import DimRange, Interval, Type, names_in, parse_dim, parse_domain
 from ..lang.unroll import CannotExpress, Names, conjuncts, exact_value, fixed_sizes, integer_value, same_tree, unparse
 from ..model import Proof
 from ..suggest import did_you_mean
-from .definitions import needed_lines, quoted_doc
+from .definitions import _only_needed, quoted_doc
 from .module import HEADER
 
 MOST_ELEMENTS = {"z3": 256, "crosshair": 16}
@@ -32,6 +37,7 @@ _NARROW = {"u8": (0, 2**8), "i8": (-(2**7), 2**7), "i32": (-(2**31), 2**31), "i6
 _WORDS = {*prove.__all__, *to_z3.WORDS, *to_loops.WORDS, *to_float16.WORDS, "proof", "product"}
 
 Library = Mapping[str, CheckedContract]
+Emit = Callable[[CheckedContract, CheckedEquation, str], list[str]]  # where, what, under which name
 
 
 def has_proofs(contract: CheckedContract) -> bool:
@@ -110,9 +116,9 @@ class _Module:
         path = "contracts/" + self.contract.model.path.rsplit("contracts/", 1)[-1]
         lines = [title, "", HEADER.format(path=path), f"Meaning: {meaning}", '"""', ""]
         standard = [m for m in self.imports if m in ("fractions", "itertools", "math")]
-        for module in (*sorted(standard), *sorted(set(self.imports) - set(standard))):
-            names = ", ".join(sorted(self.imports[module]))
-            lines.append(f"from {module} import {names}" if names else f"import {module}".replace("import numpy", "import numpy as np"))
+        others = sorted(set(self.imports) - set(standard), key=lambda m: (m != "numpy", m))
+        lines += [_import(module, self.imports[module]) for module in sorted(standard)]
+        lines += [""] * bool(standard) + [_import(module, self.imports[module]) for module in others]
         for part in (*self.helpers.values(), *(lines for _, lines in self.functions.values()), *self.proofs):
             lines += ["", "", *part]
         return "\n".join(lines) + "\n"
@@ -120,7 +126,7 @@ class _Module:
     def _use(self, module: str, *names: str) -> None:
         self.imports.setdefault(module, set()).update(names)
 
-    def _use_words(self, words: set[str]) -> None:
+    def _usenames_in(self, words: set[str]) -> None:
         """Import what an emitter used."""
         self._use("albor_contracts.prove", *(words & set(prove.__all__)))
         if "term" in words:
@@ -146,7 +152,8 @@ class _Module:
         name = self._unique(f"prove_{stem}")
         seconds = "" if p.seconds == 30.0 else f", seconds={p.seconds:g}"
         parameters = f"{', '.join(proof.parameters)}"
-        doc = _docstring(str(o.model.property), proof.mentioned(sizes), [c for c in chosen if c in proof.mentioned(sizes)])
+        shown = proof.mentioned(sizes)
+        doc = _docstring(str(o.model.property), shown, [c for c in chosen if c in shown])
         lines = [f'@proof("{o.id}", "{p.engine}"{seconds})', f"def {name}({parameters}) -> {result}:", *doc]
         lines += [f"    {line}" for line in (*body.assumed, *body.work, *body.claims)]
         if p.engine == "crosshair":
@@ -167,15 +174,13 @@ class _Module:
             raise CannotExpress(f"{name} belongs to a contract that is not valid")
         return other, other.equations[name]
 
-    def definition(
-        self, engine: str, owner: CheckedContract, name: str, emit: Callable[[CheckedContract, CheckedEquation, str], list[str]]
-    ) -> str:
+    def definition(self, engine: str, owner: CheckedContract, name: str, emit: Emit) -> str:
         """The function that stands for the define of an equation, emitted when it is first asked for."""
         home, equation = self.resolve(owner, name)
         key = (engine, home.name, name)
         if key not in self.functions:
             if equation.define is None:
-                raise CannotExpress(f"{name} has no `define` to unroll", "prove laws of what ships with engine crosshair")
+                raise CannotExpress(f"{name} has no `define` to unroll", "engine crosshair runs what ships instead")
             prefix = {"z3": "", "crosshair": "spec_", "ieee": "wide_"}[engine]
             plain = Names(_WORDS)
             function = self._unique(plain.module_level(prefix + name))
@@ -194,7 +199,7 @@ class _Module:
             lines = emitter.statement(s)
             body += [*emitter.hoisted, *lines]
             emitter.hoisted.clear()
-        self._use_words(emitter.used | {"RealProblem"})
+        self._usenames_in(emitter.used | {"RealProblem"})
         return self._function(equation, name, ["problem: RealProblem"], body, attribute=True)
 
     def loop_function(self, owner: CheckedContract, call: tree.Call) -> str:
@@ -242,14 +247,26 @@ class _Module:
         needed = {str(block.scope.indices[i].range) for i in used if i in block.scope.indices}
         needed |= used & set(equation.space.dims)
         inputs = [(p.name, p.type) for p in equation.signature.inputs]
-        header = needed_lines(sizes_header(inputs, needed, equation.space.derived), needed)
+        header = _only_needed(sizes_header(inputs, needed, equation.space.derived), needed)
+        lines = [self.locals.line(line) for line in header]
         if not attribute:
-            header = _sizes_of_lists(inputs, header)
+            lines = self._sizes_of_lists(inputs, header)
         parameters = ", ".join([*first, *(self.locals(n) for n, _ in inputs)])
         result = ", ".join(self.locals(p.name) for p in equation.signature.outputs)
         doc = quoted_doc(str(equation.model.formula) or str(equation.signature))
-        lines = [*(self.locals.line(line) for line in header), *body, f"return {result}"]
+        lines += [*body, f"return {result}"]
         return [f"def {name}({parameters}):", f"    {doc}", *(f"    {line}" for line in lines)]
+
+    def _sizes_of_lists(self, inputs: Sequence[tuple[str, Type]], header: Sequence[str]) -> list[str]:
+        """`R, N = x.shape` for lists of lists; derived sizes stay."""
+        wanted = {n.id for line in header for n in ast.walk(ast.parse(line)) if isinstance(n, ast.Name)}
+        found: dict[str, str] = {}
+        for name, type_ in inputs:
+            for axis, d in enumerate(type_.shape or ()):
+                if isinstance(d, str) and d in wanted:
+                    found.setdefault(d, f"len({self.locals(name)}{'[0]' * axis})")
+        lines = [f"{self.locals(d)} = {length}" for d, length in found.items()]
+        return [*lines, *(self.locals.line(line) for line in header if ".shape" not in line)]
 
     def shipped(self, o: CheckedObligation, target: Text, call: tree.Call) -> str:
         """The function that ships for a call: the target, or its neighbour of the equation's name."""
@@ -258,12 +275,11 @@ class _Module:
         first = name.partition(".")[0]
         known = _top_level_names(module)
         if known is None:
-            self.warnings.append(
-                Diagnostic("E321", f"the module {module} of {target} cannot be found", target.position, "warning", "install it, or correct the name")
-            )
+            message, hint = f"the module {module} of {target} cannot be found", "install it, or correct the name"
+            self.warnings.append(Diagnostic("E321", message, target.position, "warning", hint))
         elif first not in known:
-            message = f"{module} has no {first}" + ("" if first == function.partition(".")[0] else f", which {o.id} calls")
-            raise problem("E321", message, target, did_you_mean(first, known, "a function that stands for the equation"))
+            hint = did_you_mean(first, known, f"{o.id} calls it; it is looked up beside the target")
+            raise problem("E321", f"{module} has no {first}", target, hint)
         self._use(module, first)
         self.module_names.add(first)
         return name
@@ -288,7 +304,9 @@ class _Proof:
         self.sizes = sizes
         self.names = module.locals
         self.parameters: list[str] = []
-        self.scope = _copy(o.law.scope)
+        # What the proof adds to the law is about these sizes: x[1] is there when N is 2.
+        known = Dims({d: Poly.number(n) for d, n in sizes.items()}, {}, ())
+        self.scope = replace(_copy(o.law.scope), dims=known)
         self.statements = o.law.statements
         self.claim = self._claim()
         # Assumptions have indices of their own, which may range over something else than in the law.
@@ -305,9 +323,8 @@ class _Proof:
                 raise source.error("E426", "a claim is true or false; this is a number", node.place)
             return node
         if self.o.law.check is None:
-            raise CannotExpress(
-                f"an obligation of type {self.o.model.type} is an action and has no check", "state what is proved: prove.claim"
-            )
+            message = f"an obligation of type {self.o.model.type} is an action and has no check"
+            raise CannotExpress(message, "state what is proved: prove.claim")
         return self.o.law.check
 
     def _condition(self, text: str, prepared: bool = False) -> tuple[tree.Node, Scope]:
@@ -323,14 +340,14 @@ class _Proof:
     def _used(self) -> set[str]:
         """Names of inputs that matter to the law: unused ones would only be in the solver's way."""
         roots = [*self.statements, self.claim, *(n for n, _ in (*self.conditions, *self.extra))]
-        names = {n.id if isinstance(n, tree.Name) else n.array for r in roots for n in tree.walk(r) if isinstance(n, tree.Name | tree.Element)}
+        names = set().union(*map(_names_in, roots))
         while True:
             bounds = {
                 word
                 for name, (_, text) in self.o.law.space.inputs.items()
                 if name in names and not text.startswith("permutation")
                 for bound in _bounds(text)
-                for word in _words(bound)
+                for word in names_in(bound)
             }
             if bounds <= names:
                 return names
@@ -343,13 +360,19 @@ class _Proof:
         """The sizes that say something about this proof."""
         if self.p.engine == "ieee":
             return {}
-        dims = {str(d) for _, t, _ in self.inputs() for d in t.shape or ()} | self.used
+        prepared = {t for s in self.statements for t in s.targets}
+        shapes = [t.shape or () for n, t in self.scope.values.items() if n in self.used | prepared]
+        scopes = [self.scope, *(scope for _, scope in (*self.conditions, *self.extra))]
+        texts = [str(i.range) for scope in scopes for i in scope.indices.values()]
+        texts += [str(d) for shape in shapes for d in shape]
+        dims = self.used | {word for text in texts for word in names_in(text)}
         return {d: n for d, n in sizes.items() if d in dims}
 
     def _not_a_tautology(self) -> None:
         calls = [n for r in (*self.statements, self.claim) for n in tree.walk(r) if isinstance(n, tree.Call)]
         for a in calls:
-            if not a.spec and any(b.spec and b.equation == a.equation and same_tree(a.arguments, b.arguments) for b in calls):
+            twins = [b for b in calls if b.spec and b.equation == a.equation and same_tree(a.arguments, b.arguments)]
+            if twins and not a.spec:
                 raise CannotExpress(
                     f"here the kernel {a.equation} is its definition, and comparing them proves nothing",
                     "state another claim, or a target with an engine that runs what ships", "E324",
@@ -357,13 +380,11 @@ class _Proof:
 
     def elements(self, name: str, type_: Type) -> list[tuple[int, ...]]:
         """The places of an array at the fixed sizes."""
-        places: list[tuple[int, ...]] = [()]
-        for d in type_.shape or ():
-            places = [(*p, k) for p in places for k in range(self.sizes[d] if isinstance(d, str) else d)]
-            if len(places) > MOST_ELEMENTS[self.p.engine]:
-                most = MOST_ELEMENTS[self.p.engine]
-                raise CannotExpress(f"{name} has more than {most} elements at these sizes", "fix smaller sizes: prove.dims", "E322")
-        return places
+        sizes = [self.sizes[d] if isinstance(d, str) else d for d in type_.shape or ()]
+        if math.prod(sizes) > MOST_ELEMENTS[self.p.engine]:
+            message = f"{name} has more than {MOST_ELEMENTS[self.p.engine]} elements at these sizes"
+            raise CannotExpress(message, "fix smaller sizes: prove.dims", "E322")
+        return list(itertools.product(*map(range, sizes)))
 
     # z3
 
@@ -371,7 +392,8 @@ class _Proof:
         self.parameters = ["problem: RealProblem"]
         body = _Body()
         permuted = [n for n, _, d in self.inputs() if d.startswith("permutation")]
-        emitter = RealEmitter(self.scope, self.names, lambda call: self.module.real_function(self.module.contract, call), permuted)
+        owner = self.module.contract
+        emitter = RealEmitter(self.scope, self.names, lambda call: self.module.real_function(owner, call), permuted)
         mentioned = self.mentioned(self.sizes)
         if mentioned:
             body.assumed.append(f"{', '.join(map(self.names, mentioned))} = {', '.join(map(str, mentioned.values()))}")
@@ -387,15 +409,15 @@ class _Proof:
         prepared = {t for s in self.statements for t in s.targets}
         late: list[str] = []
         for node, scope in self.extra:
-            uses_let = any(isinstance(n, tree.Name | tree.Element) and _name(n) in prepared for n in tree.walk(node))
             lines = self._real_lines(node, scope, emitter, "assume")
-            (late if uses_let else body.assumed).extend(lines)
+            (late if _names_in(node) & prepared else body.assumed).extend(lines)
         if late and permuted:
-            raise CannotExpress("an assumption about prepared values cannot be made for each permutation", "state it about the inputs")
+            message = "an assumption about prepared values cannot be made for each permutation"
+            raise CannotExpress(message, "state it about the inputs")
         body.assumed += [f'problem.axiom("{a}")' for a in self.p.axioms]
         for s in self.statements:
-            body.work += emitter.statement(s)
-            body.work[-1:-1] = _take(emitter.hoisted)
+            lines = emitter.statement(s)
+            body.work += [*_take(emitter.hoisted), *lines]
         body.work += late
         for part in conjuncts(self.claim):
             body.claims += self._real_lines(part, self.scope, emitter, "claim")
@@ -405,7 +427,7 @@ class _Proof:
             loop = f"for {self.names(name)} in permutations(range({emitter.size(size[0])})):"
             body.work = [loop, *(f"    {line}" for line in (*body.work, *body.claims))]
             body.claims = []
-        self.module._use_words(emitter.used | {"RealProblem"})
+        self.module._usenames_in(emitter.used | {"RealProblem"})
         return body, "None"
 
     def _real_lines(self, node: tree.Node, scope: Scope, emitter: RealEmitter, verb: str) -> list[str]:
@@ -497,7 +519,8 @@ class _Proof:
             kind = type_.dtype
             if type_.is_opaque or type_.is_floating or text.startswith("permutation"):
                 what = "a permutation" if text.startswith("permutation") else f"{type_}"
-                raise CannotExpress(f"the input {name} is {what}", "engine crosshair proves laws of int and bool; z3 those of real numbers")
+                hint = "engine crosshair proves laws of int and bool; z3 those of real numbers"
+                raise CannotExpress(f"the input {name} is {what}", hint)
             kind = "bool" if kind == "bool" else "int"
             if not type_.shape:
                 self.parameters.append(f"{self.names(name)}: {kind}")
@@ -517,7 +540,7 @@ class _Proof:
         emitter.written = written
         prepared = {t for s in self.statements for t in s.targets}
         for node, scope in (*self.conditions, *self.extra):
-            if any(isinstance(n, tree.Name | tree.Element) and _name(n) in prepared for n in tree.walk(node)):
+            if _names_in(node) & prepared:
                 raise CannotExpress("an assumption comes before the law's statements", "state it about the inputs")
             if integer_value(node, self.sizes) is None:
                 emitter.scope = scope
@@ -531,7 +554,8 @@ class _Proof:
 
     def _target(self) -> Text:
         if self.p.target is None:
-            raise CannotExpress("there is no `target`", 'name the function that ships: target: "package.module:function"', "E321")
+            hint = 'name the function that ships: target: "package.module:function"'
+            raise CannotExpress("there is no `target`", hint, "E321")
         return self.p.target
 
     def _element_name(self, name: str, place: tuple[int, ...]) -> str:
@@ -568,7 +592,8 @@ class _Proof:
         varying: list[tuple[str, Type, str]] = []
         for name, type_, text in self.inputs():
             domain = None if text.startswith("permutation") or type_.is_opaque else parse_domain(text)
-            value = exact_value(domain.values[0], {}) if domain and len(domain.values) == 1 and not domain.intervals else None
+            single = domain is not None and len(domain.values) == 1 and not domain.intervals
+            value = exact_value(domain.values[0], {}) if domain is not None and single else None
             if value is not None and not type_.shape:
                 constants[name] = float(value)
             elif domain is None or not type_.is_floating:
@@ -577,9 +602,8 @@ class _Proof:
                 varying.append((name, type_, text))
         if len(varying) != 1:
             found = ", ".join(n for n, _, _ in varying) or "none"
-            raise CannotExpress(
-                f"every value of one argument is tried, but the law has {found}", "give the other scalars one value: domain: {c: 'in {2}'}"
-            )
+            message = f"every value of one argument is tried, but the law has {found}"
+            raise CannotExpress(message, "give the other scalars one value: domain: {c: 'in {2}'}")
         name, type_, text = varying[0]
         module = self.module
 
@@ -619,6 +643,8 @@ class _Proof:
             parts = [f"{name} {sign} {self._half_bound(bound)}" for sign, bound in _sides(interval)]
             if not parts:
                 return []
+            if len(domain.intervals) == 1 and not domain.values:
+                return parts
             choices.append(_every(parts))
         choices += [f"{name} == {self._half_bound(v)}" for v in domain.values]
         if len(choices) < 2:
@@ -662,19 +688,23 @@ def _sizes(contract: CheckedContract, o: CheckedObligation, p: Proof) -> tuple[d
     fixed: dict[str, int] = {}
     for name, text in p.dims.items():
         if name not in dims:
-            raise problem("E322", f"{o.id} has no dimension {name!r}", text, did_you_mean(name, dims, f"its dimensions: {', '.join(dims) or 'none'}"))
-        if not str(text).strip().isdigit():
-            raise problem("E322", f"a dimension is fixed to a number, not to {str(text)!r}", text, "a proof is about one size: dims: {N: 3}")
-        fixed[name] = int(str(text))
-        if len(str(text).strip()) > 6 or not any(_permits(r, fixed[name]) for r in _ranges(name, contract, o)):
-            raise problem("E322", f"{name} = {text} is not in its range {dims[name]}", text, "a proof about sizes that never occur says nothing")
+            hint = did_you_mean(name, dims, f"its dimensions: {', '.join(dims) or 'none'}")
+            raise problem("E322", f"{o.id} has no dimension {name!r}", text, hint)
+        digits = str(text).strip()
+        if not digits.isdigit() or len(digits) > 6:
+            hint = "a proof is about one size: dims: {N: 3}"
+            raise problem("E322", f"a dimension is fixed to a number, not to {digits!r}", text, hint)
+        fixed[name] = int(digits)
+        if not any(_permits(r, fixed[name]) for r in _ranges(name, contract, o)):
+            hint = "a proof about sizes that never occur says nothing"
+            raise problem("E322", f"{name} = {digits} is not in its range {dims[name]}", text, hint)
     sizes, chosen = fixed_sizes(dims, fixed)
-    if p.engine != "ieee":
-        for text in o.law.space.assume:
-            node, _ = parse_expression(text)
-            if integer_value(node, sizes) == 0:
-                shown = ", ".join(f"{d} = {n}" for d, n in sizes.items())
-                raise CannotExpress(f"the assumption `{' '.join(text.split())}` does not hold for {shown}", "fix sizes that meet it: prove.dims", "E322")
+    for condition in o.law.space.assume if p.engine != "ieee" else ():
+        node, _ = parse_expression(condition)
+        if integer_value(node, sizes) == 0:
+            shown = ", ".join(f"{d} = {n}" for d, n in sizes.items())
+            message = f"the assumption `{' '.join(condition.split())}` does not hold for {shown}"
+            raise CannotExpress(message, "fix sizes that meet it: prove.dims", "E322")
     return sizes, chosen
 
 
@@ -693,7 +723,8 @@ def _permits(range_: DimRange | str, size: int) -> bool:
 def _check_axioms(p: Proof) -> None:
     for name in p.axioms:
         if name not in prove.AXIOMS:
-            raise problem("E323", f"there is no axiom {str(name)!r}", name, did_you_mean(name, prove.AXIOMS, f"known: {', '.join(prove.AXIOMS)}"))
+            hint = did_you_mean(name, prove.AXIOMS, f"known: {', '.join(prove.AXIOMS)}")
+            raise problem("E323", f"there is no axiom {str(name)!r}", name, hint)
 
 
 def _top_level_names(module: str) -> set[str] | None:
@@ -717,21 +748,33 @@ def _top_level_names(module: str) -> set[str] | None:
 # Small things
 
 
+def _import(module: str, names: set[str]) -> str:
+    if not names:
+        return "import numpy as np" if module == "numpy" else f"import {module}"
+    line = f"from {module} import {', '.join(sorted(names))}"
+    if len(line) <= 120:
+        return line
+    rows = textwrap.wrap(", ".join(sorted(names)) + ",", 110, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join([f"from {module} import (", *rows, ")"])
+
+
 def _copy(scope: Scope) -> Scope:
-    return Scope(scope.dims, dict(scope.values), scope.domains, scope.equations, scope.outputs, scope.dim_names, dict(scope.indices), scope.calls)
+    return replace(scope, values=dict(scope.values), indices=dict(scope.indices))
 
 
-def _name(node: tree.Name | tree.Element) -> str:
-    return node.id if isinstance(node, tree.Name) else node.array
+def _names_in(node: tree.Node) -> set[str]:
+    """Names of values that occur; those of dimensions and indices too."""
+    found = [
+        n.id if isinstance(n, tree.Name) else n.array
+        for n in tree.walk(node)
+        if isinstance(n, tree.Name | tree.Element)
+    ]
+    return set(found)
 
 
 def _bounds(text: str) -> list[str]:
     domain = parse_domain(text)
     return [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
-
-
-def _words(expression: str) -> set[str]:
-    return {n.id for n in ast.walk(ast.parse(expression.strip(), mode="eval")) if isinstance(n, ast.Name)} - {"inf", "nan"}
 
 
 def _sides(interval: Interval) -> list[tuple[str, str]]:
@@ -762,23 +805,10 @@ def _every(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"np.logical_and.reduce([{', '.join(parts)}])"
 
 
-def _sizes_of_lists(inputs: Sequence[tuple[str, Type]], header: Sequence[str]) -> list[str]:
-    """`R, N = x.shape` for lists of lists; derived sizes stay."""
-    wanted = {n.id for line in header for n in ast.walk(ast.parse(line)) if isinstance(n, ast.Name)}
-    lines: list[str] = []
-    known: set[str] = set()
-    for name, type_ in inputs:
-        for axis, d in enumerate(type_.shape or ()):
-            if isinstance(d, str) and d in wanted and d not in known:
-                lines.append(f"{d} = len({name}{'[0]' * axis})")
-                known.add(d)
-    return [*lines, *(line for line in header if ".shape" not in line)]
-
-
 def _docstring(text: str, sizes: Mapping[str, int], chosen: Sequence[str]) -> list[str]:
     """The obligation in words, and the sizes it is proved at. The prover takes a leading `raises` for an excuse."""
     flat = " ".join(text.split())
-    first = quoted_doc(flat[:1].upper() + flat[1:])
+    first = quoted_doc(f"It {flat}" if flat.lstrip(" :").startswith("raises") else flat)
     if not sizes:
         return [f"    {first}"]
     fixed = ", ".join(f"{d} = {n}" for d, n in sizes.items())

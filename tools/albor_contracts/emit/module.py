@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Iterable
 
+from ..actions import Protocol
 from ..checked import CheckedContract, CheckedObligation, Law, Space
 from ..lang import tree
 from ..lang.check import Scope, check_expression
@@ -12,15 +12,16 @@ from ..lang.syntax import parse_expression
 from ..lang.to_python import Emitter, grid_line, used_indices
 from ..lang.types import DimRange, Type, evaluate, names_in, parse_dim
 from ..model import FalsificationTest
-from .actions import action_lines, rejection_lines
-from .definitions import definition_lines, definitions_needed, quoted_doc
+from .actions import action_lines, names_of
+from .definitions import definition_lines, definitions_needed
+from .texts import call_lines, doc_lines, import_lines, literal, quoted_doc, value_text
 
 HEADER = "Compiled from {path}: change the contract and run `albor-contracts generate`, never this file."
 
 
 def test_module(contract: CheckedContract, library: dict[str, CheckedContract], meaning: str) -> str:
     """The text of generated/<family>/test_<kernel>.py."""
-    used: set[str] = {"definitions", "given", "obligation"}
+    used: set[str] = {"definitions"}
     parts: list[list[str]] = []
     names = []
     for equation, block in definitions_needed(contract, library):
@@ -29,9 +30,7 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
         parts.append(lines)
         names.append(equation.name)
     undefined = [f'"{e.signature}"' for n, e in contract.equations.items() if e.define is None]
-    spec = f"spec = definitions({', '.join(['CONTRACT', *names, *undefined])})"
-    if len(spec) > 110:
-        spec = "\n    ".join(["spec = definitions(", *(f"{part}," for part in ("CONTRACT", *names, *undefined))]) + "\n)"
+    spec = "\n".join(call_lines("definitions", ["CONTRACT", *names, *undefined], before="spec = ", indent=0))
     spaces: dict[str, str] = {}
     strategies: list[str] = []
     suppositions: dict[str, list[str]] = {}
@@ -52,11 +51,11 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
     lines = [
         quoted_doc(title)[:-3],
         "",
-        HEADER.format(path=contract.model.path.rsplit("contracts/", 1)[-1].join(["contracts/", ""])),
+        HEADER.format(path=f"contracts/{contract.name}-v{str(contract.model.metadata.version).split('.')[0]}.yaml"),
         f"Meaning: {meaning}",
         '"""',
         "",
-        f"from albor_contracts.testing import {', '.join(sorted(used))}" if len(used) < 9 else _import_block(used),
+        *import_lines("albor_contracts.testing", sorted(used)),
         "",
         f'CONTRACT = "{contract.name}"',
     ]
@@ -74,16 +73,6 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
     return "\n".join(lines) + "\n"
 
 
-def _import_block(used: set[str]) -> str:
-    rows, row = [], "   "
-    for name in sorted(used):
-        if len(row) + len(name) > 110:
-            rows.append(row)
-            row = "   "
-        row += f" {name},"
-    return "\n".join(["from albor_contracts.testing import (", *rows, row, ")"])
-
-
 # Inputs
 
 
@@ -91,20 +80,20 @@ def _cases(space: Space, work: list[str], supposed: list[str]) -> str:
     """The strategy of a space as the call that makes it."""
     lines = ["cases("]
     if space.dims:
-        inside = ", ".join(f'"{d}": "{t}"' for d, t in space.dims.items())
+        inside = ", ".join(f'"{d}": {literal(" ".join(t.split()))}' for d, t in space.dims.items())
         lines.append(f"    dims={{{inside}}},")
     plain = [a for a in space.assume if not _arrays_in(a, space)]
     if plain:
-        lines.append(f"    assume=({', '.join(_literal(str(a)) for a in plain)},),")
+        lines.append(f"    assume=({', '.join(literal(str(a)) for a in plain)},),")
     if supposed:
         lines.append(f"    such_that=supposing({', '.join(supposed)}),")
     if work:
-        lines.append(f"    work={{{', '.join(f'{_literal(w)}: 2**18' for w in work)}}},")
+        lines.append(f"    work={{{', '.join(f'{literal(w)}: 2**18' for w in work)}}},")
     elements = _elements(space)
     if elements > ELEMENTS:
         lines.append(f"    elements={elements},")
     for name, (type_, domain) in space.inputs.items():
-        lines.append(f"    {name}={_literal(_spec(type_, domain))},")
+        lines.append(f"    {name}={literal(_spec(type_, domain))},")
     return "\n".join([*lines, ")"])
 
 
@@ -142,12 +131,30 @@ def _arrays_in(condition: str, space: Space) -> list[str]:
     return [n for n, (type_, _) in space.inputs.items() if n in found and type_.is_array]
 
 
+def _simple(condition: str) -> bool:
+    """Whether `cases` itself reads the condition: comparisons of sums and products of sizes and scalars."""
+    node, _ = parse_expression(condition)
+    plain = tree.Compare | tree.Logic | tree.Name | tree.Number | tree.Binary | tree.Unary
+    return (
+        len(condition) <= 200
+        and not any(c in condition for c in "#\n\\")
+        and isinstance(node, tree.Compare | tree.Logic | tree.Unary)
+        and all(
+            isinstance(n, plain)
+            and not (isinstance(n, tree.Number) and isinstance(n.value, bool))
+            and not (isinstance(n, tree.Binary) and n.op not in ("+", "-", "*", "/", "//", "%"))
+            and not (isinstance(n, tree.Unary) and n.op not in ("-", "not"))
+            for n in tree.walk(node)
+        )
+    )
+
+
 def _supposed(law: Law, known: dict[str, list[str]], used: set[str]) -> list[str]:
     """Names of the functions that say what a law assumes about arrays; new ones are added to `known`."""
     names = []
     for condition in law.space.assume:
         arrays = _arrays_in(condition, law.space)
-        if not arrays:
+        if not arrays and _simple(condition):
             continue
         values = {n: t for n, (t, _) in law.space.inputs.items()}
         scope = Scope(law.scope.dims, values, law.scope.domains, dim_names=frozenset(law.space.dims))
@@ -159,7 +166,7 @@ def _supposed(law: Law, known: dict[str, list[str]], used: set[str]) -> list[str
         inputs = [n for n in law.space.inputs if n in inside]
         dims = [d for d in law.space.dims if d in inside or d in sizes]
         names_of_case = [*inputs, *dims]
-        body = [f"    {quoted_doc(condition)}"]
+        body = doc_lines(condition)
         body.append(f"    {', '.join(names_of_case)} = {', '.join(f'case.{n}' for n in names_of_case)}")
         grid = grid_line(scope, used_indices([node]))
         if grid:
@@ -184,7 +191,7 @@ def _work(law: Law) -> list[str]:
     """Grids a law or its definitions span beyond the arrays themselves: bounded, so that cases stay quick."""
     found: list[str] = []
     shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
-    for s in (*law.statements, *((law.check,) if law.check is not None else ())):
+    for s in law.trees:
         indices = [i for i in law.scope.indices if i in used_indices([s])]
         ranges = [str(law.scope.indices[i].range) for i in indices]
         if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
@@ -192,10 +199,6 @@ def _work(law: Law) -> list[str]:
             if product not in found:
                 found.append(product)
     return found
-
-
-def grids_of(statements: tuple[tree.Statement, ...], law: Law) -> list[str]:
-    return _work(Law(law.space, statements, None, law.scope))
 
 
 def _strategy_name(obligation: CheckedObligation, taken: set[str]) -> str:
@@ -209,52 +212,114 @@ def _strategy_name(obligation: CheckedObligation, taken: set[str]) -> str:
 
 
 def _test(o: CheckedObligation, strategy: str, used: set[str]) -> list[str]:
+    used.add("obligation")
+    if isinstance(o.law.action, Protocol):
+        return _run(o, o.law.action, strategy, used)
+    used.add("given")
     emitter = Emitter(o.law.scope)
-    lines = [_decorator(o.id, o), f"@given(case={strategy})", f"def test_{o.id.lower().replace('-', '_')}(kernel, case):"]
-    lines.append(f"    {quoted_doc(str(o.model.property))}")
-    lines += [f"    {line}" for line in _body(o, emitter)]
+    lines = [_decorator(o), f"@given(case={strategy})", f"def {_test_name(o.id)}(kernel, case):"]
+    lines += doc_lines(str(o.model.property))
+    lines += [f"    {line}" for line in _body(o.law, emitter, o)]
     used |= emitter.used
     return lines
 
 
-def _decorator(identifier: str, o: CheckedObligation) -> str:
-    return f'@obligation("{identifier}", equation="{o.equation.name}", type="{o.model.type}")'
+def _test_name(identifier: str) -> str:
+    return f"test_{identifier.lower().replace('-', '_')}"
 
 
-def _body(o: CheckedObligation, emitter: Emitter) -> list[str]:
-    law = o.law
-    special = action_lines(o, emitter)
-    trees: list[tree.Node] = [*law.statements, *((law.check,) if law.check is not None else ())]
-    if special is not None:
-        action, extra_trees = special
-        trees += extra_trees
-    lines = _opening(law, trees, emitter, o)
-    lines += [emitter.statement(s) for s in law.statements]
-    if special is not None:
-        lines += action
+def _decorator(o: CheckedObligation) -> str:
+    return f'@obligation("{o.id}", equation="{o.equation.name}", type="{o.model.type}")'
+
+
+def _body(law: Law, emitter: Emitter, o: CheckedObligation | None) -> list[str]:
+    """Inputs, statements, then the claims or the action."""
+    lines = [emitter.statement(s) for s in law.statements]
+    lines += action_lines(law, emitter, o)
     if law.check is not None:
         lines += _claims(law.check, emitter)
-    return lines
+    names = names_of(law, o)
+    inputs = _mentioned(law, law.trees, names) or list(law.space.inputs)[:1]
+    return [_receive(inputs, "kernel", "case"), *_grid(law, law.trees, emitter, "case"), *lines]
 
 
-def _opening(law: Law, trees: list[tree.Node], emitter: Emitter, o: CheckedObligation | None) -> list[str]:
-    """Unpack the case: the inputs, the sizes that are mentioned, the indices."""
-    names = {n.id for t in trees for n in tree.walk(t) if isinstance(n, tree.Name)}
-    names |= {n.array for t in trees for n in tree.walk(t) if isinstance(n, tree.Element)}
-    if o is not None and (o.model.type in ("gradient", "independence")):
-        names |= set(law.space.inputs)
-    inputs = [n for n in law.space.inputs if n in names] or list(law.space.inputs)[:1]
-    lines = [f'{", ".join(inputs)} = kernel.receives(case, "{" ".join(inputs)}")'] if inputs else []
+def _receive(inputs: list[str], owner: str, source: str) -> str:
+    return f'{", ".join(inputs)} = {owner}.receives({source}, "{" ".join(inputs)}")'
+
+
+def _mentioned(law: Law, trees: Iterable[tree.Node], more: Iterable[str] = ()) -> list[str]:
+    """The inputs that these expressions mention."""
+    found = set(more)
+    for t in trees:
+        for n in tree.walk(t):
+            if isinstance(n, tree.Name):
+                found.add(n.id)
+            elif isinstance(n, tree.Element):
+                found.add(n.array)
+    return [n for n in law.space.inputs if n in found]
+
+
+def _grid(law: Law, trees: Iterable[tree.Node], emitter: Emitter, case: str) -> list[str]:
+    """The sizes that are mentioned, and the indices."""
+    trees = list(trees)
     used = used_indices(trees)
-    sizes = {str(law.scope.indices[i].range) for i in used if i in law.scope.indices} | (used & set(law.space.dims))
-    dims = [d for d in law.space.dims if any(d == s or d in s.split() for s in sizes)]
-    if dims:
-        lines.append(f"{', '.join(dims)} = {', '.join(f'case.{d}' for d in dims)}")
+    for t in trees:
+        # The indices of an independence are those of its two elements.
+        used |= {i.id for n in tree.walk(t) if isinstance(n, tree.Element) for i in n.indices if isinstance(i, tree.Name)}
+    sizes = {str(law.scope.indices[i].range) for i in used if i in law.scope.indices}
+    dims = [d for d in law.space.dims if d in sizes | used | emitter.sizes]
+    lines = [f"{', '.join(dims)} = {', '.join(f'{case}.{d}' for d in dims)}"] if dims else []
     grid = grid_line(law.scope, used)
     if grid:
         lines.append(grid)
         emitter.used.add("grid")
     return lines
+
+
+def _run(o: CheckedObligation, action: Protocol, strategy: str, used: set[str]) -> list[str]:
+    """A protocol: a class with the first and the further steps of a run, and the test that runs it."""
+    law, emitter = o.law, Emitter(o.law.scope)
+    later = (*action.step, action.check)
+    words = {n.id for t in later for n in tree.walk(t) if isinstance(n, tree.Name)}
+    words |= {n.array for t in later for n in tree.walk(t) if isinstance(n, tree.Element)}
+    prepared = [t for s in law.statements for t in s.targets if t in words]
+    begin = [emitter.statement(s) for s in law.statements]
+    begin += [f"self.{n} = {n}" for n in prepared]
+    begin += [f"self.{name} = {emitter.text(value)}" for name, value in action.state.items()]
+    first = (*law.statements, *action.state.values())
+    opening = [_receive(_mentioned(law, first) or list(law.space.inputs)[:1], "self", "case")]
+    opening += _grid(law, first, emitter, "case")
+    held = [n for n in (*action.state, *prepared) if n in words]
+    body = [emitter.statement(s) for s in action.step]
+    body += _claims(action.check, emitter)
+    body += [f"self.{name} = next_{name}" for name in action.state if f"next_{name}" in law.scope.values]
+    inputs = _mentioned(law, later) or list(law.space.inputs)[:1]
+    step = [_receive(inputs, "self", "draw"), *([f"{', '.join(held)} = {', '.join(f'self.{n}' for n in held)}"] if held else [])]
+    if any(isinstance(n, tree.Call) and not n.spec for t in later for n in tree.walk(t)):
+        step.insert(0, "kernel = self.kernel")
+    step += _grid(law, later, emitter, "self.case")
+    if any(isinstance(n, tree.Call) and not n.spec for t in first for n in tree.walk(t)):
+        opening.insert(0, "kernel = self.kernel")
+    used |= emitter.used | {"Steps", "drawing", "initialize", "rule", "run_steps"}
+    name = "".join(part.capitalize() for part in o.id.replace("_", "-").split("-")) + "Run"
+    return [
+        f"class {name}(Steps):",
+        *doc_lines(str(o.model.property)),
+        "",
+        f"    @initialize(case={strategy})",
+        "    def begin(self, case):",
+        *(f"        {line}" for line in (*opening, *begin)),
+        "",
+        "    @rule(draw=drawing())",
+        "    def step(self, draw):",
+        *(f"        {line}" for line in (*step, *body)),
+        "",
+        "",
+        _decorator(o),
+        f"def {_test_name(o.id)}(kernel):",
+        *doc_lines(str(o.model.property)),
+        f"    run_steps({name}, {strategy}, kernel, steps={action.steps})",
+    ]
 
 
 def _claims(check: tree.Node, emitter: Emitter) -> list[str]:
@@ -267,43 +332,17 @@ def _claims(check: tree.Node, emitter: Emitter) -> list[str]:
 
 def _example(test: FalsificationTest, law: Law, used: set[str]) -> list[str]:
     emitter = Emitter(law.scope)
-    name = str(test.id).lower().replace("-", "_")
-    lines = [f'@obligation("{test.id}", rule="{test.rule}", type="falsification")', f"def test_{name}(kernel):"]
-    lines.append(f"    {quoted_doc(str(test.prediction))}")
-    given = ", ".join(f"{k}={_value(v)}" for k, v in test.given.items())
-    specs = ", ".join(f"{n}={_literal(str(t))}" for n, (t, _) in law.space.inputs.items())
-    lines.append(f"    case = example(dict({specs}), {given})")
-    trees: list[tree.Node] = [*law.statements, *((law.check,) if law.check is not None else ())]
-    refused = None if test.call is None else rejection_lines(test.call, test.raises, test.mentions, emitter)
-    if refused is not None:
-        trees += refused[1]
-    lines += [f"    {line}" for line in _opening(law, trees, emitter, None)]
-    lines += [f"    {emitter.statement(s)}" for s in law.statements]
-    if law.check is not None:
-        lines += [f"    {line}" for line in _claims(law.check, emitter)]
-    if refused is not None:
-        lines += [f"    {line}" for line in refused[0]]
-    used |= emitter.used | {"example"}
+    specs = ", ".join(f"{n}={literal(str(t))}" for n, (t, _) in law.space.inputs.items())
+    body = _body(law, emitter, None)
+    hidden = {d: n for d, n in law.sizes.items() if any(f"case.{d}" in line for line in body[1:3])}
+    sizes = [f"dims=dict({', '.join(f'{d}={n}' for d, n in hidden.items())})"] if hidden else []
+    given = [f"{n}={value_text(v)}" for n, v in test.given.items()]
+    lines = [
+        f'@obligation("{test.id}", rule="{test.rule}", type="falsification")',
+        f"def {_test_name(str(test.id))}(kernel):",
+        *doc_lines(str(test.prediction)),
+        *(f"    {line}" for line in call_lines("example", [f"dict({specs})", *sizes, *given], before="case = ")),
+        *(f"    {line}" for line in body),
+    ]
+    used |= emitter.used | {"example", "obligation"}
     return lines
-
-
-def _value(value: Any) -> str:
-    """A concrete input as a Python literal."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
-    if isinstance(value, bool) or value is None:
-        return repr(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
-    if isinstance(value, int | float):
-        return repr(value)
-    return _literal(str(value))
-
-
-def _literal(text: str) -> str:
-    """A text as a Python string literal in double quotes, plain ASCII."""
-    body = ascii(text)[1:-1]
-    if ascii(text).startswith("'"):
-        body = body.replace("\\'", "'")
-    body = body.replace('"', '\\"')
-    return f'"{body}"'

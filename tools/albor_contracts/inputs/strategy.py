@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import reject
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import SearchStrategy, just
 
 from ..errors import problem
 from ..lang.types import Domain, Type, parse_domain, parse_type
@@ -150,6 +150,7 @@ class Cases(SearchStrategy[Case]):
         layouts: bool,
     ) -> None:
         super().__init__()
+        self._written = dims, dict(inputs), assume, filters, elements, layouts
         self._text = ", ".join([f"dims={dims}", *(f"{n}={t!r}" for n, t in inputs.items())])
         self.declared = [read_input(name, text) for name, text in inputs.items()]
         if clash := sorted({i.name for i in self.declared} & dims.keys() | dims.keys() & RESERVED):
@@ -172,6 +173,21 @@ class Cases(SearchStrategy[Case]):
 
     def __repr__(self) -> str:
         return f"cases({self._text})"
+
+    def again(self, case: Case) -> Cases:
+        """Cases of the same sizes, scalars and texts as this one: only their arrays are drawn anew."""
+        dims, inputs, assume, filters, elements, layouts = self._written
+        fixed: dict[str, str | SearchStrategy[Any]] = {}
+        for declared in self.declared:
+            value = case.values[declared.name]
+            if declared.is_array:
+                fixed[declared.name] = inputs[declared.name]
+            elif declared.kind in ("real", "int"):
+                fixed[declared.name] = f"{declared.kind} in {{{value!r}}}"  # other domains may mention it
+            else:
+                fixed[declared.name] = just(value)
+        sizes = {d: str(case.dims[d]) for d in dims}
+        return Cases(sizes, fixed, assume=assume, filters=filters, work={}, elements=elements, layouts=layouts)
 
     def _split(self, assume: tuple[str, ...], dims: Mapping[str, str]) -> tuple[list[str], list[Any]]:
         scalars = {i.name for i in self.declared if i.kind in ("real", "int", "bool") and not i.is_array}

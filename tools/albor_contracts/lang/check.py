@@ -53,6 +53,7 @@ class Scope:
     # Equations whose kernel may be called, and those with a definition; None: all.
     kernels: frozenset[str] | None = None
     defined: frozenset[str] | None = None
+    definition: bool = False  # in a definition every call is one of a definition
     # Subscripts that fit only where a condition holds: array, place, axis. They are kept inside when evaluated.
     guarded: set[tuple[str, tree.Place, int]] = field(default_factory=set)
 
@@ -390,11 +391,12 @@ class _Checker:
         if signature is None:
             hint = did_you_mean(node.equation, [*self.scope.equations, *FUNCTIONS])
             raise self.error("E428", f"unknown function or equation {node.equation!r}", node, hint)
-        if not node.spec and self.scope.kernels is not None and node.equation not in self.scope.kernels:
+        spec = node.spec or self.scope.definition
+        if not spec and self.scope.kernels is not None and node.equation not in self.scope.kernels:
             raise self.error(
                 "E428", f"{node.equation} belongs to another contract: it is not the kernel under test", node, f"spec.{node.equation}(...)"
             )
-        if node.spec and self.scope.defined is not None and node.equation not in self.scope.defined:
+        if spec and self.scope.defined is not None and node.equation not in self.scope.defined:
             raise self.error("E428", f"{node.equation} has no definition", node, "only equations with a `define` can be called as spec")
         if len(node.arguments) != len(signature.inputs):
             raise self.error("E427", f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}", node, str(signature))

@@ -20,6 +20,10 @@ class Function:
     note: str = ""
 
 
+# The same for the operators: sums and products are rounded once; a quotient may be a multiplication by an approximate
+# reciprocal, a power 2^(b log2 a).
+OPERATORS: dict[str, float] = {"+": 1.0, "*": 1.0, "/": 4.0, "**": 8.0}
+
 FUNCTIONS: dict[str, Function] = {
     f.name: f
     for f in (
@@ -34,10 +38,10 @@ FUNCTIONS: dict[str, Function] = {
         Function("rsqrt", (1, 1), "real", r"\frac{1}{\sqrt{%s}}", 4),
         Function("sin", (1, 1), "real", r"\sin(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
         Function("cos", (1, 1), "real", r"\cos(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
-        Function("atan2", (2, 2), "real", r"\operatorname{atan2}(%s, %s)", 4, "atan2(y, x): the angle of the point (x, y), in [-pi, pi]"),
+        Function("atan2", (2, 2), "real", r"\operatorname{atan2}(%s, %s)", 6, "atan2(y, x): the angle of the point (x, y), in [-pi, pi]"),
         Function("tanh", (1, 1), "real", r"\tanh(%s)", 4),
         Function("erf", (1, 1), "real", r"\operatorname{erf}(%s)", 4),
-        Function("sigmoid", (1, 1), "real", r"\sigma(%s)", 4, "1 / (1 + exp(-x))"),
+        Function("sigmoid", (1, 1), "real", r"\sigma(%s)", 6, "1 / (1 + exp(-x)): an exponential, a sum and a quotient, each rounded"),
         Function("floor", (1, 1), "int", r"\lfloor %s\rfloor", 0, "undecided when a whole number lies within the bound"),
         Function("ceil", (1, 1), "int", r"\lceil %s\rceil", 0, "undecided when a whole number lies within the bound"),
         Function("round", (1, 1), "int", r"\operatorname{round}(%s)", 0, "half to even; undecided near a half"),

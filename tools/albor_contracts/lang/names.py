@@ -15,8 +15,9 @@ MAX_NAME = 64
 
 # What generated files import besides the words of the language, and the builtins they use.
 GENERATED = frozenset(
-    "CONTRACT Steps cases data defines definitions dict example float given gradient independent initialize obligation "
-    "ratio rejects rule run_steps same_twice self single statistically take truth uses_at_most whole within "
+    "CONTRACT Steps cases defines definitions dict drawing example float given gradient independent initialize "
+    "obligation ratio rejects rule run_steps same_twice self single statistically supposing take truth uses_at_most "
+    "whole within "
     "IndexError KeyError OverflowError RuntimeError TypeError ValueError ZeroDivisionError".split()
 )
 TAKEN = frozenset({*RESERVED, *GENERATED, *keyword.kwlist, "_"})

@@ -6,8 +6,10 @@ import ast
 import bisect
 import contextlib
 import itertools
+import keyword
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -136,8 +138,11 @@ def _ast(source: Source, mode: str) -> ast.AST:
             return ast.parse(code, mode=mode)
     except SyntaxError as error:
         place = source.place(max((error.lineno or 1) - 1, 0), max((error.offset or 1) - 1, 0))
-        message = (error.msg or "invalid syntax").removesuffix(" (<unknown>, line 1)")
-        raise source.error("E410", f"syntax error: {message}", place, "index notation uses Python's expression syntax") from None
+        # The parser stumbles at or just behind a keyword that is used as a name.
+        near = source.lines[place[0]][max(place[1] - 12, 0) : place[1] + 12]
+        words = [w for w in re.findall(r"[a-z]+(?=\s*[\[=(])", near) if keyword.iskeyword(w) and w not in ("and", "or", "not", "in", "if", "else")]
+        hint = f"{words[0]!r} is a word of Python: choose another name" if words else "index notation uses Python's expression syntax"
+        raise source.error("E410", f"syntax error: {error.msg or 'invalid syntax'}", place, hint) from None
     except (ValueError, MemoryError, RecursionError, SyntaxWarning, DeprecationWarning) as error:
         raise problem("E410", f"this text cannot be parsed: {str(error) or 'it is nested too deeply'}", source.text.position) from None
 

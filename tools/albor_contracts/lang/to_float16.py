@@ -13,7 +13,7 @@ from . import tree
 from .check import Scope
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, conjuncts, is_truth, unparse
 
-WORDS = ("np", "math", "half", "same_bits", "erf", "narrow", "at")
+WORDS = ("np", "math", "half", "same_bits", "erf", "narrow")
 
 HALF = [
     "def half(x):",
@@ -61,8 +61,7 @@ class HalfEmitter:
         for part in conjuncts(node):
             if isinstance(part, tree.Reduce) and part.op == "all" and part.where is None:
                 self.indices = part.over
-                inner = part.body
-                parts += self.claim(inner) if isinstance(inner, tree.Logic) and inner.op == "and" else [self.text(inner)]
+                parts += [self.text(p) for p in conjuncts(part.body)]
                 self.indices = ()
             else:
                 parts.append(self.text(part))
@@ -97,7 +96,9 @@ class HalfEmitter:
                 if op == "~":
                     raise CannotExpress("bits of a float cannot be taken")
                 inner = self.expression(operand)
-                return self.call("np.logical_not", [inner]) if op == "not" else inner if op == "+" else ast.UnaryOp(ast.USub(), inner)
+                if op == "not":
+                    return self.call("np.logical_not", [inner])
+                return inner if op == "+" else ast.UnaryOp(ast.USub(), inner)
             case tree.Binary(_, op, left, right):
                 if op in ("&", "|", "^", "<<", ">>"):
                     raise CannotExpress("bits of a float cannot be taken")
@@ -111,20 +112,25 @@ class HalfEmitter:
             case tree.RoundTo(_, dtype, operand):
                 if dtype == "bf16":
                     raise CannotExpress("NumPy has no bfloat16")
-                self.used.add("half" if dtype == "f16" else "")
                 inner = self.expression(operand)
-                return self.call("half", [inner]) if dtype == "f16" else self.call("np.float64", [self.call("np.float32", [inner])])
+                if dtype == "f32":
+                    return self.call("np.float64", [self.call("np.float32", [inner])])
+                self.used.add("half")
+                return self.call("half", [inner])
             case tree.Call(_, _, arguments, _):
                 if len(arguments) - sum(self._is_constant(a) for a in arguments) != 1:
                     raise CannotExpress(f"{node.equation} takes more than one varying argument", _ALONE)
-                self.used.add("half")
                 values = [self.expression(a) for a in arguments]
                 result = self.call(self.function(node), values)
-                return result if node.spec else self.call("half", [result])
+                if node.spec or self.scope.definition:  # a definition calls definitions, which do not round
+                    return result
+                self.used.add("half")
+                return self.call("half", [result])
         raise CannotExpress("a sum or another reduction looks at other elements", _ALONE)
 
     def _is_constant(self, node: tree.Node) -> bool:
-        return all(isinstance(n, tree.Number | tree.Unary | tree.Binary) or (isinstance(n, tree.Name) and n.id in self.constants) for n in tree.walk(node))
+        names = [n for n in tree.walk(node) if not isinstance(n, tree.Number | tree.Unary | tree.Binary)]
+        return all(isinstance(n, tree.Name) and n.id in self.constants for n in names)
 
     def apply(self, function: str, arguments: Sequence[tree.Node]) -> ast.expr:
         values = [self.expression(a) for a in arguments]

@@ -287,7 +287,7 @@ def _reduce(op: str, over: Sequence[str], body: tree.Node, where: tree.Node | No
 
 def ranges(indices: Mapping[str, Index]) -> dict[str, str]:
     """index -> the dimension it runs over, as written: `0 <= i < N`."""
-    return {name: str(index.range) for name, index in indices.items()}
+    return {name: str(index.range) for name, index in sorted(indices.items())}
 
 
 def text_equation(equation: CheckedEquation) -> str:

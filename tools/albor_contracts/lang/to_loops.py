@@ -14,7 +14,7 @@ from .check import Scope
 from .types import parse_arithmetic
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, unparse
 
-WORDS = ("range", "min", "max", "abs", "sum", "all", "any", "int", "len", "product", "at")
+WORDS = ("range", "min", "max", "abs", "sum", "all", "any", "int", "len", "product")
 
 PRODUCT = [
     "def product(items):",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from . import tree
 from .check import Scope
-from .types import Type
+from .types import Type, names_in, parse_arithmetic
 
 _OPERATORS: dict[str, ast.operator] = {
     "+": ast.Add(), "-": ast.Sub(), "*": ast.Mult(), "/": ast.Div(), "//": ast.FloorDiv(), "%": ast.Mod(),
@@ -26,21 +26,32 @@ Values = Mapping[str, Type]
 
 
 class Emitter:
-    """Emits Python for trees checked in `scope`; `kernel` and `spec` are the objects calls go through."""
+    """Emits Python for trees checked in `scope`; `kernel` and `spec` are the objects calls go through.
+
+    In a definition both are `spec`: what it calls are definitions.
+    """
 
     def __init__(self, scope: Scope, kernel: str = "kernel", spec: str = "spec") -> None:
         self.scope = scope
         self.kernel = kernel
         self.spec = spec
         self.used: set[str] = set()  # names of the runtime that occur
+        self.sizes: set[str] = set()  # dimensions that occur besides those of the tree
+        self.loose: set[str] = set()  # whole numbers whose value may be a float or carry a bound
+        self.arrays: set[str] = set()  # names whose value is no plain Python number
 
     def text(self, node: tree.Node) -> str:
         return ast.unparse(ast.fix_missing_locations(self.expression(node)))
 
     def statement(self, s: tree.Statement) -> str:
         targets = ", ".join(s.targets)
+        if not self._is_python(s.value):
+            self.arrays.update(s.targets)
         if isinstance(s.value, tree.Call):
+            self.loose.update(s.targets)
             return f"{targets} = {self.text(s.value)}"
+        if self._is_loose(s.value):
+            self.loose.update(s.targets)
         if s.indices:
             self.used.add("array")
             return f"{targets} = array[{', '.join(s.indices)}]({self.text(s.value)})"
@@ -71,6 +82,11 @@ class Emitter:
                 return not self.scope.values[array].is_floating
             case tree.Unary(_, _, operand):
                 return self.is_integer(operand)
+            case tree.Binary(_, "**", left, right):
+                return self.is_integer(left) and _is_count(right)
+            case tree.Call(_, equation, _, _):
+                signature = self.scope.equations.get(equation)
+                return signature is not None and all(p.type.dtype == "int" for p in signature.outputs)
             case tree.Binary(_, op, left, right):
                 return op in ("//", "%", "&", "|", "^", "<<", ">>") or (op in "+-*" and self.is_integer(left) and self.is_integer(right))
             case tree.Apply(_, "floor" | "ceil" | "round" | "int" | "length" | "occurrences", _):
@@ -90,8 +106,7 @@ class Emitter:
             case tree.Number(_, value):
                 if value == float("inf") or value == float("-inf"):
                     self.used.add("inf")
-                    name: ast.expr = ast.Name("inf")
-                    return name if value > 0 else ast.UnaryOp(ast.USub(), name)
+                    return ast.Name("inf") if value > 0 else ast.UnaryOp(ast.USub(), ast.Name("inf"))
                 if not isinstance(value, bool) and value < 0:
                     return ast.UnaryOp(ast.USub(), ast.Constant(-value))
                 return ast.Constant(value)
@@ -99,15 +114,24 @@ class Emitter:
                 return ast.Constant(text)
             case tree.Name(_, name):
                 return ast.Name(name)
-            case tree.Element(_, array, indices):
-                return _subscript(ast.Name(array), [self.expression(i) for i in indices])
+            case tree.Element():
+                return self._element(node)
+            case tree.Unary(_, "~", operand):
+                return ast.UnaryOp(ast.Invert(), self._whole(operand))
             case tree.Unary(_, op, operand):
                 inner = self.expression(operand)
                 if op == "not":
                     return ast.UnaryOp(ast.Invert(), self._truth(operand, inner))
-                return inner if op == "+" else ast.UnaryOp(ast.Invert() if op == "~" else ast.USub(), inner)
+                return inner if op == "+" else ast.UnaryOp(ast.USub(), inner)
             case tree.Binary(_, "/", left, right) if self.is_integer(left) and self.is_integer(right):
                 return self._apply("ratio", left, right)
+            case tree.Binary(_, "/", left, right) if not isinstance(right, tree.Number) and self._is_python(node):
+                return self._apply("ratio", left, right)  # Python raises where a divisor is 0
+            case tree.Binary(_, "**", left, right) if not _is_count(right) and (self.is_integer(left) or self._is_python(node)):
+                # Python raises, or gives complex or truncated numbers, where a power of reals does not.
+                return ast.BinOp(self._apply("real", left), ast.Pow(), self.expression(right))
+            case tree.Binary(_, "//" | "%" | "&" | "|" | "^" | "<<" | ">>" as op, left, right):
+                return ast.BinOp(self._whole(left), _OPERATORS[op], self._whole(right))
             case tree.Binary(_, op, left, right):
                 return ast.BinOp(self.expression(left), _OPERATORS[op], self.expression(right))
             case tree.Compare(_, op, left, right):
@@ -126,6 +150,44 @@ class Emitter:
                 owner = ast.Attribute(ast.Name(self.spec if spec else self.kernel), equation)
                 return ast.Call(owner, [self.expression(a) for a in arguments], [])
         raise AssertionError(node)
+
+    def _element(self, node: tree.Element) -> ast.expr:
+        if any(self._is_loose(i) for i in node.indices):
+            self.used.add("take")
+            return ast.Call(ast.Name("take"), [ast.Name(node.array), *(self.expression(i) for i in node.indices)], [])
+        shape = self.scope.values[node.array].shape or ()
+        parts = []
+        for axis, (index, size) in enumerate(zip(node.indices, shape, strict=True)):
+            part = self.expression(index)
+            if (node.array, node.place, axis) in self.scope.guarded:
+                self.used.add("within")
+                self.sizes.add(str(size))
+                part = ast.Call(ast.Name("within"), [part, ast.Constant(size) if isinstance(size, int) else ast.Name(size)], [])
+            parts.append(part)
+        return _subscript(ast.Name(node.array), parts)
+
+    def _is_loose(self, node: tree.Node) -> bool:
+        """Whether a whole number may be evaluated as a float, or with a bound: it follows from real numbers."""
+        return any(
+            (isinstance(n, tree.Apply) and n.function in ("floor", "ceil", "round"))
+            or (isinstance(n, tree.Reduce) and n.op in ("argmax", "argmin", "count"))
+            or (isinstance(n, tree.Name) and n.id in self.loose)
+            or (isinstance(n, tree.Element) and n.array in self.loose)
+            or isinstance(n, tree.Call)
+            for n in tree.walk(node)
+        )
+
+    def _whole(self, node: tree.Node) -> ast.expr:
+        """A whole number as an operand of bit operators and of division with remainder."""
+        return self._apply("whole", node) if self._is_loose(node) else self.expression(node)
+
+    def _is_python(self, node: tree.Node) -> bool:
+        """Whether the value may be a plain Python number: nothing in it varies with an index."""
+        return not any(
+            isinstance(n, tree.Element | tree.Reduce | tree.Apply | tree.RoundTo | tree.Call)
+            or (isinstance(n, tree.Name) and (n.id in self.scope.indices or n.id in self.arrays))
+            for n in tree.walk(node)
+        )
 
     def _truth(self, node: tree.Node, value: ast.expr) -> ast.expr:
         """What may be a Python bool, on which ~ would not negate, becomes a truth value."""
@@ -160,6 +222,11 @@ class Emitter:
         return ast.Call(_subscript(ast.Name(op), [ast.Name(i) for i in over]), arguments, keywords)
 
 
+def _is_count(node: tree.Node) -> bool:
+    """A literal 0, 1, 2, ..."""
+    return isinstance(node, tree.Number) and isinstance(node.value, int) and node.value >= 0
+
+
 def _factors(node: tree.Node) -> list[tree.Node]:
     if isinstance(node, tree.Binary) and node.op == "*":
         return [*_factors(node.left), *_factors(node.right)]
@@ -173,6 +240,17 @@ def _subscript(value: ast.expr, indices: Sequence[ast.expr]) -> ast.expr:
 
 def sizes_header(values: Iterable[tuple[str, Type]], wanted: Iterable[str], derived: Mapping[str, str]) -> list[str]:
     """Lines that read the dimensions off the arrays: `B, N = x.shape`, `K = k.shape[1]`, `G = H // K`."""
+    return _sizes(values, wanted, derived)[0]
+
+
+def sizes_found(values: Iterable[tuple[str, Type]], wanted: Iterable[str], derived: Mapping[str, str]) -> set[str]:
+    """The dimensions that these lines give."""
+    return _sizes(values, wanted, derived)[1]
+
+
+def _sizes(
+    values: Iterable[tuple[str, Type]], wanted: Iterable[str], derived: Mapping[str, str]
+) -> tuple[list[str], set[str]]:
     lines: list[str] = []
     known: set[str] = set()
     for name, type_ in values:
@@ -188,7 +266,7 @@ def sizes_header(values: Iterable[tuple[str, Type]], wanted: Iterable[str], deri
         else:
             lines += [f"{d} = {name}.shape[{shape.index(d)}]" for d in dict.fromkeys(fresh) if d.isidentifier()]
         known.update(d for d in fresh if d.isidentifier())
-    pending = {d for d in wanted if d not in known} | {d for d, e in derived.items() if d not in known and d in wanted}
+    pending = {d for d in (*wanted, *derived) if d not in known and d.isidentifier()}
     for _ in range(len(pending) + 1):
         for d in sorted(pending):
             line = _solve(d, known, derived)
@@ -196,19 +274,17 @@ def sizes_header(values: Iterable[tuple[str, Type]], wanted: Iterable[str], deri
                 lines.append(line)
                 known.add(d)
                 pending.discard(d)
-    return lines
+    return lines, known
 
 
 def _solve(d: str, known: set[str], derived: Mapping[str, str]) -> str | None:
     """A line that computes dimension d from known ones: directly, or from a product it is a factor of."""
-    if d in derived:
-        needed = {n.id for n in ast.walk(ast.parse(derived[d])) if isinstance(n, ast.Name)}
-        if needed <= known:
-            return f"{d} = {derived[d]}"
+    if d in derived and names_in(derived[d]) <= known:
+        return f"{d} = {ast.unparse(parse_arithmetic(derived[d]))}"
     for product, text in derived.items():
         if product not in known:
             continue
-        factors = _product_factors(ast.parse(text, mode="eval").body)
+        factors = _product_factors(parse_arithmetic(text))
         if factors is None or factors.count(d) != 1:
             continue
         rest = [f for f in factors if f != d]

@@ -15,7 +15,7 @@ from .types import parse_arithmetic
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, conjunction, conjuncts, is_truth, tuple_of, unparse
 
 # Words of such a harness besides those of `albor_contracts.prove`.
-WORDS = ("problem", "range", "min", "max", "abs", "sum", "all", "any", "int", "Fraction", "permutations", "term", "at")
+WORDS = ("problem", "range", "min", "max", "abs", "sum", "all", "any", "int", "Fraction", "permutations", "term")
 
 PYTHON, EXACT, TERM = 0, 1, 2  # an int or bool of Python; a number that may be a Fraction; a term
 
@@ -40,6 +40,7 @@ class RealEmitter:
         self.used: set[str] = set()
         self.hoisted: list[str] = []
         self.depth = 0
+        self.doubtful = 0  # conditions around this place that no solver has decided yet
 
     # Statements
 
@@ -64,11 +65,9 @@ class RealEmitter:
     def condition(self, node: tree.Node) -> ast.expr:
         """The value; a truth value is made a condition even where Python knows it already."""
         value = self.expression(node)
-        if is_truth(node, self.scope) and isinstance(value, ast.Compare | ast.BoolOp | ast.IfExp | ast.Constant | ast.UnaryOp):
-            if isinstance(value, ast.Compare) and self.level(node) == TERM:
-                return value
-            return self.call("both", value)
-        return value
+        if not is_truth(node, self.scope) or (isinstance(value, ast.Compare) and self.level(node) == TERM):
+            return value
+        return value if isinstance(value, ast.Call | ast.Name | ast.Subscript) else self.call("both", value)
 
     def text(self, node: tree.Node) -> str:
         return unparse(self.expression(node))
@@ -93,6 +92,8 @@ class RealEmitter:
                 return self.level(operand)
             case tree.Binary(_, op, left, right):
                 most = max(self.level(left), self.level(right))
+                if op == "**" and self.level(right) != PYTHON and not _is_whole(right):
+                    return TERM
                 if most == PYTHON and (op == "/" or (op == "**" and not _is_count(right))):
                     return EXACT
                 return most
@@ -165,7 +166,8 @@ class RealEmitter:
             case tree.Reduce():
                 return self.reduce(node, level)
             case tree.Call(_, _, arguments, _):
-                return ast.Call(ast.Name(self.function(node)), [ast.Name("problem"), *map(self.argument, arguments)], [])
+                given = [ast.Name("problem"), *map(self.argument, arguments)]
+                return ast.Call(ast.Name(self.function(node)), given, [])
         raise AssertionError(node)
 
     def argument(self, node: tree.Node) -> ast.expr:
@@ -178,7 +180,8 @@ class RealEmitter:
             # What Python knows already guards the right side: it may read what is not there.
             word = ast.And() if op == "and" else ast.Or()
             return ast.BoolOp(word, [self.expression(left), self.expression(right)])
-        return self.call("both" if op == "and" else "either", self.expression(left), self.expression(right))
+        guard = left if op == "and" else None
+        return self.call("both" if op == "and" else "either", self.expression(left), self.under(guard, right))
 
     def binary(self, node: tree.Binary, level: int) -> ast.expr:
         left, right = node.left, node.right
@@ -188,17 +191,23 @@ class RealEmitter:
             raise CannotExpress("bits of a variable cannot be taken over the reals", "engine crosshair knows bits")
         a, b = self.operand(left, level), self.operand(right, level)
         if node.op == "/" and level < TERM and self.level(left) == PYTHON:
+            if self.level(right) == PYTHON:
+                return self.call("Fraction", a, b)
             a = self.call("Fraction", a)
         return ast.BinOp(a, OPERATORS[node.op], b)
 
     def power(self, base: tree.Node, exponent: tree.Node, level: int) -> ast.expr:
         root = exponent.value if isinstance(exponent, tree.Number) else None
-        if level == TERM and root in (0.5, -0.5):
+        if root in (0.5, -0.5):
             return self.call("sqrt" if root == 0.5 else "rsqrt", self.expression(base))
-        if isinstance(root, float) and root.is_integer():
+        if isinstance(root, float) and _is_whole(exponent):
             exponent = tree.Number(exponent.place, int(root))
         if self.level(exponent) != PYTHON:
-            raise CannotExpress("an exponent must be a whole number here", "write x ** y as exp(y * log(x))")
+            # For a positive base this is what the power means; that it is positive has to be shown.
+            grown = ast.BinOp(
+                self.operand(exponent, self.level(exponent)), ast.Mult(), self.call("log", self.expression(base))
+            )
+            return self.call("exp", grown)
         below = self.operand(base, level)
         if level == EXACT and self.level(base) == PYTHON:
             below = self.call("Fraction", below)
@@ -209,16 +218,16 @@ class RealEmitter:
         levels = [self.level(i) for i in node.indices]
         if EXACT in levels:
             raise CannotExpress(f"an index of {node.array} is not a whole number")
-        if TERM not in levels:
-            return ast.Subscript(array, tuple_of([self.expression(i) for i in node.indices]))
-        # An index that is a variable: the element at each place it may mean.
         shape = self.scope.values[node.array].shape or ()
+        if TERM not in levels:
+            return ast.Subscript(array, tuple_of([self.place(node, k, shape[k]) for k in range(len(shape))]))
+        # An index that is a variable: the element at each place it may mean.
         names, places, sizes = [], [], []
         conditions: list[ast.expr] = []
         self.depth += 1
         for k, (level, index) in enumerate(zip(levels, node.indices, strict=True), 1):
             if level == PYTHON:
-                places.append(self.expression(index))
+                places.append(self.place(node, k - 1, shape[k - 1]))
                 continue
             place = ast.Name(f"at_{self.depth}_{k}")
             conditions.append(ast.Compare(self.expression(index), [ast.Eq()], [place]))
@@ -234,12 +243,29 @@ class RealEmitter:
         item = self.call("where", condition, value, ast.Constant(0))
         return self.call("sum_over", ast.GeneratorExp(item, [loop]))
 
+    def place(self, node: tree.Element, axis: int, size: str | int) -> ast.expr:
+        """An index that Python knows. Where only a solver can tell whether the element counts, it is kept inside."""
+        index = self.expression(node.indices[axis])
+        if not self.doubtful or (node.array, node.place, axis) not in self.scope.guarded:
+            return index
+        last = ast.parse(f"{self.size(size)} - 1", mode="eval").body
+        inner = ast.Call(ast.Name("max"), [index, ast.Constant(0)], [])
+        return ast.Call(ast.Name("min"), [inner, last], [])
+
+    def under(self, condition: tree.Node | None, node: tree.Node, level: int = TERM) -> ast.expr:
+        """The node, which counts only where the condition holds."""
+        self.doubtful += condition is not None
+        try:
+            return self.operand(node, level)
+        finally:
+            self.doubtful -= condition is not None
+
     def apply(self, node: tree.Apply, level: int) -> ast.expr:
         function, arguments = node.function, node.arguments
         if function == "where":
-            return self.choice(*arguments, level)
+            return self.choice(arguments[0], arguments[1], arguments[2], level)
         if function in ("approx", "equal", "exact"):
-            return self.claim(*arguments)
+            return self.claim(arguments[0], arguments[1])
         if function == "isfinite":
             return ast.Constant(True)
         if function == "round":
@@ -276,7 +302,7 @@ class RealEmitter:
 
     def choice(self, condition: tree.Node, first: tree.Node, second: tree.Node, level: int) -> ast.expr:
         known, open_ = self.parts(condition)
-        a, b = self.operand(first, level), self.operand(second, level)
+        a, b = self.under(open_, first, level), self.operand(second, level)
         chosen = a if open_ is None else self.call("where", self.expression(open_), a, b)
         return chosen if known is None else ast.IfExp(self.expression(known), chosen, b)
 
@@ -324,7 +350,7 @@ class RealEmitter:
             return ast.Call(ast.Name("sum" if node.op == "count" else node.op), [items], [])
         known, open_ = (None, None) if node.where is None else self.parts(node.where)
         tests = [] if known is None else [self.expression(known)]
-        body = self.expression(node.body)
+        body = self.under(open_, node.body)
         if node.op in ("argmax", "argmin") and known is not None:
             # Positions count every item, so those that an index condition removes must stay in their places.
             body = ast.IfExp(tests[0], body, ast.Constant(0))
@@ -344,6 +370,9 @@ class RealEmitter:
         return ast.comprehension(tuple_of([ast.Name(n) for n in names]), iterable, tests, 0)
 
 
+def _is_whole(node: tree.Node) -> bool:
+    return isinstance(node, tree.Number) and float(node.value).is_integer()
+
+
 def _is_count(node: tree.Node) -> bool:
     return isinstance(node, tree.Number) and isinstance(node.value, int) and node.value >= 0
-

@@ -171,8 +171,8 @@ def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
     origin = text if origin is None else origin
     if len(text) > 200:
         raise problem("E402", "this expression is too long", _place(origin), "bounds are short: numbers and dimensions")
-    if not text.isascii():
-        raise problem("E402", f"{text!a} is not plain ASCII", _place(origin), "look-alikes confuse readers")
+    if not all(" " <= c <= "~" and c not in "#\\" for c in text.strip()):
+        raise problem("E402", f"{text!a} holds a character that has no place here", _place(origin), "numbers, names and + - * / // %, on one line")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from . import tree
 from .check import Scope
-from .types import evaluate, parse_arithmetic, parse_dim
+from .types import names_in, parse_arithmetic, parse_dim
 
 OPERATORS: dict[str, ast.operator] = {
     "+": ast.Add(), "-": ast.Sub(), "*": ast.Mult(), "/": ast.Div(), "//": ast.FloorDiv(), "%": ast.Mod(),
@@ -21,7 +21,7 @@ COMPARISONS: dict[str, ast.cmpop] = {
 }  # fmt: skip
 
 MARKED = ("prove_", "canary_")  # functions so called mean something to a harness
-_OWN = re.compile(r"at(_?\d+)*")  # places and values that have no name in the contract
+_OWN = re.compile(r"at_bits|at(_?\d+)+")  # places and values that have no name in the contract
 
 
 class CannotExpress(Exception):
@@ -53,9 +53,11 @@ class Names:
     def line(self, text: str) -> str:
         """A line of Python in which only names of the contract occur, renamed."""
         parsed = ast.parse(text)
-        for node in ast.walk(parsed):
-            if isinstance(node, ast.Name):
-                node.id = self(node.id)
+        names = [node for node in ast.walk(parsed) if isinstance(node, ast.Name)]
+        if all(self(node.id) == node.id for node in names):
+            return text
+        for node in names:
+            node.id = self(node.id)
         return ast.unparse(parsed)
 
 
@@ -189,7 +191,7 @@ def _exact(node: ast.expr, sizes: Mapping[str, int]) -> Fraction | float | None:
 
 
 def fixed_sizes(texts: Mapping[str, str], fixed: Mapping[str, int]) -> tuple[dict[str, int], list[str]]:
-    """Every dimension as a number: as fixed, else the smallest of its range; and the names of those that were not fixed."""
+    """Every dimension as a number: as fixed, else the smallest of its range. And the names of those not fixed."""
     sizes: dict[str, int] = {}
     chosen: list[str] = []
     pending: dict[str, str] = {}
@@ -204,9 +206,11 @@ def fixed_sizes(texts: Mapping[str, str], fixed: Mapping[str, int]) -> tuple[dic
             chosen.append(name)
     while pending:
         for name, expression in list(pending.items()):
-            names = {n.id for n in ast.walk(parse_arithmetic(expression)) if isinstance(n, ast.Name)}
-            if not names & set(pending):
-                sizes[name] = int(evaluate(pending.pop(name), {k: float(v) for k, v in sizes.items()}))
+            if not names_in(expression) & set(pending):
+                value = exact_value(pending.pop(name), sizes)
+                if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
+                    raise CannotExpress(f"{name} is {expression}, which is no size here", "fix other sizes", "E322")
+                sizes[name] = int(value)
                 if fixed.get(name, sizes[name]) != sizes[name]:
                     message = f"{name} is {expression}, which is {sizes[name]} here and not {fixed[name]}"
                     raise CannotExpress(message, "fix the dimensions it is derived from", "E322")
@@ -219,5 +223,15 @@ def tuple_of(parts: Sequence[ast.expr]) -> ast.expr:
 
 
 def unparse(node: ast.expr) -> str:
-    """The text of a piece of Python."""
-    return ast.unparse(ast.fix_missing_locations(node))
+    """The text of a piece of Python, without the second pair of brackets that `ast` gives a lone generator."""
+    text = ast.unparse(ast.fix_missing_locations(node))
+    partner: dict[int, int] = {}
+    open_: list[int] = []
+    for k, c in enumerate(text):
+        if c in "([":
+            open_.append(k)
+        elif c in ")]":
+            partner[open_.pop()] = k
+    doubled = {k: end for k, end in partner.items() if text[k + 1 : k + 2] == "(" and partner.get(k + 1) == end - 1}
+    dropped = {p for k, end in doubled.items() if k and text[k - 1].isidentifier() for p in (k + 1, end - 1)}
+    return "".join(c for k, c in enumerate(text) if k not in dropped)

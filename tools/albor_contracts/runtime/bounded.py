@@ -1,36 +1,48 @@
 """Values with error bounds: how wrong may a careful computation in the accumulation precision be?
 
 `Bounded(value, error)` says: the exact result is `value`, and a kernel that evaluates the same formula with unit
-roundoff u, in any order of summation, computes something within `error` of it. Every rule is first order; the
-constants of functions stand in `lang.functions` and nowhere else.
+roundoff u, in any order of summation, computes something within `error` of it. An infinite error says that nothing
+can be known: a divisor or a logarithm's argument may be zero. Every rule is first order in u and keeps the products
+of errors; the constants stand in `lang.functions` and nowhere else.
 
     a + b      ea + eb + u |a + b|
     a * b      |a| eb + |b| ea + ea eb + u |ab|
-    a / b      (ea + |a/b| eb) / (|b| - eb) + u |a/b|
-    sum of k   sum of errors + min(k - 1, 8 sqrt(k)) u sum |a|     (worst case, or probabilistic with factor 8)
+    a / b      (ea + |a/b| eb) / (|b| - eb) + 4 u |a/b|
+    sum of k   sum of errors + growth(k) u sum |a|
     f(a)       |f'| ea + ulp(f) u |f(a)|, and where hardware rounds the argument once more, |f'| u |a|
+    max        the ends of the interval it may lie in
     discrete   0, or the whole difference where the decision falls inside the bound
 
-Underflow may be flushed to zero: each product, quotient and function adds min(|value|, smallest normal number).
+growth(k) is k - 1, the worst case, while that is less than 8 sqrt(k), and 8 sqrt(k + m k) from there on, where m
+counts terms that are alike: roundings are independent only as long as the terms differ by something like the unit in
+the last place of their sum, and thousands of equal terms, added one by one, are all rounded in the same direction.
+
+Where the magnitude of a result counts, it is that of a computed one, |value| + error. Underflow may be flushed to
+zero: each product, quotient and function adds min(|value|, smallest normal number). Overflow inside a formula is not
+modelled: domains keep inputs away from it.
 
 Source: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), chapters 2-4; Higham and Mary, A new
-approach to probabilistic rounding error analysis (2019) for the factor sqrt(k).
+approach to probabilistic rounding error analysis (2019) for the factor sqrt(k) and for its failure on equal terms.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..lang.functions import FUNCTIONS
+from ..lang.functions import FUNCTIONS, OPERATORS
 from .dtypes import FORMATS, Format, round_to
-from .grid import lay_out
+from .grid import Index, lay_out
 from .truth import Gap, Truth
 
 LAMBDA = 8.0
+ALIKE = 0.125  # terms that differ by less than this times u sum |a| are rounded alike
+PRODUCTS = 2**17  # a sum of products forms them, to compare neighbours, up to so many elements
 
 
 class _Precision:
@@ -59,22 +71,27 @@ def accumulating(dtype: str, under_test: str | None = None) -> Iterator[None]:
         _now.unit, _now.tiny, _now.narrow = saved
 
 
-Number = Any
-
-
 class Bounded:
-    """An array of values and how far a computed value may be from each."""
+    """An array of values and how far a computed value may be from each. The error 0.0 marks exact values."""
 
     __array_ufunc__ = None
-    __slots__ = ("_error", "value")
+    __slots__ = ("_error", "_size", "value")
 
-    def __init__(self, value: Any, error: Any = 0.0) -> None:
-        self.value = np.asarray(value, dtype=np.float64)
+    def __init__(self, value: Any, error: Any = 0.0, size: Any = None) -> None:
+        self.value = value if type(value) is np.ndarray and value.dtype == np.float64 else np.asarray(value, np.float64)
         self._error = error
+        self._size = size
 
     @property
     def error(self) -> Any:
         return self._error
+
+    @property
+    def magnitude(self) -> Any:
+        """|value|"""
+        if self._size is None:
+            self._size = np.abs(self.value)
+        return self._size
 
     @staticmethod
     def of(x: Any) -> Bounded:
@@ -82,7 +99,10 @@ class Bounded:
             return x
         if isinstance(x, float | np.floating):
             # A constant that binary32 cannot hold is rounded by the kernel.
-            return Bounded(x, 0.0 if not np.isfinite(x) or float(np.float32(x)) == x else _now.unit * abs(x))
+            x = float(x)
+            return Bounded(x, 0.0 if not math.isfinite(x) or float(np.float32(x)) == x else _now.unit * abs(x))
+        if isinstance(x, int):
+            return Bounded(x, 0.0 if abs(x) <= _WHOLE else _now.unit * float(abs(x)))
         if isinstance(x, Truth):
             raise TypeError("a truth value stands where a number is expected")
         return Bounded(x)
@@ -103,50 +123,63 @@ class Bounded:
 
     def errors(self) -> np.ndarray:
         """The bound as an array of the shape of the value."""
-        return np.broadcast_to(np.asarray(self.error, dtype=np.float64), self.shape)
+        error = np.asarray(self.error, dtype=np.float64)
+        return error if error.shape == self.shape else np.broadcast_to(error, self.shape)
 
     def __getitem__(self, where: Any) -> Bounded:
         error = self.error
-        return Bounded(self.value[where], error if isinstance(error, float) else self.errors()[where])
+        order, shape = _whole_axes(where, self.value.shape)
+
+        def pick(x: np.ndarray) -> np.ndarray:
+            if shape is None:
+                return x[where]
+            return x.reshape(shape) if order is None else x.transpose(order).reshape(shape)
+
+        size = None if self._size is None else pick(self._size)
+        return Bounded(pick(self.value), error if isinstance(error, float) else pick(self.errors()), size)
 
     def laid_out(self, full: tuple[int, ...], order: tuple[int, ...]) -> Bounded:
         error = self.error
-        return Bounded(lay_out(self.value, full, order), error if isinstance(error, float) else lay_out(np.asarray(error), full, order))
+        if self.value.shape == full and len(order) == sum(n != 1 for n in full) and list(order) == sorted(order):
+            return self.reshape(*(full[k] for k in order))
+        value = lay_out(self.value, full, order)
+        return Bounded(value, error if isinstance(error, float) else lay_out(np.asarray(error), full, order))
 
     def reshape(self, *shape: int) -> Bounded:
-        error = self.error
-        return Bounded(self.value.reshape(*shape), error if isinstance(error, float) else self.errors().reshape(*shape))
+        error, size = self.error, self._size
+        return Bounded(
+            self.value.reshape(shape),
+            error if isinstance(error, float) else self.errors().reshape(shape),
+            None if size is None else size.reshape(shape),
+        )
 
     # Arithmetic
 
     def __neg__(self) -> Bounded:
-        return Bounded(-self.value, self.error)
+        return Bounded(-self.value, self.error, self._size)
 
     def __pos__(self) -> Bounded:
         return self
 
     def __abs__(self) -> Bounded:
-        return Bounded(np.abs(self.value), self.error)
+        return Bounded(self.magnitude, self.error, self._size)
 
     def __add__(self, other: Any) -> Bounded:
         o = Bounded.of(other)
-        value = self.value + o.value
-        return _settled(value, self.error + o.error + _now.unit * np.abs(value))
+        return _sum_of_two(self.value + o.value, self, o)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Bounded:
         o = Bounded.of(other)
-        value = self.value - o.value
-        return _settled(value, self.error + o.error + _now.unit * np.abs(value))
+        return _sum_of_two(self.value - o.value, self, o)
 
     def __rsub__(self, other: Any) -> Bounded:
         return -(self - other)
 
     def __mul__(self, other: Any) -> Bounded:
         o = Bounded.of(other)
-        value = self.value * o.value
-        return _settled(value, _product_error(self, o) + _rounding(value))
+        return _computed(self.value * o.value, _product_error(self, o), OPERATORS["*"], self, o)
 
     __rmul__ = __mul__
 
@@ -181,9 +214,10 @@ class Bounded:
         else:
             excess = np.abs(difference)
         if isinstance(bound, float) and bound == 0.0:
-            return Truth(value, False, (Gap(self.value, o.value, np.float64(0.0), relation, _ratio(excess, bound)),))
+            return Truth(value, False, (Gap(self.value, o.value, np.asarray(0.0), relation, _ratio(excess, bound)),))
         with np.errstate(invalid="ignore"):
-            unsure = np.abs(difference) <= bound
+            # Equal values without errors are decided; an infinite bound decides nothing, not even about NaN.
+            unsure = ((np.abs(difference) <= bound) & (bound > 0)) | (bound == np.inf)
         return Truth(value, unsure, (Gap(self.value, o.value, np.asarray(bound), relation, _ratio(excess, bound)),))
 
     def __lt__(self, other: Any) -> Truth:
@@ -207,7 +241,30 @@ class Bounded:
     __hash__ = None  # type: ignore[assignment]
 
 
+_WHOLE = 2**24  # binary32 holds every whole number up to here
 _RELATIONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal}
+
+
+_Axes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
+
+
+def _whole_axes(where: Any, shape: tuple[int, ...]) -> _Axes:
+    """`x[r, i]` with every index running over the whole of an axis of its own is a view: its order and shape."""
+    indices = where if isinstance(where, tuple) else (where,)
+    places = tuple([i.place if type(i) is Index else None for i in indices])
+    return (None, None) if None in places else _view(places, shape)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def _view(places: tuple[tuple[int, int, int], ...], shape: tuple[int, ...]) -> _Axes:
+    axes = [axis for _, axis, _ in places]
+    if not places or len(set(axes)) != len(axes) or tuple(size for size, _, _ in places) != shape:
+        return None, None
+    grid = [1] * places[0][2]
+    for axis, n in zip(axes, shape, strict=True):
+        grid[axis] = n
+    order = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return (None if order == tuple(range(len(axes))) else order), tuple(grid)
 
 
 def _ratio(excess: np.ndarray, bound: Any) -> np.ndarray:
@@ -215,112 +272,162 @@ def _ratio(excess: np.ndarray, bound: Any) -> np.ndarray:
         return np.where(excess <= 0, 0.0, excess / np.asarray(bound))
 
 
-def _settled(value: np.ndarray, error: Any) -> Bounded:
-    """Infinite and undefined values carry no error: they are compared as such. An undefined bound is no bound."""
-    if not np.isfinite(np.sum(error)):
+def _is_exact(a: Bounded) -> bool:
+    return isinstance(a.error, float) and a.error == 0.0
+
+
+def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bounded:
+    """Infinite and undefined values carry no error: they are compared as such. An undefined bound is no bound.
+
+    Whatever comes of an operand that may be anything may be anything.
+    """
+    if not math.isfinite(np.add.reduce(error, axis=None)):
         error = np.where(np.isfinite(value), np.where(np.isnan(error), np.inf, error), 0.0)
-    return Bounded(value, error)
+        for o in operands:
+            if not _is_exact(o):
+                error = np.where(np.isposinf(o.error), np.inf, error)
+    return Bounded(value, error, size)
 
 
-def _rounding(value: np.ndarray, ulps: float = 1.0) -> np.ndarray:
-    """`ulps` units roundoff of the result, and what flushing to zero may cost."""
+def _computed(value: Any, error: Any, ulps: float, *operands: Bounded) -> Bounded:
+    """`value` within `error`, rounded to `ulps` units roundoff of what was computed, or flushed to zero."""
     size = np.abs(value)
-    return ulps * _now.unit * size + np.minimum(size, _now.tiny)
+    exact = isinstance(error, float) and error == 0.0
+    reach = size if exact else size + error
+    bound = reach * (ulps * _now.unit)
+    bound += np.minimum(reach, _now.tiny)
+    if not exact:
+        bound += error
+    return _settled(value, bound, *operands, size=size)
+
+
+def _sum_of_two(value: Any, a: Bounded, b: Bounded) -> Bounded:
+    size = np.abs(value)
+    exact_a, exact_b = _is_exact(a), _is_exact(b)
+    unit = OPERATORS["+"] * _now.unit
+    if exact_a and exact_b:
+        return _settled(value, unit * size, size=size)
+    error = a.error if exact_b else b.error if exact_a else a.error + b.error
+    return _settled(value, unit * size + (1.0 + unit) * error, a, b, size=size)
 
 
 def _product_error(a: Bounded, b: Bounded) -> Any:
-    error: Any = 0.0
-    exact_a, exact_b = _is_exact(a), _is_exact(b)
-    if not exact_a:
-        error = error + np.abs(b.value) * a.error
-    if not exact_b:
-        error = error + np.abs(a.value) * b.error
-    if not exact_a and not exact_b:
-        error = error + a.error * b.error
-    return error
-
-
-def _is_exact(a: Bounded) -> bool:
-    return isinstance(a.error, float) and a.error == 0.0
+    if _is_exact(b):
+        return 0.0 if _is_exact(a) else b.magnitude * a.error
+    if _is_exact(a):
+        return a.magnitude * b.error
+    return (b.magnitude + b.error) * a.error + a.magnitude * b.error
 
 
 def _divide(a: Bounded, b: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = a.value / b.value
-        size = np.abs(b.value)
-        room = size - b.error
-        error = np.where(room > 0, (a.error + np.abs(value) * b.error) / room, np.inf)
-        return _settled(value, error + _rounding(value))
+        if _is_exact(b):
+            return _computed(value, 0.0 if _is_exact(a) else a.error / b.magnitude, OPERATORS["/"], a)
+        room = b.magnitude - b.error
+        error = (a.error + np.abs(value) * b.error) / room
+        pole = ~(room > 0)
+        if not pole.any():
+            return _computed(value, error, OPERATORS["/"], a, b)
+        # A divisor that is exactly zero, or not a number, is what it is; one that may be zero decides nothing.
+        found = _computed(value, np.where(pole, 0.0, error), OPERATORS["/"], a, b)
+        return Bounded(value, np.where(pole & (np.asarray(b.error) > 0), np.inf, found.error))
 
 
 def _power(a: Bounded, b: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.power(a.value, b.value)
-        slope = np.abs(np.log(np.abs(a.value)))
-        relative = np.abs(b.value) * a.error / np.abs(a.value) + slope * b.error
-        error = np.abs(value) * (np.expm1(relative) + _now.unit * np.abs(b.value) * slope) + _rounding(value, 4.0)
-        return _settled(value, error)
+        slope = np.abs(np.log(a.magnitude))
+        relative = np.where(np.asarray(a.error) > 0, -b.magnitude * np.log1p(-a.error / a.magnitude), 0.0)
+        relative = relative + np.where(np.asarray(b.error) > 0, slope * b.error, 0.0)
+        # The power is taken as 2^(b log2 a), and that product is rounded.
+        relative = relative + np.where(np.isfinite(slope), _now.unit * b.magnitude * slope, 0.0)
+        return _computed(value, np.abs(value) * np.expm1(relative), OPERATORS["**"], a, b)
 
 
 # Functions
 
 
-def _finite_argument(a: Bounded, value: np.ndarray, error: np.ndarray) -> Bounded:
-    """At infinite arguments functions are exact limits."""
-    if not np.isfinite(np.sum(a.value)):
+def _at(a: Bounded, value: Any, error: Any, name: str) -> Bounded:
+    """The function's value at `a`. At infinite arguments functions are exact limits."""
+    if not math.isfinite(np.add.reduce(a.value, axis=None)):
         error = np.where(np.isfinite(a.value), error, 0.0)
-    return _settled(value, error)
+    return _computed(value, error, FUNCTIONS[name].ulp, a)
+
+
+def _argument(a: Bounded) -> Any:
+    """The error of an argument that the hardware rounds once more."""
+    return a.error + _now.unit * a.magnitude
 
 
 def exp(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value = np.exp(a.value)
-        slack = a.error + _now.unit * np.abs(a.value)
-        return _finite_argument(a, value, value * np.expm1(slack) + _rounding(value, FUNCTIONS["exp"].ulp))
+        value, slack = np.exp(a.value), _argument(a)
+        error = value * np.expm1(slack)
+        if not math.isfinite(np.add.reduce(error, axis=None)):
+            error = np.fmin(error, np.exp(a.value + slack))  # zero times infinity, far below where exp underflows
+        return _at(a, value, error, "exp")
 
 
 def expm1(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value = np.expm1(a.value)
-        slack = a.error + _now.unit * np.abs(a.value)
-        return _finite_argument(a, value, np.exp(a.value) * np.expm1(slack) + _rounding(value, FUNCTIONS["expm1"].ulp))
+        value, slack, power = np.expm1(a.value), _argument(a), np.exp(a.value)
+        error = power * np.expm1(slack)
+        if not math.isfinite(np.add.reduce(error, axis=None)):
+            error = np.fmin(error, power + np.exp(a.value + slack))
+        return _at(a, value, error, "expm1")
+
+
+def _logarithm(a: Bounded, value: Any, room: Any, scale: Any, name: str) -> Bounded:
+    """`room` is how far the argument stays from the pole. The constant is absolute near a logarithm of zero."""
+    error = np.where(room > 0, -np.log1p(-a.error / (room + a.error)), 0.0)
+    found = _settled(value, error + FUNCTIONS[name].ulp * _now.unit * scale, a)
+    lost = ~(room > 0) & (np.asarray(a.error) > 0)
+    return Bounded(value, np.where(lost, np.inf, found.error)) if lost.any() else found
 
 
 def log(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.log(a.value)
-        room = a.value - a.error
-        error = np.where(room > 0, a.error / room, np.where(a.error == 0, 0.0, np.inf))
-        scale = np.maximum(np.abs(value), 1.0)
-        return _finite_argument(a, value, error + FUNCTIONS["log"].ulp * _now.unit * scale)
+        return _logarithm(a, value, a.value - a.error, np.maximum(np.abs(value), 1.0), "log")
 
 
 def log1p(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.log1p(a.value)
-        room = 1.0 + a.value - a.error
-        error = np.where(room > 0, a.error / room, np.where(a.error == 0, 0.0, np.inf))
-        return _finite_argument(a, value, error + _rounding(value, FUNCTIONS["log1p"].ulp))
+        found = _logarithm(a, value, 1.0 + a.value - a.error, np.abs(value), "log1p")
+        return Bounded(value, found.error + np.minimum(np.nan_to_num(np.abs(value)), _now.tiny))
 
 
 def sqrt(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.sqrt(a.value)
+        if _is_exact(a):
+            return _computed(value, 0.0, FUNCTIONS["sqrt"].ulp)
         low = np.sqrt(np.maximum(a.value - a.error, 0.0))
-        error = np.where(value + low > 0, a.error / (value + low), np.sqrt(a.error))
-        return _finite_argument(a, value, error + _rounding(value, FUNCTIONS["sqrt"].ulp))
+        low += value
+        error = a.error / low
+        if not low.all():
+            error = np.where(low == 0, np.sqrt(a.error), error)
+        return _at(a, value, error, "sqrt")
 
 
 def rsqrt(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = 1.0 / np.sqrt(a.value)
+        if _is_exact(a):
+            return _computed(value, 0.0, FUNCTIONS["rsqrt"].ulp)
         room = a.value - a.error
-        error = np.where(room > 0, 1.0 / np.sqrt(room) - value, np.where(a.error == 0, 0.0, np.inf))
-        return _finite_argument(a, value, error + _rounding(value, FUNCTIONS["rsqrt"].ulp))
+        lost = ~(room > 0) & (np.asarray(a.error) > 0)
+        # 1/sqrt(low) - 1/sqrt(a), without cancellation
+        low = np.sqrt(np.maximum(room, 0.0))
+        error = np.where(room > 0, value * a.error / (low * (low + np.sqrt(a.value))), 0.0)
+        found = _at(a, value, error, "rsqrt")
+        return Bounded(value, np.where(lost, np.inf, found.error)) if lost.any() else found
 
 
-def _bounded_wave(a: Bounded, value: np.ndarray, name: str) -> Bounded:
-    slack = np.minimum(a.error + _now.unit * np.abs(a.value), 2.0)
+def _bounded_wave(a: Bounded, value: Any, name: str) -> Bounded:
+    slack = np.minimum(_argument(a), 2.0)
     return _settled(value, slack + FUNCTIONS[name].ulp * _now.unit)
 
 
@@ -337,40 +444,49 @@ def atan2(y: Any, x: Any) -> Bounded:
     a, b = Bounded.of(y), Bounded.of(x)
     with np.errstate(all="ignore"):
         value = np.arctan2(a.value, b.value)
-        across = np.abs(b.value) * a.error + np.abs(a.value) * b.error
+        across = b.magnitude * a.error + a.magnitude * b.error
         size = np.hypot(a.value, b.value)
         room = size - np.hypot(a.error, b.error)
-        sine = np.where(across > 0, across / (size * room), 0.0)
-        anything = np.where(across > 0, 2 * np.pi, 0.0)
-        turned = np.where((room > 0) & (sine < 1), np.arcsin(np.minimum(sine, 1.0)), anything)
-        return _settled(value, turned + _rounding(value, FUNCTIONS["atan2"].ulp))
+        sine = np.where(across > 0, across / size / room, 0.0)
+        turned = np.where(room > 0, np.arcsin(np.minimum(sine, 1.0)), np.pi)
+        # An exact origin stays; beyond the cut along the negative axis the angle jumps by a whole turn.
+        errs = (np.asarray(a.error) > 0) | (np.asarray(b.error) > 0)
+        over = errs & (a.magnitude <= a.error) & (b.value - b.error < 0)
+        turned = np.where(over, 2 * np.pi, np.where(errs, turned, 0.0))
+        return _computed(value, turned, FUNCTIONS["atan2"].ulp)
 
 
 def tanh(a: Bounded) -> Bounded:
-    value = np.tanh(a.value)
-    return _settled(value, a.error + _rounding(value, FUNCTIONS["tanh"].ulp) + _now.unit * np.abs(a.value) * (1 - value * value))
+    with np.errstate(all="ignore"):
+        value, slack = np.tanh(a.value), _argument(a)
+        # The slope 1 - tanh^2 grows by no more than exp(2 s) over a distance s.
+        error = np.fmin(slack * (1 - value * value) * np.exp(2 * slack), np.minimum(slack, 2.0))
+        return _computed(value, error, FUNCTIONS["tanh"].ulp)
 
 
 def erf(a: Bounded) -> Bounded:
     from scipy.special import erf as exact  # only kernels that use it need the package
 
-    value = exact(a.value)
-    slope = 2.0 / np.sqrt(np.pi) * np.exp(-np.maximum(np.abs(a.value) - a.error, 0.0) ** 2)
-    return _settled(value, slope * a.error + _rounding(value, FUNCTIONS["erf"].ulp))
+    with np.errstate(all="ignore"):
+        value = exact(a.value)
+        slope = 2.0 / np.sqrt(np.pi) * np.exp(-(np.maximum(a.magnitude - a.error, 0.0) ** 2))
+        return _computed(value, np.minimum(slope * a.error, 2.0), FUNCTIONS["erf"].ulp)
 
 
 def sigmoid(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        e = np.exp(-np.abs(a.value))
+        e = np.exp(-a.magnitude)
         value = np.where(a.value >= 0, 1.0 / (1.0 + e), e / (1.0 + e))
         rest = np.where(a.value >= 0, e / (1.0 + e), 1.0 / (1.0 + e))
-        slack = a.error + _now.unit * np.abs(a.value)
-        error = value * rest * np.expm1(slack) + _rounding(value, FUNCTIONS["sigmoid"].ulp)
-        return _finite_argument(a, value, error)
+        slack = _argument(a)
+        error = value * rest * np.expm1(slack)
+        if not math.isfinite(np.add.reduce(error, axis=None)):
+            error = np.fmin(error, np.minimum(np.exp(slack - a.magnitude), 1.0))
+        return _at(a, value, error, "sigmoid")
 
 
 def sign(a: Bounded) -> Bounded:
-    undecided = (np.abs(a.value) <= a.error) & (np.asarray(a.error) > 0)
+    undecided = (a.magnitude <= a.error) & (np.asarray(a.error) > 0)
     return Bounded(np.sign(a.value), np.where(undecided, 2.0, 0.0))
 
 
@@ -379,8 +495,9 @@ def _stepped(a: Bounded, step: Any) -> Bounded:
     value = step(a.value)
     if _is_exact(a):
         return Bounded(value)
-    low, high = step(a.value - a.error), step(a.value + a.error)
-    return _settled(value, np.maximum(np.abs(high - value), np.abs(value - low)))
+    with np.errstate(invalid="ignore"):
+        low, high = step(a.value - a.error), step(a.value + a.error)
+        return _settled(value, np.maximum(np.abs(high - value), np.abs(value - low)), a)
 
 
 def floor(a: Bounded) -> Bounded:
@@ -406,10 +523,10 @@ def cast(a: Bounded) -> Bounded:
     if form is None:
         return a
     with np.errstate(all="ignore"):
-        reach = np.abs(a.value) + a.error
+        reach = a.magnitude + a.error
         error = a.error + form.unit * reach + np.where(reach > 0, form.smallest, 0.0)
         error = np.where(reach * (1 + form.unit) >= form.largest, np.inf, error)
-    return _settled(a.value, error)
+        return _settled(a.value, error, a)
 
 
 def where(condition: Any, first: Any, second: Any) -> Bounded:
@@ -418,11 +535,14 @@ def where(condition: Any, first: Any, second: Any) -> Bounded:
         error: Any = 0.0 if _is_exact(a) and _is_exact(b) else np.where(condition, a.error, b.error)
         return Bounded(np.where(condition, a.value, b.value), error)
     value = np.where(condition.value, a.value, b.value)
+    if condition.unsure is False and _is_exact(a) and _is_exact(b):
+        return Bounded(value)
     error = np.where(condition.value, a.error, b.error)
     if condition.unsure is not False:
         with np.errstate(invalid="ignore"):
             spread = np.abs(a.value - b.value) + np.maximum(a.error, b.error)
-        spread = np.where(np.isnan(spread), 0.0 if np.array_equal(a.value, b.value) else np.inf, spread)
+        same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
+        spread = np.where(np.isnan(spread), np.where(same, 0.0, np.inf), spread)
         error = np.where(condition.unsure, spread, error)
     return Bounded(value, error)
 
@@ -435,13 +555,14 @@ def maximum(*values: Any) -> Bounded:
     result = Bounded.of(values[0])
     for v in values[1:]:
         other = Bounded.of(v)
-        # The smaller one matters only as far as it may be the larger.
-        error = np.where(result.value >= other.value, result.error, other.error)
-        near = np.minimum(result.value, other.value) + np.maximum(result.error, other.error)
         value = np.maximum(result.value, other.value)
+        if _is_exact(result) and _is_exact(other):
+            result = Bounded(value)
+            continue
         with np.errstate(invalid="ignore"):
-            error = np.where(near >= value - error, np.maximum(result.error, other.error), error)
-        result = Bounded(value, error)
+            high = np.maximum(result.value + result.error, other.value + other.error)
+            low = np.maximum(result.value - result.error, other.value - other.error)
+            result = _settled(value, np.maximum(high - value, value - low), result, other)
     return result
 
 
@@ -453,60 +574,124 @@ def _masked(a: Bounded, mask: Any, neutral: float) -> tuple[np.ndarray, Any]:
         return a.value, a.error
     t = Truth.of(mask)
     value = np.where(t.value, a.value, neutral)
-    error = np.where(t.value, a.error, 0.0)
+    error: Any = 0.0 if _is_exact(a) else np.where(t.value, a.error, 0.0)
     if t.unsure is not False:
-        error = np.where(t.unsure, np.abs(a.value) + a.error, error)
+        error = np.where(t.unsure, np.abs(a.value - neutral) + a.error, error)
     return value, error
 
 
-def _terms(value: np.ndarray, axes: tuple[int, ...]) -> int:
-    return int(np.prod([value.shape[k] for k in axes], dtype=np.int64)) if axes else 1
+def _terms(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    return math.prod(shape[k] for k in axes)
 
 
-def _growth(k: int) -> float:
-    """Error constant of a sum of k terms, in units roundoff of the sum of absolute values."""
-    return min(max(k - 1, 0), LAMBDA * float(np.sqrt(k)))
+def _growth(k: int, alike: Callable[[], np.ndarray]) -> Any:
+    """Error constant of a sum of k terms, in units roundoff of the sum of their absolute values."""
+    if k - 1 <= LAMBDA * math.sqrt(k):
+        return float(max(k - 1, 0))
+    return np.minimum(k - 1.0, LAMBDA * np.sqrt(k + k * alike()))
+
+
+def _close(sizes: np.ndarray, whole: np.ndarray, axis: int) -> np.ndarray:
+    """Where a term is so close to its neighbour that their roundings are not independent."""
+    n = sizes.shape[axis]
+    before = sizes[(slice(None),) * axis + (slice(0, n - 1),)]
+    after = sizes[(slice(None),) * axis + (slice(1, n),)]
+    close = np.abs(before - after) <= ALIKE * _now.unit * whole
+    close &= before != 0  # adding zero is exact
+    return close
+
+
+def _alike(sizes: np.ndarray, whole: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """How many terms of a sum are alike."""
+    axis = max(axes, key=lambda k: sizes.shape[k])
+    return _close(sizes, whole, axis).sum(axis=axes, keepdims=True)
+
+
+def _alike_products(
+    sizes: Sequence[np.ndarray], full: tuple[int, ...], whole: np.ndarray, axes: tuple[int, ...]
+) -> np.ndarray:
+    """How many terms of a sum of products are alike. Where they are too many to be formed, factor by factor."""
+    if math.prod(full) <= PRODUCTS:
+        terms = sizes[0]
+        for s in sizes[1:]:
+            terms = terms * s
+        return _alike(np.broadcast_to(terms, full), whole, axes)
+    axis = max(axes, key=lambda k: full[k])
+    close = [
+        _close(s, s.sum(axis=axis, keepdims=True), axis).astype(np.float64) if s.shape[axis] != 1 else np.ones_like(s)
+        for s in sizes
+    ]
+    return sum_of_products(close, axes)
+
+
+def _lost(error: Any, axes: tuple[int, ...]) -> Any:
+    """Where an element that is reduced may be anything."""
+    return np.isposinf(error).any(axis=axes, keepdims=True)
 
 
 def total(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     value, error = _masked(a, mask, 0.0)
-    sizes = np.abs(value)
-    k = _terms(value, axes)
-    result = value.sum(axis=axes, keepdims=True)
-    bound = _growth(k) * _now.unit * sizes.sum(axis=axes, keepdims=True)
-    if not (isinstance(error, float) and error == 0.0):
-        bound = bound + np.broadcast_to(error, value.shape).sum(axis=axes, keepdims=True)
-    return _settled(result, bound)
+    result = np.add.reduce(value, axis=axes, keepdims=True)
+    sizes = a.magnitude if mask is None else np.abs(value)
+    k = _terms(value.shape, axes)
+    whole = np.add.reduce(sizes, axis=axes, keepdims=True)
+    growth = _growth(k, lambda: _alike(sizes, whole, axes))
+    if isinstance(error, float) and error == 0.0:
+        return _settled(result, growth * _now.unit * whole)
+    error = error if np.shape(error) == value.shape else np.broadcast_to(error, value.shape)
+    errors = np.add.reduce(error, axis=axes, keepdims=True)
+    found = _settled(result, errors + growth * _now.unit * (whole + errors))
+    if math.isfinite(np.add.reduce(errors, axis=None)):
+        return found
+    return Bounded(result, np.where(_lost(error, axes), np.inf, found.error))
 
 
 def mean(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     if mask is None:
-        return total(a, axes) / Bounded(float(_terms(a.value, axes)))
-    ones = Bounded(np.broadcast_to(1.0, np.broadcast_shapes(a.shape, Truth.of(mask).shape)))
-    return total(a, axes, mask) / total(ones, axes, mask)
+        return total(a, axes) / Bounded(float(_terms(a.shape, axes)))
+    return total(a, axes, mask) / count(_over(mask, a.shape), axes)
+
+
+def _over(mask: Any, shape: tuple[int, ...]) -> Truth:
+    """The mask at every element of a body of this shape."""
+    t = Truth.of(mask)
+    full = np.broadcast_shapes(shape, t.shape)
+    return t if t.shape == full else Truth(np.broadcast_to(t.value, full), t.unsure, t.gaps)
 
 
 def product(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     value, error = _masked(a, mask, 1.0)
+    k = _terms(value.shape, axes)
+    ulps = OPERATORS["*"] * min(max(k - 1, 0), LAMBDA * math.sqrt(k))
     with np.errstate(all="ignore"):
         result = value.prod(axis=axes, keepdims=True)
-        relative = np.where(value != 0, error / np.abs(value), np.inf).sum(axis=axes, keepdims=True)
-        relative = np.where(np.asarray(error).max() == 0, 0.0, relative)
-    return _settled(result, np.abs(result) * np.expm1(relative) + _rounding(result, _growth(_terms(value, axes))))
+        if isinstance(error, float) and error == 0.0:
+            return _computed(result, 0.0, ulps)
+        error, sizes = np.broadcast_to(error, value.shape), np.abs(value)
+        relative = np.where(error > 0, np.log1p(error / sizes), 0.0).sum(axis=axes, keepdims=True)
+        most = (sizes + error).prod(axis=axes, keepdims=True)
+        spread = np.where(result != 0, np.abs(result) * np.expm1(relative), most)
+        found = _computed(result, spread, ulps)
+        return Bounded(result, np.where(_lost(error, axes), np.inf, found.error))
 
 
 def largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
-    t = None if mask is None else Truth.of(mask)
-    value = a.value if t is None else np.where(t.possible, a.value, -np.inf)
+    """From the largest lower end among elements that certainly count to the largest upper end of any that may."""
+    t = None if mask is None else _over(mask, a.shape)
+    value = a.value if t is None else np.where(t.value, a.value, -np.inf)
     result = value.max(axis=axes, keepdims=True)
-    error: Any = a.error
-    if not (isinstance(error, float) and error == 0.0):
-        # Only elements that may be the maximum matter.
-        errors = np.broadcast_to(error, value.shape)
-        with np.errstate(invalid="ignore"):
-            contends = value + errors >= result - np.where(value == result, errors, 0.0).max(axis=axes, keepdims=True)
-        error = np.where(contends & np.isfinite(value), errors, 0.0).max(axis=axes, keepdims=True)
-    return _settled(result, error + 0.0 * np.zeros_like(result))
+    if _is_exact(a) and (t is None or t.unsure is False):
+        return Bounded(result)
+    with np.errstate(invalid="ignore"):
+        high, low = a.value + a.error, a.value - a.error
+        if t is not None:
+            high = np.where(t.possible, high, -np.inf)
+            low = np.where(t.value & ~np.asarray(t.unsure), low, -np.inf)
+        high, low = high.max(axis=axes, keepdims=True), low.max(axis=axes, keepdims=True)
+        error = np.maximum(np.where(high == result, 0.0, high - result), np.where(low == result, 0.0, result - low))
+    found = _settled(result, error)
+    # No element may count, or only undecided ones: minus infinity and a finite maximum are both possible.
+    return Bounded(result, np.where((error == np.inf) & ~np.isnan(result), np.inf, found.error))
 
 
 def smallest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
@@ -516,15 +701,21 @@ def smallest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
 def arg_largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     """First place of the maximum; where another element is within the bound, any place among the contenders."""
     (axis,) = axes
-    value = a.value if mask is None else np.where(Truth.of(mask).possible, a.value, -np.inf)
+    t = None if mask is None else _over(mask, a.shape)
+    value = a.value if t is None else np.where(t.value, a.value, -np.inf)
     place = np.argmax(value, axis=axis, keepdims=True)
+    if _is_exact(a) and (t is None or t.unsure is False):
+        return Bounded(place)
     errors = np.broadcast_to(np.asarray(a.error), value.shape)
-    best = value.max(axis=axis, keepdims=True)
-    margin = np.take_along_axis(errors, place, axis)
-    where_ = np.arange(value.shape[axis]).reshape([-1 if k == axis else 1 for k in range(value.ndim)])
-    contends = (value + errors >= best - margin) & ((errors > 0) | (margin > 0) | (where_ == place))
-    reach = np.where(contends, np.abs(where_ - place), 0).max(axis=axis, keepdims=True)
-    return Bounded(place, reach)
+    unsure: Any = False if t is None else t.unsure
+    with np.errstate(invalid="ignore"):
+        high = value + errors if t is None else np.where(t.possible, a.value + errors, -np.inf)
+        low = np.where(unsure, -np.inf, value - errors).max(axis=axis, keepdims=True)
+        # Exact ties follow the rule of the first place: such an element does not contend.
+        contends = (high > low) | ((high == low) & ((errors > 0) | unsure) & (high > -np.inf))
+    spot = np.arange(value.shape[axis]).reshape([-1 if k == axis else 1 for k in range(value.ndim)])
+    reach = np.where(contends, np.abs(spot - place), 0).max(axis=axis, keepdims=True)
+    return Bounded(place, reach.astype(np.float64))
 
 
 def arg_smallest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
@@ -539,19 +730,27 @@ def count(truth: Truth, axes: tuple[int, ...]) -> Bounded:
 
 
 def dot(factors: Sequence[Bounded], axes: tuple[int, ...]) -> Bounded:
-    """Sum over `axes` of the product of the factors, without forming the products."""
+    """Sum over `axes` of the product of the factors; the products are formed only where they are few."""
     values = [f.value for f in factors]
-    sizes = [np.abs(v) for v in values]
+    sizes = [f.magnitude for f in factors]
     result = sum_of_products(values, axes)
-    magnitude = sum_of_products(sizes, axes)
-    k = int(np.prod([max(v.shape[a] for v in values) for a in axes], dtype=np.int64))
-    bound = (_growth(k) + len(factors) - 1) * _now.unit * magnitude + np.minimum(magnitude, k * _now.tiny)
+    reach = [s if _is_exact(f) else s + f.error for s, f in zip(sizes, factors, strict=True)]
+    magnitude = sum_of_products(reach, axes)
+    full = np.broadcast_shapes(*(v.shape for v in values))
+    k = _terms(full, axes)
+    growth = _growth(k, lambda: _alike_products(sizes, full, magnitude, axes))
+    bound = (growth + len(factors) - 1) * _now.unit * magnitude + np.minimum(magnitude, k * _now.tiny)
     for position, factor in enumerate(factors):
         if not _is_exact(factor):
             # |a + ea| in the places before keeps the second-order terms.
-            parts = [s + f.error for s, f in zip(sizes[:position], factors, strict=False)]
-            bound = bound + sum_of_products([*parts, factor.errors(), *sizes[position + 1 :]], axes)
-    return _settled(result, bound)
+            bound = bound + sum_of_products([*reach[:position], factor.errors(), *sizes[position + 1 :]], axes)
+    found = _settled(result, bound)
+    if not math.isfinite(np.add.reduce(bound, axis=None)):
+        parts = [np.isposinf(f.errors()) for f in factors]
+        lost = [sum_of_products([p.astype(float), *(np.ones_like(s) for s in sizes)], axes) for p in parts if p.any()]
+        for places in lost:
+            found = Bounded(result, np.where(places > 0, np.inf, found.error))
+    return found
 
 
 def sum_of_products(factors: Sequence[Any], axes: tuple[int, ...], einsum: Any = np.einsum) -> Any:
@@ -576,13 +775,20 @@ def sum_of_products(factors: Sequence[Any], axes: tuple[int, ...], einsum: Any =
 
 
 def approx(left: Any, right: Any) -> Truth:
-    """Equal within the bounds of both sides; NaN equals NaN, an infinity itself."""
+    """Equal within the bounds of both sides; NaN equals NaN, an infinity itself. An infinite bound rejects nothing."""
     a, b = Bounded.of(left), Bounded.of(right)
     bound = np.asarray(a.error + b.error)
     with np.errstate(all="ignore"):
         difference = np.abs(a.value - b.value)
-        same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
-        close = same | (difference <= bound)
-        ratio = np.where(same, 0.0, np.where(np.isfinite(difference), difference / bound, np.inf))
-        ratio = np.where(close, np.minimum(np.nan_to_num(ratio, nan=0.0), 1.0), np.maximum(np.nan_to_num(ratio, nan=np.inf), 1.0))
+        close = difference <= bound
+        if close.all():
+            # The usual case: every difference is finite and inside.
+            ratio = np.where(difference == 0, 0.0, difference / bound)
+            ratio = np.where(bound == np.inf, 0.0, ratio)
+        else:
+            same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value)) | (bound == np.inf)
+            close = same | close
+            ratio = np.where(same, 0.0, np.where(np.isfinite(difference), difference / bound, np.inf))
+            inside = np.minimum(np.nan_to_num(ratio, nan=0.0), 1.0)
+            ratio = np.where(close, inside, np.maximum(np.nan_to_num(ratio, nan=np.inf), 1.0))
     return Truth(close, False, (Gap(a.value, b.value, bound, "==", ratio),))

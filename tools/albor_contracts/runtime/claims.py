@@ -8,6 +8,7 @@ import numpy as np
 
 from . import bounded
 from .bounded import Bounded
+from .texts import boxed
 from .truth import Gap, Truth
 
 
@@ -38,7 +39,7 @@ def exact(left: Any, right: Any) -> Truth:
     """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
     a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
     if isinstance(a, str | bytes):
-        return Truth(np.asarray(a == b), False, (Gap(_one(a), _one(b), np.float64(0.0), "exact", np.asarray(0.0 if a == b else np.inf)),))
+        return Truth(np.asarray(a == b), False, (Gap(boxed(a), boxed(b), np.zeros(()), "exact", np.asarray(0.0 if a == b else np.inf)),))
     a, b = np.asarray(a), np.asarray(b)
     same = a == b
     if a.dtype.kind == "f" and b.dtype.kind == "f":
@@ -46,13 +47,6 @@ def exact(left: Any, right: Any) -> Truth:
     with np.errstate(invalid="ignore"):
         ratio = np.where(same, 0.0, np.inf)
     return Truth(same, False, (Gap(a, b, np.float64(0.0), "exact", ratio),))
-
-
-def _one(text: str | bytes) -> np.ndarray:
-    """A text as an array of one object: NumPy's own text arrays drop characters."""
-    box = np.empty((), dtype=object)
-    box[()] = text
-    return box
 
 
 def claim(statement: Any) -> None:

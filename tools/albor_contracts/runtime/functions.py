@@ -112,41 +112,57 @@ def int(x: Any) -> Any:
 
 
 def ratio(a: Any, b: Any) -> Any:
-    """The quotient of whole numbers, which a kernel rounds."""
-    if _state["bounds"]:
+    """The quotient of two numbers that may be Python's own; of whole numbers, too, a kernel rounds it."""
+    if _traced(a, b):
+        return a / b
+    if _is_bounded(a, b):
         return Bounded.of(a) / Bounded.of(b)
     with np.errstate(all="ignore"):
         return np.true_divide(a, b)
+
+
+def whole(x: Any) -> Any:
+    """A whole number that was computed from reals, as an integer; with its bound where it is not decided."""
+    if isinstance(x, Bounded) and np.any(np.asarray(x.error) > 0):
+        return x
+    if _traced(x):
+        x = x.value.detach().numpy()
+    value = np.asarray(x.value if isinstance(x, Bounded) else x)
+    return value if value.dtype.kind in "iub" else _integers(value)
+
+
+def _integers(value: np.ndarray) -> np.ndarray:
+    """Whole numbers held in floats, as int64; what is none becomes 0, what does not fit the nearest that does."""
+    limit = 2.0**62
+    return np.clip(np.nan_to_num(np.rint(value), nan=0.0, posinf=limit, neginf=-limit), -limit, limit).astype(np.int64)
+
+
+def take(a: Any, *indices: Any) -> Any:
+    """`a[i, j]` where an index follows from real numbers: where it is undecided, so is the element."""
+    parts, unsure = [], np.zeros((), dtype=bool)
+    for index, size in zip(indices, a.shape, strict=True):
+        if isinstance(index, Bounded):
+            unsure = unsure | (np.asarray(index.error) > 0)
+        plain = index.value.detach().numpy() if _traced(index) else index.value if isinstance(index, Bounded) else np.asarray(index)
+        parts.append(within(plain if plain.dtype.kind in "iu" else _integers(plain), size))
+    found = a[tuple(parts)]
+    if not unsure.any() or _traced(found):
+        return found
+    if isinstance(found, Truth):
+        return Truth(found.value, np.broadcast_to(found.unsure, found.shape) | unsure, found.gaps)
+    found = Bounded.of(found)
+    return Bounded(found.value, np.where(unsure, np.inf, found.error))
+
+
+def within(index: Any, size: Any) -> Any:
+    """The nearest index that exists: for elements that are read and not used."""
+    return np.clip(index, 0, builtins.max(size - 1, 0))
 
 
 def isfinite(x: Any) -> Any:
     if isinstance(x, Bounded):
         return np.isfinite(x.value)
     return np.isfinite(x.value.detach().numpy()) if _traced(x) else np.isfinite(x)
-
-
-def length(x: Any) -> Any:
-    """Characters of a text, or bytes of a byte string."""
-    return _each(builtins.len, x)
-
-
-def occurrences(x: Any, part: Any) -> Any:
-    """How often `part` stands in `x`, without overlap."""
-    return _each(lambda text, wanted: text.count(wanted), x, part)
-
-
-def join(*parts: Any) -> Any:
-    """The texts one after the other."""
-    return _each(lambda *texts: texts[0][:0].join(texts), *parts)
-
-
-def _each(function: Any, *arguments: Any) -> Any:
-    """The function of texts; of every text where they vary with an index."""
-    if not builtins.any(isinstance(a, np.ndarray) for a in arguments):
-        return function(*arguments)
-    found = np.frompyfunc(function, builtins.len(arguments), 1)(*arguments)
-    whole = builtins.all(isinstance(v, builtins.int) for v in found.flat)
-    return found.astype(np.int64) if whole else found
 
 
 def where(condition: Any, first: Any, second: Any) -> Any:
@@ -220,24 +236,24 @@ class Reduction:
         sizes = {i.axis: i.size for i in indices}
 
         def run(body: Any, where: Any = None) -> Any:
-            return self.reduce(body, axes, sizes, where)
+            return self.reduce(body, axes, sizes, where, indices[0].ndim)
 
         return run
 
     def __call__(self, *values: Any) -> Any:
         return max_or_min(self.name, *values)
 
-    def reduce(self, body: Any, axes: tuple, sizes: dict, mask: Any) -> Any:
+    def reduce(self, body: Any, axes: tuple, sizes: dict, mask: Any, ndim: Any) -> Any:
         name = self.name
         if name in ("all", "any", "count"):
-            truth = Truth.of(_grown(body, sizes))
+            truth = Truth.of(_grown(body, sizes, ndim))
             if name == "count":
                 return _counted(truth if mask is None else truth & mask, axes)
             return getattr(truth, name)(axes, mask)
-        body = _grown(body, sizes)
+        body = _grown(body, sizes, ndim)
         if _traced(body):
             return _torch().reduce(name, body, axes, mask)
-        if isinstance(body, Bounded) or isinstance(mask, Truth):
+        if isinstance(body, Bounded) or isinstance(mask, Truth) or (_state["bounds"] and _rounds(name, body)):
             return _BOUNDED[name](Bounded.of(body), axes, mask)
         if name in ("argmax", "argmin"):
             return _BOUNDED[name](Bounded(body), axes, mask).value.astype(np.int64)
@@ -252,18 +268,22 @@ class Reduction:
         return function(np.where(mask, body, neutral), axis=axes, keepdims=True)
 
 
-def _grown(body: Any, sizes: dict) -> Any:
-    """The body varies along every index it is reduced over, even if it does not mention it."""
-    if isinstance(body, (np.ndarray, Bounded, Truth)) or _traced(body):
-        ndim = body.ndim
-        if ndim and builtins.all(body.shape[axis] == size for axis, size in sizes.items()):
-            return body
-        if not ndim:
-            ndim = 1 + builtins.max(sizes)
-            body = body.reshape((1,) * ndim) if not isinstance(body, Truth) else Truth(body.value.reshape((1,) * ndim))
-        full = tuple(sizes.get(k, body.shape[k]) for k in range(ndim))
-        return body.laid_out(full, tuple(range(ndim))) if hasattr(body, "laid_out") else np.broadcast_to(body, full)
-    return _grown(np.asarray(body), sizes)
+def _rounds(name: str, body: np.ndarray) -> bool:
+    """Whether a kernel rounds while it computes this of exact values."""
+    return name == "mean" or (body.dtype.kind == "f" and name in ("sum", "prod"))
+
+
+def _grown(body: Any, sizes: dict, ndim: Any) -> Any:
+    """The body on the grid of `ndim` axes, along every index it is reduced over, even if it does not mention it."""
+    if not (isinstance(body, (np.ndarray, Bounded, Truth)) or _traced(body)):
+        body = np.asarray(body)
+    if body.ndim and builtins.all(body.shape[axis] == size for axis, size in sizes.items()):
+        return body
+    if not body.ndim:
+        ones = (1,) * ndim
+        body = Truth(body.value.reshape(ones), body.unsure) if isinstance(body, Truth) else body.reshape(ones)
+    full = tuple(sizes.get(k, body.shape[k]) for k in range(ndim))
+    return body.laid_out(full, tuple(range(ndim))) if hasattr(body, "laid_out") else np.broadcast_to(body, full)
 
 
 def _counted(truth: Truth, axes: tuple) -> Any:
@@ -297,6 +317,8 @@ class _Dot:
                 factors = (*factors, np.ones([sizes[k] if k in missing else 1 for k in range(indices[0].ndim)]))
             if _traced(*factors):
                 return _torch().dot([_lifted(f, indices[0].ndim) for f in factors], axes)
+            if builtins.all(isinstance(f, np.ndarray | builtins.int) and np.asarray(f).dtype.kind in "iu" for f in factors):
+                return bounded.sum_of_products([_lifted(f, indices[0].ndim) for f in factors], axes)  # exact
             if _is_bounded(*factors):
                 return bounded.dot([Bounded.of(_lifted(f, indices[0].ndim)) for f in factors], axes)
             return bounded.sum_of_products([_lifted(f, indices[0].ndim) for f in factors], axes)

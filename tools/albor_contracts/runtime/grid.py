@@ -11,10 +11,11 @@ class Index(np.ndarray):
     """`arange(size)` laid along `axis` of a grid. Arithmetic on it gives plain integer arrays."""
 
     axis: int
-    size_: int
+    place: tuple[int, int, int] | None  # size, axis and number of axes, of an index as `grid` made it
 
     def __array_finalize__(self, obj: object) -> None:
         self.axis = -1
+        self.place = None
 
     def __array_wrap__(self, array: np.ndarray, context: object = None, return_scalar: bool = False) -> np.ndarray:
         return np.asarray(array)
@@ -26,6 +27,7 @@ def _index(size: int, axis: int, axes: int) -> Index:
     shape[axis] = size
     index = np.arange(size).reshape(shape).view(Index)
     index.axis = axis
+    index.place = (size, axis, axes)
     index.flags.writeable = False
     return index
 

@@ -24,6 +24,7 @@ from ..lang.signature import Signature
 from ..lang.types import Type
 from .bounded import Bounded, accumulating
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
+from .each import one_by_one, varies
 from .functions import carrying_bounds
 from .truth import Truth
 
@@ -34,6 +35,14 @@ class KernelFault(AssertionError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class Refused(Exception):
+    """The kernel raised where a rejection is expected. `error` is what it raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Received(Bounded):
@@ -54,7 +63,7 @@ class Whole(np.ndarray):
     def __array_finalize__(self, obj: object) -> None:
         self.layout = "contiguous"
 
-    def __array_wrap__(self, array: np.ndarray, context: object = None, return_scalar: bool = False) -> np.ndarray:
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)
 
 
@@ -131,8 +140,8 @@ class Definitions:
 
         def call(*arguments: Any) -> Any:
             arguments = tuple(_counted(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True))
-            if _varies(signature, arguments):
-                return _one_by_one(signature, arguments, call)
+            if varies(signature, arguments):
+                return one_by_one(signature, arguments, call)
             if all(_exact(a) for a in arguments):
                 known = self._known(name, arguments)
                 if known is not None:
@@ -186,36 +195,6 @@ def _counted(a: Any, type_: Type) -> Any:
     return _wide(a)
 
 
-def _varies(signature: Signature, arguments: Sequence[Any]) -> bool:
-    """Whether an argument that must be a single value varies with an index: then the call is one for each."""
-    return any(not p.type.is_array and getattr(a, "ndim", 0) for a, p in zip(arguments, signature.inputs, strict=True))
-
-
-def _one_by_one(signature: Signature, arguments: Sequence[Any], call: Callable[..., Any]) -> Any:
-    """The outputs of one call for each value of the varying arguments, on their grid."""
-    plain = [_plain(a) for a in arguments]
-    varying = [not p.type.is_array and bool(getattr(a, "ndim", 0)) for a, p in zip(plain, signature.inputs, strict=True)]
-    shape = np.broadcast_shapes(*(a.shape for a, v in zip(plain, varying, strict=True) if v))
-    spread = [np.broadcast_to(a, shape) if v else a for a, v in zip(plain, varying, strict=True)]
-    rows = []
-    for place in np.ndindex(shape):
-        outputs = call(*(a[place].item() if v else given for a, v, given in zip(spread, varying, arguments, strict=True)))
-        rows.append(outputs if isinstance(outputs, tuple) else (outputs,))
-    columns = []
-    for k, p in enumerate(signature.outputs):
-        values = [row[k] for row in rows]
-        if p.type.is_opaque:
-            column: Any = np.empty(len(values), dtype=object)
-            column[:] = values
-            columns.append(column.reshape(shape))
-        elif p.type.dtype == "real":
-            parts = [Bounded.of(v) for v in values]
-            columns.append(Bounded(np.reshape([b.value for b in parts], shape), np.reshape([np.asarray(b.error) for b in parts], shape)))
-        else:
-            columns.append(np.reshape([np.asarray(_plain(v)) for v in values], shape))
-    return tuple(columns) if len(columns) != 1 else columns[0]
-
-
 def _exact(a: Any) -> bool:
     if isinstance(a, Output):
         return False
@@ -240,6 +219,8 @@ class Kernel:
     calls: int = 0
     log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     on_case: Callable[[Any], None] | None = None
+    on_step: Callable[[Any], None] | None = None
+    on_reject: Callable[[], None] | None = None
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -253,11 +234,14 @@ class Kernel:
         """The dtype this kernel accumulates in."""
         return ACCUMULATES_IN[self.dtype]
 
-    def receives(self, case: Any, names: str) -> Any:
-        """The named inputs of a case, rounded to the dtype under test: `x, w, eps = kernel.receives(case, "x w eps")`."""
+    def receives(self, case: Any, names: str, step: bool = False) -> Any:
+        """The named inputs of a case, rounded to the dtype under test: `x, w, eps = kernel.receives(case, "x w eps")`.
+
+        `step` marks inputs of a later step of a run, which is one case as a whole."""
         received = case.received(self.dtype)
-        if self.on_case is not None:
-            self.on_case(received)
+        told = self.on_step if step else self.on_case
+        if told is not None:
+            told(received)
         self.log.clear()
         self.spec.recent.clear()
         self.calls = received.stream  # which poison a call gets is a property of the case, not of the history
@@ -280,13 +264,13 @@ class Kernel:
         return lambda *arguments: self.run(name, arguments)
 
     def run(self, name: str, arguments: Sequence[Any], judged: bool = True) -> Any:
-        """Call an equation's kernel. `judged=False` returns nothing and lets its errors through (for rejections)."""
+        """Call an equation's kernel. `judged=False` returns nothing, and what the kernel raises comes as `Refused`."""
         signature = self.signatures[name]
-        if judged and _varies(signature, arguments):
-            return _one_by_one(signature, arguments, lambda *one: self.run(name, one))
         target = self.targets.get(name)
         if target is None:
             raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
+        if judged and varies(signature, arguments):
+            return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
         presented = [
             self._present(r, p.type) if p.type.is_array and (p.type.shape or isinstance(r, np.ndarray | Bounded)) else _plain(r)
@@ -294,7 +278,11 @@ class Kernel:
         ]
         raw = [p.view if isinstance(p, Presented) else p for p in presented]
         self.calls += 1
-        outputs = self._call(target, signature, raw, judged)
+        try:
+            outputs = self._call(target, signature, raw, judged)
+        except Refused:
+            self._unchanged(signature, presented)
+            raise
         if not judged:
             self._unchanged(signature, presented)
             return None
@@ -305,6 +293,23 @@ class Kernel:
         self._unchanged(signature, presented)
         self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
         return values if len(values) != 1 else values[0]
+
+    def _of_single_values(self, target: Target, signature: Signature) -> Callable[..., Any]:
+        """The kernel as a function that is called many times: without buffers and layouts there is less to look at."""
+        exactly = not any(p.type.is_array for p in signature.inputs) and all(
+            p.type.is_opaque or p.type.dtype in ("bool", "int") for p in signature.outputs
+        )
+        if not exactly or target.returns:
+            return lambda *arguments: self.run(signature.name, arguments)
+
+        def call(*arguments: Any) -> tuple[Any, ...]:
+            outputs = self._call(target, signature, [_plain(a) for a in arguments], True)
+            given = outputs if isinstance(outputs, tuple) else (outputs,)
+            if len(given) != len(signature.outputs):
+                raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(signature.outputs)}")
+            return tuple(self._value(target, p.name, p.type, got, {}) for p, got in zip(signature.outputs, given, strict=True))
+
+        return call
 
     # Inputs
 
@@ -357,11 +362,13 @@ class Kernel:
         from .poison import poisoned
 
         try:
+            if not any(p.type.is_array for p in (*signature.inputs, *signature.outputs)):
+                return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
             with poisoned(self.framework, self.calls), np.errstate(all="ignore"):
                 return target.call(*positional, **keywords)
         except (Exception, SystemExit) as error:
             if not judged:
-                raise
+                raise Refused(error) from error
             raise KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}") from error
 
     # Outputs

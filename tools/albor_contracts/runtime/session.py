@@ -30,6 +30,7 @@ class Session:
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
+    cases: int = 1  # that the obligation now running is judged on
 
     def settings(self) -> hypothesis.settings:
         """The Hypothesis settings in force."""
@@ -82,17 +83,26 @@ class Recorder:
     cases: int = 0
     rows: int = 0
     last: Any = None
+    steps: list[Any] = field(default_factory=list)  # inputs of the later steps of a run
     beat: float = field(default_factory=time.monotonic)
 
     def seen(self, case: Any) -> None:
         self.cases += 1
+        self.rows += _rows(case)
         self.last = case
-        arrays = [n for n in case.values if getattr(case.values[n], "ndim", 0)]
-        self.rows += case.rows(arrays[0]) if arrays else 1
+        self.steps = []
         now = time.monotonic()
         if session.tell is not None and now - self.beat > HEARTBEAT:
             self.beat = now
             session.tell(Progress(contract=self.kernel.contract, obligation=self.id, binding=self.kernel.binding, dtype=self.kernel.dtype, cases=self.cases))
+
+    def stepped(self, case: Any) -> None:
+        self.steps.append(case)
+
+    def rejected(self) -> None:
+        """The last case turned out to show nothing: it does not count."""
+        self.cases -= 1
+        self.rows -= _rows(self.last)
 
     def run(self, test: Callable[[Kernel], None]) -> None:
         k = self.kernel
@@ -108,7 +118,7 @@ class Recorder:
         )  # fmt: skip
         self._tell(started)
         begin = time.monotonic()
-        k.on_case = self.seen
+        k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
         with watching() as seen:
             try:
                 test(k)
@@ -123,12 +133,18 @@ class Recorder:
                 self._tell(started.finished(outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin))
                 raise ObligationFailed(failure) from (None if isinstance(error, Falsified | KernelFault) else error)
             finally:
-                k.on_case = None
+                k.on_case = k.on_step = k.on_reject = None
         self._tell(started.finished("passed", cases=self.cases, rows=self.rows, worst=round(seen.worst, 4), seconds=round(time.monotonic() - begin, 4)))
 
     def _tell(self, event: Event) -> None:
         if session.tell is not None:
             session.tell(event)
+
+    def _inputs(self) -> str:
+        """The case that failed; of a run, the inputs of every step."""
+        if self.last is None:
+            return ""
+        return "\n".join([self.last.describe(), *(f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1))])
 
     def _failure(self, error: Exception, started: ObligationStarted) -> Failure:
         gap = getattr(error, "gap", None)
@@ -142,8 +158,14 @@ class Recorder:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         return Failure(
-            property=self.words, message=message, case=self.last.describe() if self.last is not None else "",
+            property=self.words, message=message, case=self._inputs(),
             expected=expected, got=got, bound=bound, if_fails=started.if_fails,
             behaves_like=like[0] if like else "", behaves_like_title=like[1] if like else "", replay=started.replay,
             traceback="" if isinstance(error, Falsified | KernelFault) else "".join(traceback.format_exception(error)[-3:]),
         )  # fmt: skip
+
+
+def _rows(case: Any) -> int:
+    """Independent rows of a case: those of its first array."""
+    arrays = [name for name, value in case.values.items() if getattr(value, "ndim", 0)]
+    return case.rows(arrays[0]) if arrays else 1

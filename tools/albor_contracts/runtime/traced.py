@@ -47,6 +47,9 @@ class Traced:
         rest = tuple(k for k in range(len(full)) if k not in order)
         return Traced(self.value.broadcast_to(full).permute(order + rest).reshape([full[k] for k in order]))
 
+    def reshape(self, shape: tuple[int, ...]) -> Traced:
+        return Traced(self.value.reshape(shape))
+
     def __neg__(self) -> Traced:
         return Traced(-self.value)
 
@@ -156,8 +159,12 @@ def rounded(a: Traced, dtype: str) -> Traced:
     return Traced(a.value + moved)
 
 
-def reduce(op: str, a: Traced, axes: tuple[int, ...], mask: Any) -> Traced:
+def reduce(op: str, a: Traced, axes: tuple[int, ...], mask: Any) -> Any:
     value = a.value
+    if op in ("argmax", "argmin"):
+        # A decision: what follows from it is differentiated at the place it chose.
+        found = bounded.arg_largest if op == "argmax" else bounded.arg_smallest
+        return found(bounded.Bounded(value.detach().numpy()), axes, mask).value.astype(np.int64)
     if mask is not None:
         m = torch.as_tensor(np.array(Truth.of(mask).value))
         value, m = torch.broadcast_tensors(value, m)

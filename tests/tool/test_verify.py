@@ -1,0 +1,125 @@
+"""Whatever a kernel does, `verify` gives a verdict, goes on, and leaves valid evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from albor_contracts.events import ObligationFinished
+from albor_contracts.evidence.store import read
+
+HERE = Path(__file__).parent
+
+
+def run(*arguments: str, evidence: Path, stall: float = 60.0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "albor_contracts", "verify", "core/rmsnorm", *arguments]
+    command += ["--seed", "3", "--stall", str(stall), "--evidence", str(evidence), "-n", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=HERE / "kernels", capture_output=True, text=True, env=environment, check=False)
+
+
+def verdicts(evidence: Path) -> list[ObligationFinished]:
+    reading = read([evidence])
+    assert not reading.warnings
+    return [r.verdict for r in reading.records if isinstance(r.verdict, ObligationFinished)]
+
+
+def test_a_right_kernel_passes(tmp_path: Path) -> None:
+    done = run("--binding", "hostile:right", evidence=tmp_path / "e.jsonl")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = verdicts(tmp_path / "e.jsonl")
+    assert {v.outcome for v in found} <= {"passed", "not_applicable"}
+    assert all(v.kernel_hash and v.contract_hash for v in found if v.outcome == "passed")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "outcome", "words"),
+    [
+        ("raises", "failed", "raised RuntimeError: boom"),
+        ("exits", "failed", "raised SystemExit"),
+        ("writes", "failed", "changed its input x"),
+        ("returns_nothing", "failed", "returned NoneType for y"),
+        ("returns_two", "failed", "returned 2 values, expected 1"),
+        ("wrong_shape", "failed", "of shape"),
+        ("wrong_dtype", "failed", "as float64, expected float32"),
+        ("partly_written", "failed", "does not hold"),
+        ("nan_for_zero", "failed", "nan"),
+        ("zeros", "failed", "does not hold"),
+    ],
+)
+def test_a_wrong_kernel_is_told_what_is_wrong(kernel: str, outcome: str, words: str, tmp_path: Path) -> None:
+    done = run("--binding", f"hostile:{kernel}", "-k", "DEF-RMSNORM", evidence=tmp_path / "e.jsonl")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (verdict,) = verdicts(tmp_path / "e.jsonl")
+    assert verdict.outcome == outcome
+    assert verdict.failure is not None and words in verdict.failure.message
+    assert words in done.stdout
+    assert "replay RN-DEF-RMSNORM --binding hostile" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kernel", "outcome", "words"),
+    [("dies", "crashed", "SIGKILL"), ("leaves", "crashed", "ended with exit status 0"), ("hangs", "timeout", "no sign of life")],
+)
+def test_a_kernel_that_takes_its_process_along(kernel: str, outcome: str, words: str, tmp_path: Path) -> None:
+    done = run("--binding", f"hostile:{kernel}", "-k", "RN-DEF", evidence=tmp_path / "e.jsonl", stall=4)
+    assert done.returncode == 1
+    assert {v.outcome for v in verdicts(tmp_path / "e.jsonl")} == {outcome}
+    assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("binding", "code"),
+    [
+        ("hostile:missing", "E507"),
+        ("hostile:not_callable", "E507"),
+        ("hostile:takes_too_few", "E508"),
+        ("no_such_module:f", "E506"),
+        ("hostile:", "E505"),
+        ("no-such-binding", "E503"),
+    ],
+)
+def test_a_binding_that_cannot_be_used(binding: str, code: str, tmp_path: Path) -> None:
+    done = run("--binding", binding, evidence=tmp_path / "e.jsonl")
+    assert done.returncode == 2, done.stdout
+    assert f"error[{code}]" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (tmp_path / "e.jsonl").exists()
+
+
+def test_cuda_without_a_gpu_is_an_error(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = run("--device", "cuda", evidence=tmp_path / "e.jsonl")
+    assert done.returncode == 2
+    assert "E510" in done.stderr
+
+
+def test_events_as_json_lines(tmp_path: Path) -> None:
+    done = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", "--format", "json", evidence=tmp_path / "e.jsonl")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"run_started", "obligation_started", "obligation_finished", "run_finished"} <= {e["event"] for e in events}
+
+
+def test_a_known_fault_is_named(tmp_path: Path) -> None:
+    root = HERE.parents[1]
+    command = [sys.executable, "-m", "albor_contracts", "verify", "core/rmsnorm", "--seed", "0", "-k", "RN-GRAD"]
+    command += ["--binding", "examples.wrong_rmsnorm:rmsnorm_backward", "--evidence", str(tmp_path / "e.jsonl")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "your kernel behaves like F27: dx without the weight in the inner mean" in done.stdout
+
+
+def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
+    """The same seed gives the same shrunk failure; that is what `replay` relies on."""
+    first = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", evidence=tmp_path / "a.jsonl")
+    second = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", evidence=tmp_path / "b.jsonl")
+    (a,), (b,) = verdicts(tmp_path / "a.jsonl"), verdicts(tmp_path / "b.jsonl")
+    assert first.returncode == second.returncode == 1
+    assert a.failure == b.failure

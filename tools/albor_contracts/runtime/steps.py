@@ -1,0 +1,44 @@
+"""Protocols: a run of several steps of kernel and definition, as a Hypothesis state machine.
+
+A generated class inherits from `Steps`: `begin` sets the state, `step` takes one step with inputs of its own and
+makes its claims. Sizes, scalars and texts are drawn once and stay for the whole run; arrays are drawn anew for every
+step. Each run takes the largest number of steps: as the claims are made after every step, shorter runs are part of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis.strategies import DataObject
+
+from ..inputs import Case
+from .kernel import Kernel
+from .session import session
+
+
+class Steps(RuleBasedStateMachine):
+    """One run. `case` holds its sizes, scalars and first arrays."""
+
+    kernel: Kernel
+    inputs: Any  # the strategy of cases
+    case: Case
+
+    def receives(self, source: Case | DataObject, names: str) -> Any:
+        """The named inputs: of the case that begins the run, or drawn for this step."""
+        if isinstance(source, Case):
+            self.case = source
+            return self.kernel.receives(source, names)
+        drawn = source.draw(self.inputs.again(self.case))
+        return self.kernel.receives(drawn, names, step=True)
+
+
+def run_steps(machine: type[Steps], inputs: Any, kernel: Kernel, steps: int) -> None:
+    """Runs of `steps` steps each, as many as the profile has cases."""
+
+    bound = type(machine.__name__, (machine,), {"kernel": kernel, "inputs": inputs})
+    settings = session.settings()
+    session.cases = settings.max_examples
+    # `begin` counts as a step to Hypothesis.
+    run_state_machine_as_test(bound, settings=hypothesis.settings(settings, stateful_step_count=steps + 1))

@@ -1,0 +1,461 @@
+"""Trials of the derived tolerances: correct implementations must pass, wrong ones must not.
+
+    python -m albor_contracts.trials [CONTRACT...] [--cases N] [--write]
+
+For every equation with a definition and floating outputs, implementations are made from the definition: float32
+accumulation in several orders of summation, blocked, in pairs, fused, with a GPU's approximate instructions, and the
+output rounded to float32, bfloat16 or float16. Each runs the contract's own obligations; none may fail. Then each is
+made wrong in one way at a time, and the obligation of the definition has to notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .checked import CheckedContract, CheckedObligation
+from .falsify.matrix import few_cases, load_generated, tests_of
+from .lang import tree
+from .library import Library, open_library
+from .links import definition_id
+from .runtime.bounded import Bounded
+from .runtime.claims import watching
+from .runtime.dtypes import FORMATS, round_to
+from .runtime.kernel import Definitions, Kernel, Output, Target
+from .runtime.rounded import Arithmetic, implementations, longest_sum
+from .runtime.session import ObligationFailed
+from .runtime.truth import Truth
+from .verify.plan import current_modules
+
+NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32}
+DTYPES = ("f32", "bf16", "f16")
+ORDERS = (
+    Arithmetic("pairwise"),
+    Arithmetic("naive"),
+    Arithmetic("reversed", casts=True),
+    Arithmetic("blocks of 32", fused=True),
+    Arithmetic("blocks of 128", fast=True),
+    Arithmetic("blocks of 128", fused=True, fast=True, casts=True),
+)
+LONG = 256  # terms from which on a sum in the output dtype shows
+SCALES = {"f32": 1e-3, "bf16": 8 * FORMATS["bf16"].unit, "f16": 8 * FORMATS["f16"].unit}
+KEPT = 24  # outputs of correct code that are kept to find the smallest rejected perturbation
+
+Outputs = list[Any]
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+# What is done to an output. Nothing is changed where the change does not apply, and that is noticed.
+
+
+def _shifted(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.roll(y.reshape(-1), 1).reshape(y.shape) if y.ndim and y.shape[-1] == 1 else np.roll(y, 1, axis=-1)
+
+
+def _one_wrong(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    changed = y.copy()
+    places = np.flatnonzero(y)
+    if places.size:
+        changed.reshape(-1)[rng.choice(places)] *= -1
+    return changed
+
+
+def _last_column(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    changed = y.copy()
+    if y.ndim and y.shape[-1] > 1:
+        changed[..., -1] = 0
+    return changed
+
+
+CHANGES: dict[str, Change] = {
+    "all zeros": lambda y, rng: np.zeros_like(y),
+    "sign flipped": lambda y, rng: -y,
+    "permuted": _shifted,
+    "one wrong element": _one_wrong,
+    "last column missing": _last_column,
+}
+SCALED, TRUNCATED, NARROW = "scaled", "truncated", "sums in the output dtype"
+ARITHMETIC: dict[str, dict[str, Any]] = {
+    "last term of sums dropped": {"drop": True},
+    "mean over N - 1": {"divisor": -1},
+}
+MUTATIONS = (*CHANGES, SCALED, TRUNCATED, *ARITHMETIC, NARROW)
+UNCHANGED = {
+    **dict.fromkeys(("all zeros", "sign flipped", "one wrong element", SCALED), "the output is zero"),
+    "permuted": "a single element",
+    "last column missing": "a single column",
+    TRUNCATED: "every value is held exactly",
+    "last term of sums dropped": "no sum",
+    "mean over N - 1": "no mean",
+    NARROW: "no sum",
+}
+
+
+def truncated(y: np.ndarray, dtype: str) -> np.ndarray:
+    """y rounded towards zero."""
+    near = round_to(y, dtype)
+    beyond = np.abs(near) > np.abs(y)
+    form = FORMATS[dtype]
+    _, exponent = np.frexp(np.where(np.isfinite(y), y, 0.0))
+    quantum = np.ldexp(1.0, np.maximum(exponent - 1, form.emin) - form.digits + 1)
+    with np.errstate(invalid="ignore"):
+        return np.where(beyond & np.isfinite(near), np.trunc(y / quantum) * quantum, near)
+
+
+@dataclass
+class Accuracy:
+    """What correct code did to one output at one dtype."""
+
+    cases: int = 0
+    worst: float = 0.0  # largest error, as a fraction of its bound
+    alarms: int = 0
+    kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)  # computed, expected, bound
+
+    def smallest_rejected(self, dtype: str) -> tuple[float, float]:
+        """The smallest relative scaling that some kept output betrays; and the same as a fraction of the bound."""
+
+        def rejects(scale: float) -> float:
+            most = 0.0
+            for computed, expected, bound in self.kept:
+                with np.errstate(all="ignore"):
+                    wrong = round_to(computed * (1 + scale), dtype)
+                    caught = np.abs(wrong - expected) > bound
+                    shares = np.abs(scale * expected) / bound
+                if caught.any():
+                    most = max(most, float(np.nanmax(np.where(caught, shares, 0.0))))
+            return most
+
+        low, high = FORMATS[dtype].unit / 1024, 1.0
+        if not rejects(high):
+            return float("inf"), float("inf")
+        for _ in range(40):
+            middle = float(np.sqrt(low * high))
+            low, high = (low, middle) if rejects(middle) else (middle, high)
+        return high, rejects(high)
+
+
+@dataclass
+class Verdict:
+    """One mutation of one output: rejected after so many cases, or why it does not apply."""
+
+    rejected: bool
+    cases: int = 0
+    reason: str = ""
+
+    @property
+    def survived(self) -> bool:
+        return not self.rejected and not self.reason
+
+
+@dataclass
+class Row:
+    """One output of one equation at one dtype."""
+
+    contract: str
+    equation: str
+    output: str
+    dtype: str
+    form: str  # the dtype of this output
+    accuracy: Accuracy
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    contract: str
+    rows: list[Row] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)  # obligations that rejected correct code
+    cases: dict[str, int] = field(default_factory=dict)  # obligation -> cases over all dtypes
+
+    @property
+    def survivors(self) -> list[str]:
+        return [
+            f"{r.equation}.{r.output} {r.dtype}: {name}"
+            for r in self.rows
+            for name, v in r.verdicts.items()
+            if v.survived
+        ]
+
+
+class Trial(Kernel):
+    """A kernel made of the honest implementations, or of wrong ones. Which of `orders` computes a case is a property
+    of the case."""
+
+    def __init__(self, spec: Definitions, dtype: str, mutation: str = "", output: tuple[str, int] = ("", 0)) -> None:
+        self.mutation = mutation
+        self.output = output  # equation and number of the output that the mutation changes
+        self.stream = 0
+        self.wrong = False  # whether the mutated arithmetic is in force
+        self.changed = False  # whether the mutation ever changed a bit
+        self.longest = 0
+        self.counted = 0
+        self.seen: dict[tuple[str, int], Accuracy] = {}
+        functions = implementations(spec, self._arithmetic)
+        targets = {name: Target(self._implementation(name, f), f"trial:{name}") for name, f in functions.items()}
+        super().__init__(spec.contract, "trial", "numpy", dtype, "cpu", targets, spec)
+
+    def _arithmetic(self) -> Arithmetic:
+        how = replace(ORDERS[self.stream % len(ORDERS)], precision=self.precision, dtype=self.dtype)
+        if not self.wrong:
+            return how
+        if self.mutation == NARROW:
+            return replace(how, order="naive", sums_in=self.dtype)
+        return replace(how, **ARITHMETIC[self.mutation])
+
+    def receives(self, case: Any, names: str, step: bool = False) -> Any:
+        self.stream = case.stream
+        self.counted += not step
+        return super().receives(case, names, step)
+
+    def _implementation(self, name: str, function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            longest_sum()
+            outputs = list(function(*arguments))
+            self.longest = max(self.longest, longest_sum())
+            if self.output[0] == name and (self.mutation in ARITHMETIC or self.mutation == NARROW):
+                self.wrong = True
+                right, outputs[self.output[1]] = outputs[self.output[1]], function(*arguments)[self.output[1]]
+                self.wrong = False
+                self.changed |= not np.array_equal(right, outputs[self.output[1]], equal_nan=True)
+            made = tuple([self._stored(name, k, value) for k, value in enumerate(outputs)])
+            return made if len(made) != 1 else made[0]
+
+        return run
+
+    def _stored(self, name: str, k: int, value: Any) -> Any:
+        """The output in its dtype, after what the mutation does to it."""
+        type_ = self.signatures[name].outputs[k].type
+        if not type_.is_array:
+            kind = {"int": int, "bool": bool, "real": float}.get(type_.dtype)
+            return value if kind is None else kind(np.asarray(value).reshape(()))
+        if not type_.is_floating:
+            kinds = {"bool": bool, "u8": np.uint8, "i64": np.int64, "i32": np.int32, "i8": np.int8}
+            return np.asarray(value.value if isinstance(value, Truth) else value).astype(kinds[type_.dtype])
+        form = self._dtype_of(type_)
+        y = np.asarray(value, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            right = round_to(y, form)
+            if (name, k) == self.output and (self.mutation in CHANGES or self.mutation in (SCALED, TRUNCATED)):
+                wrong = self._mutated(y, form)
+                self.changed |= not np.array_equal(right, wrong, equal_nan=True)
+                right = wrong
+            return right.astype(NUMPY[form])
+
+    def _mutated(self, y: np.ndarray, form: str) -> np.ndarray:
+        if self.mutation == TRUNCATED:
+            return truncated(y, form)
+        if self.mutation == SCALED:
+            return round_to(y * (1 + SCALES[form]), form)
+        return round_to(CHANGES[self.mutation](y, np.random.default_rng(self.stream)), form)
+
+    def run(self, name: str, arguments: Any, judged: bool = True) -> Any:
+        found = super().run(name, arguments, judged)
+        if judged and not self.mutation:
+            for k, value in enumerate(found if isinstance(found, tuple) else (found,)):
+                if isinstance(value, Output) and self.signatures[name].outputs[k].type.is_floating:
+                    self._note(name, k, value)
+        return found
+
+    def _note(self, name: str, k: int, value: Output) -> None:
+        """Compare a correct output with the definition, whatever the obligation is about."""
+        bounds = self.spec.recent[-1][2].outputs() if self.spec.recent and self.spec.recent[-1][0] == name else None
+        if bounds is None:
+            return
+        expected, bound = Bounded.of(bounds[k]).value, np.asarray(value.error)
+        accuracy = self.seen.setdefault((name, k), Accuracy())
+        accuracy.cases += 1
+        with np.errstate(all="ignore"):
+            distance = np.abs(value.value - expected)
+            share = np.where(distance <= 0, 0.0, distance / bound)
+        share = share[np.isfinite(share)]
+        accuracy.worst = max(accuracy.worst, float(share.max(initial=0.0)))
+        if len(accuracy.kept) < KEPT and np.isfinite(expected).all() and np.any(expected != 0):
+            accuracy.kept.append((value.value, expected, np.broadcast_to(bound, expected.shape)))
+
+
+def _calls(o: CheckedObligation) -> set[str]:
+    """Equations whose kernels an obligation runs."""
+    found = set()
+    for part in (*o.law.statements, *((o.law.check,) if o.law.check is not None else ())):
+        found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
+    if o.model.call is not None:
+        found.add(str(o.model.call).split("(")[0].strip())
+    if str(o.model.type) in ("gradient", "independence") or not found:
+        found.add(o.equation.name)
+    return found
+
+
+def suitable(contract: CheckedContract, spec: Definitions) -> list[CheckedObligation]:
+    """Obligations about formulas whose kernels all have a definition; inputs that must be refused say nothing here."""
+    skipped = ("rejection", "resource", "statistical")
+    return [o for o in contract.obligations if str(o.model.type) not in skipped and _calls(o) <= set(spec.functions)]
+
+
+def _fails(test: Any, kernel: Trial, cases: int) -> str | None:
+    import _pytest.outcomes
+
+    with few_cases(cases), watching():
+        try:
+            test(kernel)
+        except ObligationFailed as failed:
+            return failed.failure.message.split("\n")[0]
+        except _pytest.outcomes.Skipped:
+            return None
+    return None
+
+
+def modules(library: Library, names: Iterable[str]) -> Iterator[tuple[CheckedContract, ModuleType]]:
+    """Checked contracts that define a floating output, with their tests as current as the contract."""
+    chosen = [n for n in names if n in library.checked]
+    paths = current_modules(library, chosen)
+    for name in chosen:
+        module = load_generated(paths[name])
+        if any(p.type.is_floating for e in module.spec.functions for p in module.spec.signatures[e].outputs):
+            yield library.checked[name], module
+
+
+def try_contract(
+    contract: CheckedContract, module: ModuleType, *, cases: int, others: int | None = None, wrong_cases: int = 25
+) -> Report:
+    """Run correct implementations through `cases` cases of every definition and dtype (`others` of the other
+    obligations), then every mutation of every output through at most `wrong_cases`."""
+    report = Report(contract.name)
+    tests = tests_of(module)
+    definitions = {definition_id(contract.model, name): name for name in contract.equations}
+    chosen = suitable(contract, module.spec)
+    for dtype in DTYPES:
+        honest = Trial(module.spec, dtype)
+        for o in chosen:
+            honest.counted = 0
+            message = _fails(tests[o.id], honest, cases if o.id in definitions or others is None else others)
+            report.cases[o.id] = report.cases.get(o.id, 0) + honest.counted
+            if message is not None:
+                report.alarms.append(f"{o.id} {dtype}: {message}")
+        for o in chosen:
+            if o.id in definitions:
+                report.rows += _mutants(contract.name, module, tests[o.id], o.equation.name, honest, wrong_cases)
+    return report
+
+
+def _mutants(contract: str, module: ModuleType, test: Any, equation: str, honest: Trial, cases: int) -> list[Row]:
+    rows = []
+    for k, p in enumerate(module.spec.signatures[equation].outputs):
+        if not (p.type.is_floating and p.type.is_array):
+            continue
+        form = honest._dtype_of(p.type)
+        row = Row(contract, equation, p.name, honest.dtype, form, honest.seen.get((equation, k), Accuracy()))
+        for mutation in MUTATIONS:
+            row.verdicts[mutation] = _judged(module, test, honest.dtype, mutation, (equation, k), cases)
+        rows.append(row)
+    return rows
+
+
+def _judged(module: ModuleType, test: Any, dtype: str, mutation: str, output: tuple[str, int], cases: int) -> Verdict:
+    """Whether the obligation of the definition notices the mutation."""
+    trial = Trial(module.spec, dtype, mutation, output)
+    form = trial._dtype_of(module.spec.signatures[output[0]].outputs[output[1]].type)
+    if mutation in (TRUNCATED, NARROW) and form == trial.precision:
+        return Verdict(False, reason="the output has the accumulation dtype")
+    if _fails(test, trial, cases) is not None:
+        return Verdict(True, trial.counted)
+    if not trial.changed:
+        return Verdict(False, trial.counted, UNCHANGED[mutation])
+    if mutation == NARROW and trial.longest < LONG:
+        return Verdict(False, trial.counted, f"no sum is longer than {trial.longest} terms")
+    return Verdict(False, trial.counted)
+
+
+# The report
+
+
+def table(reports: Iterable[Report]) -> str:
+    """Accuracy of correct code and the smallest rejected perturbation, for every output and dtype."""
+    lines = [
+        "| contract | output | dtype | cases | worst error of correct code | smallest rejected scaling | the same |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    for report in reports:
+        for r in report.rows:
+            scale, share = r.accuracy.smallest_rejected(r.form)
+            lines.append(
+                f"| {r.contract} | {r.equation}.{r.output} | {r.dtype} | {r.accuracy.cases} "
+                f"| {r.accuracy.worst:.3f} of the bound | {share:.2f} of the bound | 1 + {scale / FORMATS[r.form].unit:.3g} u |"
+            )
+    return "\n".join(lines)
+
+
+def mutation_table(reports: Iterable[Report]) -> str:
+    """For every output and dtype the number of cases until each mutation was rejected, with footnotes."""
+    notes: dict[str, int] = {}
+    lines = [
+        "| contract | output | dtype | " + " | ".join(MUTATIONS) + " |",
+        "|---|---|---|" + "---:|" * len(MUTATIONS),
+    ]
+    for report in reports:
+        for r in report.rows:
+            cells = []
+            for mutation in MUTATIONS:
+                v = r.verdicts[mutation]
+                if v.rejected:
+                    cells.append(str(v.cases))
+                elif v.reason:
+                    cells.append(f"({notes.setdefault(v.reason, len(notes) + 1)})")
+                else:
+                    cells.append("**survives**")
+            lines.append(f"| {r.contract} | {r.equation}.{r.output} | {r.dtype} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *(f"({number}) does not apply: {reason}" + "  " for reason, number in notes.items())])
+
+
+def document(reports: Iterable[Report], command: str) -> str:
+    """The page docs/tolerance-trials.md."""
+    reports = list(reports)
+    total = sum(sum(r.cases.values()) for r in reports)
+    alarms = [f"- {r.contract} {a}" for r in reports for a in r.alarms]
+    survivors = [f"- {r.contract} {s}" for r in reports for s in r.survivors]
+    return "\n".join([
+        "# Trials of the tolerances", "",
+        f"Written by `{command}`.", "",
+        "Correct implementations of every definition, accumulating in float32 in six ways (in pairs, one by one,",
+        "reversed, in blocks of 32 with fused multiply-add, in blocks of 128 with approximate instructions and flushed",
+        "subnormals, and all of that together), run the contracts' own obligations. Then one thing is made wrong.", "",
+        f"{total} cases of correct code, {len(alarms)} false alarms; {len(survivors)} wrong outputs accepted.", "",
+        *alarms, *survivors, *([""] if alarms or survivors else []),
+        "## Correct code, and the smallest wrong scaling", "",
+        "u is the unit roundoff of the output dtype. The scaling is the smallest factor on the whole output that one",
+        f"of {KEPT} outputs betrays; as a fraction of the bound it is taken where it is rejected.", "",
+        table(reports), "",
+        "## Cases until a wrong output is rejected", "",
+        mutation_table(reports), "",
+    ])  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the trials from the command line. 0: no false alarm and nothing wrong accepted."""
+    parser = argparse.ArgumentParser(prog="python -m albor_contracts.trials", description=__doc__.split("\n")[0])
+    parser.add_argument("contract", nargs="*", help="names of contracts; all that define a floating output")
+    parser.add_argument("--cases", type=int, default=200, help="cases of each definition and dtype (default 200)")
+    parser.add_argument("--others", type=int, help="cases of every other obligation (default: as many)")
+    parser.add_argument("--write", action="store_true", help="write docs/tolerance-trials.md")
+    options = parser.parse_args(arguments)
+    library = open_library()
+    reports = []
+    for contract, module in modules(library, options.contract or sorted(library.checked)):
+        report = try_contract(contract, module, cases=options.cases, others=options.others)
+        print(table([report]), *report.alarms, *(f"survives: {s}" for s in report.survivors), "", sep="\n", flush=True)
+        reports.append(report)
+    if options.write:
+        words = ["python -m albor_contracts.trials", *(sys.argv[1:] if arguments is None else arguments)]
+        page = library.root / "docs" / "tolerance-trials.md"
+        page.write_text(document(reports, " ".join(words)), encoding="utf-8")
+        print(f"written: {page}")
+    return 1 if any(r.alarms or r.survivors for r in reports) or not reports else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
