@@ -77,11 +77,11 @@ def prove_gm_linear(problem: RealProblem) -> None:
     a = problem.reals("a", M, K, within="[-7, 7]")
     b = problem.reals("b", K, N, within="[-8, 8]")
     factor = problem.real("factor", within="[-3, 3]")
-    other = problem.reals("other", M, K, within="[-7, 7]")
+    other_a = problem.reals("other_a", M, K, within="[-7, 7]")
     mixed = problem.table("mixed", M, K)
-    for i_M, i_K in over(M, K):
-        mixed[i_M, i_K] = a[i_M, i_K] + factor * other[i_M, i_K]
-    c_1 = gemm(problem, a, b)
-    c_2 = gemm(problem, other, b)
-    c_3 = gemm(problem, mixed, b)
-    problem.claim(all_of(c_3[i_M, i_N] == c_1[i_M, i_N] + factor * c_2[i_M, i_N] for i_M, i_N in over(M, N)))
+    for m, k in over(M, K):
+        mixed[m, k] = a[m, k] + factor * other_a[m, k]
+    c = gemm(problem, a, b)
+    c_other = gemm(problem, other_a, b)
+    c_mixed = gemm(problem, mixed, b)
+    problem.claim(all_of(c_mixed[m, n] == c[m, n] + factor * c_other[m, n] for m, n in over(M, N)))

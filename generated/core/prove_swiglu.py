@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 00ed33a7e50c01838c57bc24aecd2e6d423c5704681bf8fe32008c992f909b8d
+Meaning: 38b95ea2b63729a8e66b33d7a80963f54fbe0de620ca7c43828536065806577a
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof
@@ -35,11 +35,12 @@ def swiglu_backward(problem: RealProblem, g, gate, up):
 def prove_sg_reflect(problem: RealProblem) -> None:
     """silu(x) - silu(-x) = x: the outputs of a gate and of its negative differ by gate up.
 
-    Sizes: R = 1, N = 2.
+    Sizes: R = 1, N = 1.
     """
-    R, N = 1, 2
+    R, N = 1, 1
     gate = problem.reals("gate", R, N, within="[-120, 120]")
     up = problem.reals("up", R, N, within="[-64, 64]")
+    problem.assume(exp(0) == 1)
     problem.axiom("exp_positive")
     problem.axiom("exp_add")
     problem.axiom("exp_zero")
@@ -55,11 +56,12 @@ def prove_sg_reflect(problem: RealProblem) -> None:
 def prove_sg_ratio(problem: RealProblem) -> None:
     """silu(x) = -exp(x) silu(-x): the sigmoid is the logistic one. With the reflection law this leaves no other function.
 
-    Sizes: R = 1, N = 2.
+    Sizes: R = 1, N = 1.
     """
-    R, N = 1, 2
+    R, N = 1, 1
     gate = problem.reals("gate", R, N, within="[-10, 10]")
     up = problem.reals("up", R, N, within="[-64, 64]")
+    problem.assume(exp(0) == 1)
     problem.axiom("exp_positive")
     problem.axiom("exp_add")
     problem.axiom("exp_zero")

@@ -5,8 +5,8 @@ Meaning: 7015b5be3dae9d8d96be7803ca5e45ab6a65a948c9b38cc904b903b432be35fd
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid,
-    obligation, rejects, same_twice, single, sum,
+    abs, all, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid, obligation,
+    rejects, same_twice, single, sum,
 )
 
 CONTRACT = "core/gemm"
@@ -100,7 +100,7 @@ gm_linear_inputs = cases(
     a="float[M, K] in [-7, 7]",
     b="float[K, N] in [-8, 8]",
     factor="real in [-3, 3]",
-    other="float[M, K] in [-7, 7]",
+    other_a="float[M, K] in [-7, 7]",
 )
 gm_magnitude_inputs = cases(
     dims={"M": "1..33", "N": "1..33", "K": "1..257"},
@@ -211,14 +211,14 @@ def test_gm_squares(kernel, case):
 @given(case=gm_linear_inputs)
 def test_gm_linear(kernel, case):
     """The product is linear in its first operand."""
-    a, b, factor, other = kernel.receives(case, "a b factor other")
+    a, b, factor, other_a = kernel.receives(case, "a b factor other_a")
     M, N, K = case.M, case.N, case.K
-    i_M, i_K, i_N = grid(M, K, N)
-    mixed = array[i_M, i_K](a[i_M, i_K] + factor * other[i_M, i_K])
-    c_1 = kernel.gemm(a, b)
-    c_2 = kernel.gemm(other, b)
-    c_3 = kernel.gemm(mixed, b)
-    claim(all[i_M, i_N](approx(c_3[i_M, i_N], c_1[i_M, i_N] + factor * c_2[i_M, i_N])))
+    m, k, n = grid(M, K, N)
+    mixed = array[m, k](a[m, k] + factor * other_a[m, k])
+    c = kernel.gemm(a, b)
+    c_other = kernel.gemm(other_a, b)
+    c_mixed = kernel.gemm(mixed, b)
+    claim(all[m, n](approx(c_mixed[m, n], c[m, n] + factor * c_other[m, n])))
 
 
 @obligation("GM-MAGNITUDE", equation="gemm", type="boundary")
@@ -254,7 +254,7 @@ def test_gm_repeat(kernel, case):
 def test_gm_shape(kernel, case):
     """Operands whose inner sizes differ are refused."""
     a, wrong = kernel.receives(case, "a wrong")
-    rejects(kernel, "gemm", (a, wrong,), ValueError)
+    rejects(kernel, "gemm", (a, wrong), ValueError)
 
 
 @obligation("GM-DEF-GEMM", equation="gemm", type="definition")
@@ -321,8 +321,13 @@ def test_gm_ft_order(kernel):
 
 @obligation("GM-FT-LARGE", rule="GM-DEF-GEMM_TN", type="falsification")
 def test_gm_ft_large(kernel):
-    """A gradient of 2^17 in a transposed operand stays finite, and powers of two stay exact where the type holds them."""
-    case = example(dict(a="float[K, M]", b="float[K, N]"), a=[[32768, -32768], [-32768, 32768]], b=[[0.5, 0.25], [0.25, 0.5]])
+    """A gradient of 2^17 in a transposed operand stays finite, and powers of two stay exact where the type holds them.
+    """
+    case = example(
+        dict(a="float[K, M]", b="float[K, N]"),
+        a=[[32768, -32768], [-32768, 32768]],
+        b=[[0.5, 0.25], [0.25, 0.5]],
+    )
     a, b = kernel.receives(case, "a b")
     M, N = case.M, case.N
     m, n = grid(M, N)

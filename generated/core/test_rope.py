@@ -57,9 +57,11 @@ rope_inputs = cases(
 )
 rp_places_inputs = cases(
     dims={"B": "1..3", "H": "1..5", "T": "1..8", "D2": "2..8", "D": "2 * D2"},
+    work={"T * D * T * D": 2**18},
     x="float[B, H, T, D] in [-40000, 40000]",
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
+    other_x="float[B, H, T, D] in [-40000, 40000]",
 )
 rp_continued_inputs = cases(
     dims={"B": "1..2", "H": "1..5", "T": "P + S", "D2": "1..65", "D": "2 * D2", "P": "1..40", "S": "1..30"},
@@ -132,15 +134,16 @@ def test_rp_relative(kernel, case):
 @given(case=rp_places_inputs)
 def test_rp_places(kernel, case):
     """An element depends on its own pair at its own position alone."""
-    x, offset, base = kernel.receives(case, "x offset base")
+    x, offset, base, other_x = kernel.receives(case, "x offset base other_x")
     B, H, T, D2, D = case.B, case.H, case.T, case.D2, case.D
     b, h, t, d, u, e = grid(B, H, T, D, T, D)
     independent(
         lambda x: kernel.rope(x, offset, base),
         x,
+        other_x,
         when=(u != t) | (e % D2 != d % D2),
-        output=(b, h, t, d,),
-        input=(b, h, u, e,),
+        output=(b, h, t, d),
+        input=(b, h, u, e),
         case=case,
     )
 
@@ -148,7 +151,9 @@ def test_rp_places(kernel, case):
 @obligation("RP-CONTINUED", equation="rope", type="equivalence")
 @given(case=rp_continued_inputs)
 def test_rp_continued(kernel, case):
-    """Turning the tail of a sequence at its own offset gives the tail of the turned sequence: decoding agrees with prefill."""
+    """Turning the tail of a sequence at its own offset gives the tail of the turned sequence: decoding agrees with
+    prefill.
+    """
     x, offset, base, tail = kernel.receives(case, "x offset base tail")
     B, H, T, D, P, S = case.B, case.H, case.T, case.D, case.P, case.S
     b, h, t, d, s = grid(B, H, T, D, S)
@@ -171,7 +176,7 @@ def test_rp_launch(kernel, case):
 def test_rp_even(kernel, case):
     """A head of odd width has no pairs and is refused."""
     offset, base, wrong = kernel.receives(case, "offset base wrong")
-    rejects(kernel, "rope", (wrong, offset, base,), ValueError, mentions=['even'])
+    rejects(kernel, "rope", (wrong, offset, base), ValueError, mentions=["even"])
 
 
 @obligation("RP-DEF-ROPE", equation="rope", type="definition")

@@ -207,7 +207,7 @@ equations:
 """,
     )
     status, out, _ = run("validate", "contracts/core/twice-v1.yaml")
-    assert (status, out) == (0, "1 of 1 contracts are valid: 1 obligations, 0 faults\n")
+    assert status == 0 and out.endswith("\n1 of 1 contracts are valid: 1 obligations, 0 faults\n")
     edit(project, "contracts/core/scale-v1.yaml", "y[r, i] = a * x[r, i]\n", "y[r, i] = a *\n")
     status, out, _ = run("validate", "contracts/core/twice-v1.yaml")
     assert status == 2 and "scale-v1.yaml:15" in out

@@ -117,9 +117,10 @@ def judge_all(
 
 def judge(root: Path, name: str, only: Sequence[str] | None) -> Judged:
     """The kill matrix of one contract, and the verdicts behind it."""
-    from ._project import keep_scratch
+    from ._project import find_kernels, keep_scratch
 
     keep_scratch(root)
+    find_kernels(root)
     from ..falsify import kill_matrix
     from ..library import open_library
 

@@ -66,11 +66,11 @@ def wrapped(words: Sequence[str], indent: int = 4) -> list[str]:
 
 
 def doc_lines(text: str) -> list[str]:
-    """A docstring, indented by four; it begins on its first line, and is wrapped where it is long."""
+    """A docstring, indented by four and wrapped where it is long."""
     line = quoted_doc(text)
     if len(line) + 4 <= WIDTH:
         return [f"    {line}"]
-    return [*wrapped([line.removesuffix('"""')]), '    """']
+    return wrapped([line])
 
 
 def signature_lines(text: str) -> list[str]:

@@ -56,6 +56,7 @@ class Scope:
     definition: bool = False  # in a definition every call is one of a definition
     # Subscripts that fit only where a condition holds: array, place, axis. They are kept inside when evaluated.
     guarded: set[tuple[str, tree.Place, int]] = field(default_factory=set)
+    limits: dict[str, Interval] = field(default_factory=dict)  # of the whole numbers that statements define
 
     def known(self, name: str) -> bool:
         return name in self.values or name in self.dim_names
@@ -131,6 +132,8 @@ class _Checker:
                 raise self.error("E424", "the right side is a whole array", s, "index it: x[i]")
             self.define(s.targets[0], kind, s)
             return
+        if kind == "int":
+            self.scope.limits[s.targets[0]] = self.interval(s.value)
         dtype = {"real": "f64", "int": "i64", "bool": "bool"}[kind]
         if indices:
             self.define(s.targets[0], Type(dtype, tuple(self.scope.indices[i].range for i in indices)), s)
@@ -579,6 +582,8 @@ class _Checker:
         return UNKNOWN
 
     def domain_interval(self, name: str) -> Interval:
+        if name in self.scope.limits:
+            return self.scope.limits[name]
         domain = self.scope.domains.get(name)
         if domain is None or domain.length is not None or not (domain.intervals or domain.values):
             return UNKNOWN

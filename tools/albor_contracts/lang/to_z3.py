@@ -81,6 +81,8 @@ class RealEmitter:
     # Levels
 
     def level(self, node: tree.Node) -> int:
+        if decided(node) is not None:
+            return PYTHON
         match node:
             case tree.Number(_, value):
                 return EXACT if isinstance(value, float) else PYTHON
@@ -131,6 +133,9 @@ class RealEmitter:
             raise CannotExpress("infinity is not a real number", "leave elements out with where=")
 
     def expression(self, node: tree.Node) -> ast.expr:
+        known = decided(node)
+        if known is not None:
+            return ast.Constant(known)
         level = self.level(node)
         match node:
             case tree.Number(_, value):
@@ -301,6 +306,9 @@ class RealEmitter:
         return self.call(function, *values)
 
     def choice(self, condition: tree.Node, first: tree.Node, second: tree.Node, level: int) -> ast.expr:
+        taken = decided(condition)
+        if taken is not None:
+            return self.operand(first if taken else second, level)
         known, open_ = self.parts(condition)
         a, b = self.under(open_, first, level), self.operand(second, level)
         chosen = a if open_ is None else self.call("where", self.expression(open_), a, b)
@@ -368,6 +376,31 @@ class RealEmitter:
             self.used.add("over")
             iterable = ast.parse(f"over({', '.join(sizes)})", mode="eval").body
         return ast.comprehension(tuple_of([ast.Name(n) for n in names]), iterable, tests, 0)
+
+
+def decided(node: tree.Node) -> bool | None:
+    """The value of a condition that no number can change: a real number is less than infinity and never equal to it."""
+    match node:
+        case tree.Compare(_, op, left, tree.Number(_, value)) if abs(value) == float("inf"):
+            return None if _is_infinite(left) else op in (("<", "<=", "!=") if value > 0 else (">", ">=", "!="))
+        case tree.Compare(place, op, tree.Number(_, value) as number, right) if abs(value) == float("inf"):
+            flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(op, op)
+            return decided(tree.Compare(place, flipped, right, number))
+        case tree.Unary(_, "not", operand):
+            inner = decided(operand)
+            return None if inner is None else not inner
+        case tree.Logic(_, op, left, right):
+            sides = decided(left), decided(right)
+            if (op == "or") in sides:
+                return op == "or"
+            return None if None in sides else op == "and"
+        case tree.Apply(_, "isfinite", _):
+            return True
+    return None
+
+
+def _is_infinite(node: tree.Node) -> bool:
+    return isinstance(node, tree.Number) and abs(node.value) == float("inf")
 
 
 def _is_whole(node: tree.Node) -> bool:
