@@ -134,7 +134,7 @@ CORPUS = [
     "y[b, i] = where(i + 1 < N, x[b, i + 1], 7)",
     "y[b, i] = where(i == N - 1, 7, x[b, i + 1])",
     "y[b, i] = where(not (i > 0), 5, x[b, i - 1])",
-    "y[b, i] = sum[j](x[b, i - j], where=j <= i)",
+    "y[b, i] = sum[j](w[j] * x[b, i - j], where=j <= i)",
     "y[b, i] = sum[j](w[j] * x[b, j - i], where=j >= i)",
     "y[b, i] = x[b, (i + k) % N]",
     "y[b, i] = x[b, N - 1 - i]",

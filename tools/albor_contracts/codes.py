@@ -379,6 +379,10 @@ _EXPRESSIONS = (
          "state under `assume` what makes it fit.",
          "y[i] = x[i + 1]",
          "y[i] = where(i + 1 < N, x[min(i + 1, N - 1)], 0)"),
+    Code("E431", "Definitions that call each other in a circle",
+         "An equation may use other equations of its contract, but following the calls must come to an end.",
+         "f: y[i] = g(x)[i]    g: y[i] = f(x)[i]",
+         "f: y[i] = g(x)[i]    g: y[i] = 2 * x[i]"),
 )  # fmt: skip
 
 _GENERATION = (
@@ -430,6 +434,18 @@ _BINDINGS = (
          "The arguments of a binding are names of inputs and dimensions, numbers, lists, and + - * //.",
          "args: {normalized_shape: \"x.shape[-1:]\"}",
          "args: {normalized_shape: \"[N]\"}"),
+    Code("E510", "A device that is not there",
+         "A run on cuda was asked for on a machine where torch finds no usable GPU. Nothing falls back silently.",
+         "albor-contracts verify core/rmsnorm --device cuda    (without a GPU)",
+         "albor-contracts verify core/rmsnorm"),
+    Code("E511", "A fault that has drifted from the source",
+         "A substitution must match the source of its target exactly once; otherwise the fault is no longer what it says.",
+         "patch: {target: \"pkg.kernels:f\", find: \"n - 1\", put: \"n\"}    (n - 1 occurs twice)",
+         "patch: {target: \"pkg.kernels:f\", find: \"/ (n - 1)\", put: \"/ n\"}"),
+    Code("E512", "A fault that does not compile",
+         "The changed source must be valid Python: code that does not compile would prove nothing about an obligation.",
+         "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x +\"}",
+         "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x - y\"}"),
 )  # fmt: skip
 
 _OLDER = (

@@ -31,21 +31,26 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     Returns   f64[N]; t = 0 gives a and t = 1 gives b, exactly
     Errors    ValueError: shapes differ or are not one-dimensional, t outside [0, 1], a zero or non-finite vector,
               cos(Omega) < -1 + 5e-7 (opposite vectors: every great circle fits)
-    Source    K. Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985
+    Source    K. Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985; the angle after W. Kahan
     """
     a, b = np.array(a, dtype=np.float64), np.array(b, dtype=np.float64)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"slerp needs two vectors of one length, got shapes {a.shape} and {b.shape}")
     if not 0 <= t <= 1:
         raise ValueError(f"t must be in [0, 1], got {t}")
-    cosine = float(np.clip(np.sum(_direction(a, "a") * _direction(b, "b")), -1, 1))
-    if cosine < ANTIPODAL:
-        raise ValueError(f"a and b are opposite (cosine {cosine:.9f}): no great circle between them is distinguished")
+    u, v = _direction(a, "a"), _direction(b, "b")
+    # |u - v| = 2 sin(Omega / 2), |u + v| = 2 cos(Omega / 2): both stay accurate where the arc cosine loses half its
+    # digits, near Omega = 0 and Omega = pi.
+    apart, together = np.sqrt(np.sum((u - v) ** 2)), np.sqrt(np.sum((u + v) ** 2))
+    omega = 2 * np.arctan2(apart, together)
+    if np.cos(omega) < ANTIPODAL:
+        raise ValueError(
+            f"a and b are opposite (cosine {np.cos(omega):.9f}): no great circle between them is distinguished"
+        )
     if t == 0:
         return a
     if t == 1:
         return b
-    if cosine > 0 and 1 - cosine * cosine < NEARLY_PARALLEL:
+    if apart < together and np.sin(omega) ** 2 < NEARLY_PARALLEL:
         return (1 - t) * a + t * b
-    omega = np.arccos(cosine)
     return (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)

@@ -100,13 +100,13 @@ def planted(target: Text | str, find: str, put: str) -> Iterator[None]:
         raise problem("E507", f"cannot find {target}: {error}", where, "module:function") from None
     source = textwrap.dedent(inspect.getsource(getattr(owner, "fn", owner)))
     if source.count(find) != 1:
-        raise problem("E310", f"{find!r} occurs {source.count(find)} times in {target}", where, "a substitution matches exactly once: the fault has drifted from the source")
+        raise problem("E511", f"{find!r} occurs {source.count(find)} times in {target}", where, "a substitution matches exactly once: the fault has drifted from the source")
     code = source.replace(find, put)
     name = f"<fault in {module_name}:{attribute}>"
     try:
         compiled = compile(code, name, "exec")
     except SyntaxError as error:
-        raise problem("E311", f"the changed source of {target} does not compile: {error.msg}", where) from None
+        raise problem("E512", f"the changed source of {target} does not compile: {error.msg}", where) from None
     linecache.cache[name] = (len(code), None, code.splitlines(True), name)
     saved = dict(vars(module))
     try:

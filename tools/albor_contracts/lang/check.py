@@ -7,7 +7,7 @@ unification: wherever `j` stands alone as a subscript, its range is the dimensio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import ContractError
@@ -452,28 +452,60 @@ class _Checker:
             return  # by unification
         self.expect(self.scalar(subscript), "int", subscript, "an index")
         size = self.scope.dims.poly(dim)
-        limits = self.interval(subscript)
-        if self.fits(limits, size):
+        if size is not None and self.fits(subscript, size):
             with _Unconditionally(self):
-                if not self.fits(self.interval(subscript), size):
+                if not self.fits(subscript, size):
                     self.scope.guarded.add((node.array, node.place, axis))
             return
-        low, high = limits
+        low, high = self.interval(subscript)
         shown = "nothing is known about its range" if low is None and high is None else f"it ranges over {low or '?'} .. {high or '?'}"
         raise self.error(
             "E430", f"this index of {node.array} (axis {axis}, size {dim}) cannot be shown to fit 0 .. {dim} - 1: {shown}", subscript,
             "guard it with where(...), use % or clip(...), or state the bound under assume",
         )  # fmt: skip
 
-    def fits(self, limits: Interval, size: Poly | None) -> bool:
-        low, high = limits
-        if low is None or high is None or size is None:
-            return False
-        return self.scope.dims.never_negative(low) and self.scope.dims.at_most(high, size - ONE)
+    def fits(self, node: tree.Node, size: Poly) -> bool:
+        return self.natural(node) and self.below(node, size - ONE)
+
+    def natural(self, node: tree.Node) -> bool:
+        """Whether a whole number is never negative."""
+        match node:
+            case tree.Apply(_, "max", arguments) if any(self.natural(a) for a in arguments):
+                return True
+            case tree.Apply(_, "min", arguments):
+                return all(self.natural(a) for a in arguments)
+            case tree.Apply(_, "clip", (x, low, high)):
+                return self.natural(low) or (self.natural(x) and self.natural(high))
+            case tree.Apply(_, "where", (condition, first, second)):
+                return self.in_both(condition, first, second, self.natural)
+        least = self.interval(node)[0]
+        return least is not None and self.scope.dims.never_negative(least)
+
+    def below(self, node: tree.Node, limit: Poly) -> bool:
+        """Whether a whole number never exceeds `limit`."""
+        match node:
+            case tree.Apply(_, "min", arguments) if any(self.below(a, limit) for a in arguments):
+                return True
+            case tree.Apply(_, "max", arguments):
+                return all(self.below(a, limit) for a in arguments)
+            case tree.Apply(_, "clip", (x, low, high)):
+                return self.below(low, limit) and (self.below(x, limit) or self.below(high, limit))
+            case tree.Apply(_, "where", (condition, first, second)):
+                return self.in_both(condition, first, second, lambda branch: self.below(branch, limit))
+        most = self.interval(node)[1]
+        return most is not None and self.scope.dims.at_most(most, limit)
+
+    def in_both(self, condition: tree.Node, first: tree.Node, second: tree.Node, holds: Callable[[tree.Node], bool]) -> bool:
+        with _Narrowed(self, condition, holds=True):
+            if not holds(first):
+                return False
+        with _Narrowed(self, condition, holds=False):
+            return holds(second)
 
     def interval(self, node: tree.Node) -> Interval:
         """Smallest and largest value of a whole number, where the conditions around it hold."""
-        return self.meet(self.plain_interval(node), self.narrowed.get(tree.form(node), UNKNOWN))
+        plain = self.plain_interval(node)
+        return self.meet(plain, self.narrowed.get(tree.form(node), UNKNOWN)) if self.narrowed else plain
 
     def meet(self, a: Interval, b: Interval) -> Interval:
         """Both hold."""
@@ -611,6 +643,9 @@ class _Checker:
                     relation = op if holds else NEGATED[op]
                     self.narrow_one(relation, left, right)
                     self.narrow_one(MIRRORED[relation], right, left)
+                    zero = tree.Number(condition.place, 0)
+                    self.narrow_one(relation, tree.Binary(condition.place, "-", left, right), zero)
+                    self.narrow_one(MIRRORED[relation], tree.Binary(condition.place, "-", right, left), zero)
 
     def narrow_one(self, op: str, left: tree.Node, right: tree.Node) -> None:
         if isinstance(left, tree.Number):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .types import parse_arithmetic
 
@@ -79,6 +79,7 @@ class Dims:
     derived: Mapping[str, Poly]
     low: Mapping[str, int]
     facts: tuple[Poly, ...] = ()
+    shown: dict[Poly, bool] = field(default_factory=dict, compare=False, repr=False)  # answers of never_negative
 
     def poly(self, expression: str | int | ast.expr) -> Poly | None:
         """The polynomial of a dimension expression, derived names replaced; None if it is not one."""
@@ -113,7 +114,10 @@ class Dims:
 
     def never_negative(self, p: Poly) -> bool:
         """Whether p >= 0 for all permitted sizes can be shown."""
-        return any(self._obvious(q) for q in (p, *(p - fact for fact in self.facts)))
+        known = self.shown.get(p)
+        if known is None:
+            known = self.shown[p] = any(self._obvious(q) for q in (p, *(p - fact for fact in self.facts)))
+        return known
 
     def _obvious(self, p: Poly) -> bool:
         shifted = Poly.number(0)

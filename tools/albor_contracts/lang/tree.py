@@ -111,9 +111,20 @@ class Statement(Node):
     value: Node
 
 
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    """Fields of a kind of node, but for its place. Looked up very often."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        found = _FIELDS[kind] = tuple(f.name for f in fields(kind) if f.name != "place")
+    return found
+
+
 def children(node: Node) -> Iterator[Node]:
-    for f in fields(node):
-        value = getattr(node, f.name)
+    for name in _names(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value
         elif isinstance(value, tuple):
@@ -129,12 +140,12 @@ def walk(node: Node) -> Iterator[Node]:
 def form(node: Node) -> tuple[object, ...]:
     """The node without its places: equal for expressions that are written alike."""
     parts: list[object] = [type(node).__name__]
-    for f in fields(node):
-        value = getattr(node, f.name)
+    for name in _names(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             parts.append(form(value))
-        elif isinstance(value, tuple) and f.name != "place":
+        elif isinstance(value, tuple):
             parts.append(tuple(form(v) if isinstance(v, Node) else v for v in value))
-        elif f.name != "place":
+        else:
             parts.append(value)
     return tuple(parts)

@@ -166,8 +166,21 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+_TREES: dict[str, ast.expr] = {}  # the same few texts come back for every obligation of a contract
+_MOST_TREES = 10_000
+
+
 def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
     """A small arithmetic expression over names and numbers (`inf` included); `**` only of numbers, e.g. 2**-14."""
+    known = _TREES.get(text)
+    if known is None:
+        known = _read_arithmetic(text, origin)
+        if len(_TREES) < _MOST_TREES:
+            _TREES[str(text)] = known
+    return known
+
+
+def _read_arithmetic(text: str, origin: str | None) -> ast.expr:
     origin = text if origin is None else origin
     if len(text) > 200:
         raise problem("E402", "this expression is too long", _place(origin), "bounds are short: numbers and dimensions")
@@ -221,6 +234,8 @@ def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
 
 def names_in(expression: str | ast.expr) -> set[str]:
     """Names an arithmetic expression mentions."""
+    if isinstance(expression, str) and expression.isidentifier():
+        return {str(expression)} - {"inf", "nan"}
     node = parse_arithmetic(expression) if isinstance(expression, str) else expression
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf", "nan"}
 

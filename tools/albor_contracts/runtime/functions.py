@@ -100,12 +100,13 @@ def abs(x: Any) -> Any:
 
 def real(x: Any) -> Any:
     if isinstance(x, Truth):
-        return int(x)
+        return real(int(x))
     return x if isinstance(x, Bounded) or _traced(x) else np.asarray(x, dtype=np.float64)
 
 
 def int(x: Any) -> Any:
     """A truth value as 0 or 1."""
+    x = _decided(x)
     if isinstance(x, Truth):
         return Bounded(x.value.astype(np.float64), np.where(x.unsure, 1.0, 0.0))
     return x if isinstance(x, Bounded) or _traced(x) else np.asarray(x).astype(np.int64)
@@ -175,9 +176,15 @@ def where(condition: Any, first: Any, second: Any) -> Any:
         return (c & Truth.of(first)) | (~c & Truth.of(second))
     if isinstance(condition, Truth) and condition.unsure is False:
         condition = condition.value  # decided: no reason to carry bounds
+    condition = _decided(condition)
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
     return np.where(condition, first, second)
+
+
+def _decided(x: Any) -> Any:
+    """A condition without its bound, where it has none: exact numbers stay exact."""
+    return x.value if isinstance(x, Truth) and x.unsure is False else x
 
 
 def _is_truth_value(x: Any) -> bool:
@@ -189,6 +196,8 @@ def max_or_min(name: str, *values: Any) -> Any:
         return _torch().apply(name, *values)
     if builtins.any(isinstance(v, Bounded) for v in values):
         return (bounded.maximum if name == "max" else bounded.minimum)(*values)
+    if builtins.all(type(v) is builtins.int for v in values):
+        return (builtins.max if name == "max" else builtins.min)(values)  # of any size
     function = np.maximum if name == "max" else np.minimum
     result = values[0]
     for v in values[1:]:
@@ -251,6 +260,7 @@ class Reduction:
                 return _counted(truth if mask is None else truth & mask, axes)
             return getattr(truth, name)(axes, mask)
         body = _grown(body, sizes, ndim)
+        mask = _decided(mask)
         if _traced(body):
             return _torch().reduce(name, body, axes, mask)
         if isinstance(body, Bounded) or isinstance(mask, Truth) or (_state["bounds"] and _rounds(name, body)):
@@ -281,7 +291,7 @@ def _grown(body: Any, sizes: dict, ndim: Any) -> Any:
         return body
     if not body.ndim:
         ones = (1,) * ndim
-        body = Truth(body.value.reshape(ones), body.unsure) if isinstance(body, Truth) else body.reshape(ones)
+        body = Truth(body.value.reshape(ones), body.unsure) if isinstance(body, Truth) else body.reshape(*ones)
     full = tuple(sizes.get(k, body.shape[k]) for k in range(ndim))
     return body.laid_out(full, tuple(range(ndim))) if hasattr(body, "laid_out") else np.broadcast_to(body, full)
 

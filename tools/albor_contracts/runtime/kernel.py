@@ -23,6 +23,7 @@ from ..inputs.layouts import Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
 from .bounded import Bounded, accumulating
+from .deviation import Deviation
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
@@ -221,6 +222,7 @@ class Kernel:
     on_case: Callable[[Any], None] | None = None
     on_step: Callable[[Any], None] | None = None
     on_reject: Callable[[], None] | None = None
+    deviation: Deviation | None = None  # where it is to be noted
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -393,7 +395,8 @@ class Kernel:
             elif p.type.dtype == "bool":
                 values.append(OutputTruth(value, lambda k=k: bounds.unsure(k)))  # type: ignore[misc]
             else:
-                values.append(Output(value, lambda k=k, p=p, v=value: self._tolerance(bounds, k, p.type, v)))  # type: ignore[misc]
+                label = f"{target.name.rpartition(':')[2] or target.name}: {p.name}"
+                values.append(Output(value, lambda k=k, p=p, v=value, n=label: self._tolerance(bounds, k, p.type, v, n)))  # type: ignore[misc]
         return tuple(values)
 
     def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:
@@ -444,7 +447,7 @@ class Kernel:
             return None
         return self.spec.bounds(signature.name, received, self.precision, self.dtype)
 
-    def _tolerance(self, bounds: _Lazy, k: int, type_: Type, value: np.ndarray) -> Any:
+    def _tolerance(self, bounds: _Lazy, k: int, type_: Type, value: np.ndarray, name: str) -> Any:
         form = FORMATS.get(self._dtype_of(type_)) if type_.is_floating else None
         outputs = bounds.outputs()
         if type_.is_floating and form is None:
@@ -457,13 +460,17 @@ class Kernel:
         error = share * np.asarray(exact.error)
         if form is None:
             return error
+        if self.deviation is not None:
+            self.deviation.note(name, value, exact.value, error, form, form.digits < FORMATS[self.precision].digits)
         size = np.abs(exact.value)
         with np.errstate(all="ignore"):
-            tolerance = form.unit * size + error + form.smallest
+            # What is rounded is what was computed, at most size + error.
+            tolerance = form.unit * (size + error) + error + form.smallest
             beyond = size + tolerance >= form.largest
         if beyond.any():
-            tolerance = np.where(beyond & np.isfinite(exact.value), np.inf, tolerance)
-        return np.where(np.isfinite(exact.value), tolerance, 0.0)
+            overflows = beyond & np.isinf(value) & (np.signbit(value) == np.signbit(exact.value))
+            tolerance = np.where(overflows & np.isfinite(exact.value), np.inf, tolerance)
+        return np.where(np.isfinite(exact.value) | np.isposinf(error), tolerance, 0.0)
 
 
 class Missing:

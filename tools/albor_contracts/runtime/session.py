@@ -13,6 +13,7 @@ import hypothesis
 from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
 from .claims import Falsified, watching
+from .deviation import Deviation
 from .kernel import Kernel, KernelFault, NotOffered
 
 HEARTBEAT = 1.0  # seconds between signs of life
@@ -119,9 +120,11 @@ class Recorder:
         self._tell(started)
         begin = time.monotonic()
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
+        k.deviation = Deviation()
         with watching() as seen:
             try:
                 test(k)
+                self._unbiased(k.deviation)
             except NotOffered as why:
                 self._tell(started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin))
                 import pytest
@@ -133,8 +136,20 @@ class Recorder:
                 self._tell(started.finished(outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin))
                 raise ObligationFailed(failure) from (None if isinstance(error, Falsified | KernelFault) else error)
             finally:
+                deviation, k.deviation = k.deviation, None
                 k.on_case = k.on_step = k.on_reject = None
-        self._tell(started.finished("passed", cases=self.cases, rows=self.rows, worst=round(seen.worst, 4), seconds=round(time.monotonic() - begin, 4)))
+        ulp = deviation.worst_ulp if deviation is not None else None
+        self._tell(started.finished(
+            "passed", cases=self.cases, rows=self.rows, worst=round(seen.worst, 4), worst_ulp=None if ulp is None else round(ulp, 4),
+            seconds=round(time.monotonic() - begin, 4),
+        ))  # fmt: skip
+
+    def _unbiased(self, deviation: Deviation) -> None:
+        """No case alone shows that a kernel errs in one direction; all of them together do."""
+        found = deviation.bias() if self.type == "definition" else None
+        if found is not None:
+            self.last = None
+            raise Falsified(found)
 
     def _tell(self, event: Event) -> None:
         if session.tell is not None:

@@ -47,7 +47,7 @@ class Traced:
         rest = tuple(k for k in range(len(full)) if k not in order)
         return Traced(self.value.broadcast_to(full).permute(order + rest).reshape([full[k] for k in order]))
 
-    def reshape(self, shape: tuple[int, ...]) -> Traced:
+    def reshape(self, *shape: int) -> Traced:
         return Traced(self.value.reshape(shape))
 
     def __neg__(self) -> Traced:
