@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 38b95ea2b63729a8e66b33d7a80963f54fbe0de620ca7c43828536065806577a
+Meaning: f830c330bfc8724370a74f32c816fbba0aa7bf0869af85c2666c8b83aa79e458
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof
@@ -84,6 +84,7 @@ def prove_sg_euler(problem: RealProblem) -> None:
     gate = problem.reals("gate", R, N, within="[-120, 120]")
     up = problem.reals("up", R, N, within="[-64, 64]")
     problem.axiom("exp_positive")
+    problem.axiom("exp_negative")
     dgate, dup = swiglu_backward(problem, g, gate, up)
     h = swiglu(problem, gate, up)
     problem.claim(all_of(up[r, i] * dup[r, i] == g[r, i] * h[r, i] for r, i in over(R, N)))

@@ -321,8 +321,8 @@ def test_gm_ft_order(kernel):
 
 @obligation("GM-FT-LARGE", rule="GM-DEF-GEMM_TN", type="falsification")
 def test_gm_ft_large(kernel):
-    """A gradient of 2^17 in a transposed operand stays finite, and powers of two stay exact where the type holds them.
-    """
+    """A gradient of 2^17 in a transposed operand stays finite, and powers of two stay exact where the type holds
+    them."""
     case = example(
         dict(a="float[K, M]", b="float[K, N]"),
         a=[[32768, -32768], [-32768, 32768]],

@@ -152,8 +152,7 @@ def test_rp_places(kernel, case):
 @given(case=rp_continued_inputs)
 def test_rp_continued(kernel, case):
     """Turning the tail of a sequence at its own offset gives the tail of the turned sequence: decoding agrees with
-    prefill.
-    """
+    prefill."""
     x, offset, base, tail = kernel.receives(case, "x offset base tail")
     B, H, T, D, P, S = case.B, case.H, case.T, case.D, case.P, case.S
     b, h, t, d, s = grid(B, H, T, D, S)

@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 38b95ea2b63729a8e66b33d7a80963f54fbe0de620ca7c43828536065806577a
+Meaning: f830c330bfc8724370a74f32c816fbba0aa7bf0869af85c2666c8b83aa79e458
 """
 
 from albor_contracts.testing import (
@@ -87,8 +87,7 @@ def test_sg_reflect(kernel, case):
 @given(case=sg_ratio_inputs)
 def test_sg_ratio(kernel, case):
     """silu(x) = -exp(x) silu(-x): the sigmoid is the logistic one. With the reflection law this leaves no other
-    function.
-    """
+    function."""
     gate, up = kernel.receives(case, "gate up")
     R, N = case.R, case.N
     r, i = grid(R, N)

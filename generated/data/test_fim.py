@@ -78,8 +78,7 @@ def test_fim_lossless(kernel, case):
 @given(case=unfim_inputs)
 def test_fim_order(kernel, case):
     """A transformed text is its parts between the three sentinels in their order, nothing added, nothing lost; SPM
-    keeps nothing before the suffix.
-    """
+    keeps nothing before the suffix."""
     text, seed, spm = kernel.receives(case, "text seed spm")
     transformed = kernel.fim(text, seed, 1, spm)
     prefix, middle, suffix, order = kernel.fim_parts(transformed)

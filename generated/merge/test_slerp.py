@@ -1,12 +1,12 @@
 """merge/slerp: SLERP merging.
 
 Compiled from contracts/merge/slerp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 022edb423e1950c4d94a0496a7f4b0694b9acbb5eddd6fcc472fb4ff27c9eade
+Meaning: dc3268a8f3600b16d5240cab398ce1e6af9afca9a5d0a121e83ad88b505e5434
 """
 
 from albor_contracts.testing import (
-    abs, all, any, approx, array, atan2, cases, claim, cos, defines, definitions, dot, exact, example, given,
-    grid, obligation, rejects, sin, single, sqrt, sum, supposing, truth, where,
+    abs, all, any, approx, array, atan2, cases, claim, cos, defines, definitions, dot, exact, example, given, grid,
+    obligation, rejects, sin, single, sqrt, sum, supposing, truth, where,
 )
 
 CONTRACT = "merge/slerp"
@@ -145,7 +145,8 @@ def test_sl_reverse(kernel, case):
 @obligation("SL-ARC", equation="slerp", type="conservation")
 @given(case=sl_arc_inputs)
 def test_sl_arc(kernel, case):
-    """Between vectors of one length the result lies at the angle t theta on the arc, at that length, for every theta."""
+    """Between vectors of one length the result lies at the angle t theta on the arc, at that length, for every
+    theta."""
     a, t, theta = kernel.receives(case, "a t theta")
     N, H = case.N, case.H
     i = grid(N)
@@ -160,7 +161,8 @@ def test_sl_arc(kernel, case):
 @obligation("SL-LENGTHS", equation="slerp", type="conservation")
 @given(case=sl_lengths_inputs)
 def test_sl_lengths(kernel, case):
-    """At a right angle the vectors enter with their own lengths: cos(t pi / 2) p a + sin(t pi / 2) q a', for a' across a."""
+    """At a right angle the vectors enter with their own lengths: cos(t pi / 2) p a + sin(t pi / 2) q a', for a' across
+    a."""
     a, t, p, q = kernel.receives(case, "a t p q")
     N, H = case.N, case.H
     i = grid(N)
@@ -207,7 +209,7 @@ def test_sl_opposite(kernel, case):
     N = case.N
     i = grid(N)
     opposite = array[i](-s * a[i])
-    rejects(kernel, "slerp", (a, opposite, t,), ValueError, mentions=['opposite'])
+    rejects(kernel, "slerp", (a, opposite, t), ValueError, mentions=["opposite"])
 
 
 @obligation("SL-ZERO", equation="slerp", type="rejection")
@@ -219,7 +221,7 @@ def test_sl_zero(kernel, case):
     i = grid(N)
     first = array[i](side * a[i])
     second = array[i]((1 - side) * b[i])
-    rejects(kernel, "slerp", (first, second, t,), ValueError, mentions=['zero'])
+    rejects(kernel, "slerp", (first, second, t), ValueError, mentions=["zero"])
 
 
 @obligation("SL-RANGE", equation="slerp", type="rejection")
@@ -227,7 +229,7 @@ def test_sl_zero(kernel, case):
 def test_sl_range(kernel, case):
     """t outside [0, 1] is refused: beyond the ends the arc leaves the two models behind."""
     a, b, beyond = kernel.receives(case, "a b beyond")
-    rejects(kernel, "slerp", (a, b, beyond,), ValueError, mentions=['[0, 1]'])
+    rejects(kernel, "slerp", (a, b, beyond), ValueError, mentions=["[0, 1]"])
 
 
 @obligation("SL-SHAPES", equation="slerp", type="rejection")
@@ -235,7 +237,7 @@ def test_sl_range(kernel, case):
 def test_sl_shapes(kernel, case):
     """Vectors of different lengths are refused."""
     a, t, other = kernel.receives(case, "a t other")
-    rejects(kernel, "slerp", (a, other, t,), ValueError, mentions=['length'])
+    rejects(kernel, "slerp", (a, other, t), ValueError, mentions=["length"])
 
 
 @obligation("SL-DEF-SLERP", equation="slerp", type="definition")
@@ -251,7 +253,13 @@ def test_sl_def_slerp(kernel, case):
 @obligation("SL-FT-QUARTER", rule="SL-ARC", type="falsification")
 def test_sl_ft_quarter(kernel):
     """A third of the way through a right angle is 30 degrees: (sqrt(3) / 2, 1 / 2)."""
-    case = example(dict(a="float[N]", b="float[N]", t="real", theta="real"), a=[1, 0], b=[0, 1], t=0.3333333333333333, theta=1.5707963267948966)
+    case = example(
+        dict(a="float[N]", b="float[N]", t="real", theta="real"),
+        a=[1, 0],
+        b=[0, 1],
+        t=0.3333333333333333,
+        theta=1.5707963267948966,
+    )
     a, b, t = kernel.receives(case, "a b t")
     c = kernel.slerp(a, b, t)
     claim(abs(c[0] - 0.866025) < 0.005)
@@ -261,7 +269,14 @@ def test_sl_ft_quarter(kernel):
 @obligation("SL-FT-LENGTHS", rule="SL-LENGTHS", type="falsification")
 def test_sl_ft_lengths(kernel):
     """Norms 1 and 10 at a right angle give the norm 7.106 halfway."""
-    case = example(dict(a="float[N]", b="float[N]", t="real", p="real", q="real"), a=[1, 0], b=[0, 10], t=0.5, p=1, q=10)
+    case = example(
+        dict(a="float[N]", b="float[N]", t="real", p="real", q="real"),
+        a=[1, 0],
+        b=[0, 10],
+        t=0.5,
+        p=1,
+        q=10,
+    )
     a, b, t = kernel.receives(case, "a b t")
     c = kernel.slerp(a, b, t)
     claim(abs(sqrt(c[0] * c[0] + c[1] * c[1]) - 7.1063) < 0.05)

@@ -1,12 +1,12 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a6e4fd967fc43cbe28b2239bf4347e2da4b3a90ee69021905dde02abb552c6f4
+Meaning: d9531d352d6cb70b4815b85f6728f533fb25f92194cfc8cefaad7535da05c7b8
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, min,
-    obligation, ratio, rejects, round, sum, where,
+    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, min, obligation,
+    ratio, rejects, round, sum, where,
 )
 
 CONTRACT = "merge/ties"
@@ -134,7 +134,8 @@ tm_shapes_inputs = cases(
 @obligation("TM-RULES", equation="ties", type="equivalence")
 @given(case=ties_inputs)
 def test_tm_rules(kernel, case):
-    """On whole numbers, where nothing rounds, the rules for ties decide: lower index, zero elects +1, mean of those that agree."""
+    """On whole numbers, where nothing rounds, the rules for ties decide: lower index, zero elects +1, mean of those
+    that agree."""
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     N = case.N
     i = grid(N)
@@ -146,7 +147,8 @@ def test_tm_rules(kernel, case):
 @obligation("TM-KEEP", equation="ties", type="conservation")
 @given(case=tm_keep_inputs)
 def test_tm_keep(kernel, case):
-    """One model alone: exactly min(keep, nonzero changes) elements leave the base, and none of the rest changed more."""
+    """One model alone: exactly min(keep, nonzero changes) elements leave the base, and none of the rest changed
+    more."""
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     N = case.N
     i, j = grid(N, N)
@@ -201,12 +203,12 @@ def test_tm_order(kernel, case):
     """The order of the models does not matter."""
     base, models, weights, keep, lam, order = kernel.receives(case, "base models weights keep lam order")
     M, N = case.M, case.N
-    i_N, i_M = grid(N, M)
-    models_moved = array[i_M, i_N](models[order[i_M], i_N])
-    weights_moved = array[i_M](weights[order[i_M]])
+    n, m = grid(N, M)
+    models_moved = array[m, n](models[order[m], n])
+    weights_moved = array[m](weights[order[m]])
     merged = kernel.ties(base, models, weights, keep, lam)
     merged_after = kernel.ties(base, models_moved, weights_moved, keep, lam)
-    claim(all[i_N](approx(merged_after[i_N], merged[i_N])))
+    claim(all[n](approx(merged_after[n], merged[n])))
 
 
 @obligation("TM-SCALE", equation="ties", type="homogeneity")
@@ -265,7 +267,7 @@ def test_tm_count(kernel, case):
 def test_tm_keep_range(kernel, case):
     """A count outside 0 .. N is refused."""
     base, models, weights, lam, wrong = kernel.receives(case, "base models weights lam wrong")
-    rejects(kernel, "ties", (base, models, weights, wrong, lam,), ValueError, mentions=['keep'])
+    rejects(kernel, "ties", (base, models, weights, wrong, lam), ValueError, mentions=["keep"])
 
 
 @obligation("TM-WEIGHTS", equation="ties", type="rejection")
@@ -276,7 +278,7 @@ def test_tm_weights(kernel, case):
     M = case.M
     m = grid(M)
     negative = array[m](where(m == 0, -weights[m], weights[m]))
-    rejects(kernel, "ties", (base, models, negative, keep, lam,), ValueError, mentions=['weight'])
+    rejects(kernel, "ties", (base, models, negative, keep, lam), ValueError, mentions=["weight"])
 
 
 @obligation("TM-SHAPES", equation="ties", type="rejection")
@@ -284,7 +286,7 @@ def test_tm_weights(kernel, case):
 def test_tm_shapes(kernel, case):
     """Models and base of different lengths are refused."""
     models, weights, lam, other = kernel.receives(case, "models weights lam other")
-    rejects(kernel, "ties", (other, models, weights, 0, lam,), ValueError, mentions=['base'])
+    rejects(kernel, "ties", (other, models, weights, 0, lam), ValueError, mentions=["base"])
 
 
 @obligation("TM-DEF-TIES", equation="ties", type="definition")
@@ -310,7 +312,14 @@ def test_tm_def_kept_count(kernel, case):
 @obligation("TM-FT-MASS", rule="TM-DEF-TIES", type="falsification")
 def test_tm_ft_mass(kernel):
     """Changes +5, -1, -1: the sum is +3, so +5 is elected although two of three models say minus."""
-    case = example(dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"), base=[1], models=[[6], [0], [0]], weights=[1, 1, 1], keep=1, lam=1)
+    case = example(
+        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        base=[1],
+        models=[[6], [0], [0]],
+        weights=[1, 1, 1],
+        keep=1,
+        lam=1,
+    )
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     merged = kernel.ties(base, models, weights, keep, lam)
     claim(exact(merged[0], 6))
@@ -319,7 +328,14 @@ def test_tm_ft_mass(kernel):
 @obligation("TM-FT-DISJOINT", rule="TM-DEF-TIES", type="falsification")
 def test_tm_ft_disjoint(kernel):
     """Changes 4, 2, 0: the mean over the two that agree is 3."""
-    case = example(dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"), base=[0], models=[[4], [2], [0]], weights=[1, 1, 1], keep=1, lam=1)
+    case = example(
+        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        base=[0],
+        models=[[4], [2], [0]],
+        weights=[1, 1, 1],
+        keep=1,
+        lam=1,
+    )
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     merged = kernel.ties(base, models, weights, keep, lam)
     claim(exact(merged[0], 3))
@@ -328,7 +344,14 @@ def test_tm_ft_disjoint(kernel):
 @obligation("TM-FT-ZERO-SUM", rule="TM-RULES", type="falsification")
 def test_tm_ft_zero_sum(kernel):
     """Changes +2 and -2 cancel: +1 is elected, the result is base + 2."""
-    case = example(dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"), base=[1], models=[[3], [-1]], weights=[1, 1], keep=1, lam=1)
+    case = example(
+        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        base=[1],
+        models=[[3], [-1]],
+        weights=[1, 1],
+        keep=1,
+        lam=1,
+    )
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     merged = kernel.ties(base, models, weights, keep, lam)
     claim(exact(merged[0], 3))

@@ -260,8 +260,7 @@ def test_qk_def_q4k_decode(kernel, case):
 @obligation("QK-PREDICTS-MINS", rule="QK-DEF-Q4K_DECODE", type="falsification")
 def test_qk_predicts_mins(kernel):
     """With all codes 0, d = 1 and dmin = 0.5 each weight is half the min of its sub-block, negated: 1 to 3 and 63, 0,
-    17, 34 and 51.
-    """
+    17, 34 and 51."""
     case = example(
         dict(blocks="u8[B, 144]"),
         blocks=[[0, 60, 0, 56, 200, 201, 202, 203, 1, 66, 131, 255, 15, 31, 47, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],

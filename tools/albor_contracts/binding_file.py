@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .errors import ContractError, Diagnostic, Text
+from .links import obligation_ids
 from .load.bind import bind
 from .load.nodes import compose
 from .load.source import read_source
-from .model import CONTRACT_NAME, DTYPES, IDENTIFIER, TARGET, Contract, Entry, key
+from .model import CONTRACT_NAME, DTYPES, IDENTIFIER, OBLIGATION_ID, TARGET, Contract, Entry, key
 from .suggest import did_you_mean
 
 BINDING_NAME = r"[a-z][a-z0-9_-]*"
@@ -38,7 +40,8 @@ class Target(Entry):
     )
     declines: Text | None = key("Why this binding does not offer the equation.", default=None)
     deviates: dict[str, Text] = key(
-        "obligation, equation or topic -> the documented convention that differs, and where it is documented.",
+        "obligation or falsification test -> the documented convention that differs; it is declined, neither passed nor "
+        "failed. Under any other key it is a note.",
         factory=dict, keys=r"[A-Za-z_][A-Za-z0-9_-]*",
     )  # fmt: skip
 
@@ -100,3 +103,10 @@ def check_binding_links(
                     hint=did_you_mean(equation, contract.equations,
                                       f"its equations are: {', '.join(contract.equations)}"),
                 )  # fmt: skip
+            known = {*obligation_ids(contract), *(str(t.id) for t in contract.falsification_tests)}
+            for topic in target.deviates:
+                if re.fullmatch(OBLIGATION_ID, topic) and topic not in known:
+                    yield Diagnostic(
+                        "E504", f"the contract {name} has no obligation {topic}",
+                        topic.position if isinstance(topic, Text) else target.position, hint=did_you_mean(topic, known),
+                    )  # fmt: skip

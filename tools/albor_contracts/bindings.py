@@ -42,7 +42,7 @@ class Bound:
     ) -> list[Kernel]:
         """One kernel for each dtype under test; `everything` takes `dtypes` as they are."""
         chosen = list(dtypes or ()) if everything else [d for d in self.dtypes if dtypes is None or d in dtypes]
-        return [Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec) for d in chosen]
+        return [Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates) for d in chosen]
 
 
 def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Path | None = None) -> Bound | None:

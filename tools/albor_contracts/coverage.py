@@ -202,7 +202,8 @@ def _table(contract: Contract, records: Sequence[Record], asked: _Asked) -> Tabl
     def cell(identifier: str, binding: str, gpu: bool, meaning: str) -> Cell:
         found = runs.get((identifier, binding, gpu), [])
         said = asked.stated.get((binding, identifier))
-        return _cell(found, meaning, current) if found or not said else Cell(said[0], said[1])
+        # What the binding file says now outweighs what was recorded under another one.
+        return _cell(found, meaning, current) if not said else Cell(said[0], said[1])
 
     tests = {}
     for test in contract.falsification_tests:

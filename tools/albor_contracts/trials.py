@@ -25,9 +25,10 @@ from .lang import tree
 from .library import Library, open_library
 from .links import definition_id
 from .runtime.bounded import Bounded
-from .runtime.claims import watching
+from .runtime.claims import approx, watching
+from .runtime.deviation import Deviation
 from .runtime.dtypes import FORMATS, round_to
-from .runtime.kernel import Definitions, Kernel, Output, Target
+from .runtime.kernel import Definitions, Kernel, Output, Target, _Lazy
 from .runtime.rounded import Arithmetic, implementations, longest_sum
 from .runtime.session import ObligationFailed
 from .runtime.truth import Truth
@@ -45,7 +46,8 @@ ORDERS = (
 )
 LONG = 256  # terms from which on a sum in the output dtype shows
 SCALES = {"f32": 1e-3, "bf16": 8 * FORMATS["bf16"].unit, "f16": 8 * FORMATS["f16"].unit}
-KEPT = 24  # outputs of correct code that are kept to find the smallest rejected perturbation
+KEPT = 60  # cases of correct code that are kept to be made wrong
+SCALINGS = 24  # how many of them are scaled to find the smallest rejected factor
 
 Outputs = list[Any]
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -109,35 +111,21 @@ def truncated(y: np.ndarray, dtype: str) -> np.ndarray:
 
 
 @dataclass
+class Sample:
+    """One call of correct code, kept to be made wrong."""
+
+    arguments: tuple[Any, ...]
+    stream: int
+    computed: list[Any]  # outputs in the accumulation precision
+    bounds: tuple[Any, ...]  # of the definition
+
+
+@dataclass
 class Accuracy:
     """What correct code did to one output at one dtype."""
 
     cases: int = 0
     worst: float = 0.0  # largest error, as a fraction of its bound
-    alarms: int = 0
-    kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)  # computed, expected, bound
-
-    def smallest_rejected(self, dtype: str) -> tuple[float, float]:
-        """The smallest relative scaling that some kept output betrays; and the same as a fraction of the bound."""
-
-        def rejects(scale: float) -> float:
-            most = 0.0
-            for computed, expected, bound in self.kept:
-                with np.errstate(all="ignore"):
-                    wrong = round_to(computed * (1 + scale), dtype)
-                    caught = np.abs(wrong - expected) > bound
-                    shares = np.abs(scale * expected) / bound
-                if caught.any():
-                    most = max(most, float(np.nanmax(np.where(caught, shares, 0.0))))
-            return most
-
-        low, high = FORMATS[dtype].unit / 1024, 1.0
-        if not rejects(high):
-            return float("inf"), float("inf")
-        for _ in range(40):
-            middle = float(np.sqrt(low * high))
-            low, high = (low, middle) if rejects(middle) else (middle, high)
-        return high, rejects(high)
 
 
 @dataclass
@@ -163,6 +151,7 @@ class Row:
     dtype: str
     form: str  # the dtype of this output
     accuracy: Accuracy
+    smallest: tuple[float, float]  # rejected scaling, and the same as a fraction of the bound
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
 
@@ -184,25 +173,31 @@ class Report:
 
 
 class Trial(Kernel):
-    """A kernel made of the honest implementations, or of wrong ones. Which of `orders` computes a case is a property
-    of the case."""
+    """A kernel made of the honest implementations. Which of `ORDERS` computes a case is a property of the case."""
 
-    def __init__(self, spec: Definitions, dtype: str, mutation: str = "", output: tuple[str, int] = ("", 0)) -> None:
-        self.mutation = mutation
-        self.output = output  # equation and number of the output that the mutation changes
+    def __init__(self, spec: Definitions, dtype: str) -> None:
         self.stream = 0
-        self.wrong = False  # whether the mutated arithmetic is in force
-        self.changed = False  # whether the mutation ever changed a bit
-        self.longest = 0
         self.counted = 0
+        self.mutation = ""  # arithmetic that is made wrong
         self.seen: dict[tuple[str, int], Accuracy] = {}
-        functions = implementations(spec, self._arithmetic)
-        targets = {name: Target(self._implementation(name, f), f"trial:{name}") for name, f in functions.items()}
+        self.samples: dict[str, list[Sample]] = {}
+        self.sampling = ""  # equation whose calls are kept
+        self.latest: list[Any] = []
+        self.functions = implementations(spec, self._arithmetic)
+        targets = {name: Target(self._implementation(name, f), f"trial:{name}") for name, f in self.functions.items()}
         super().__init__(spec.contract, "trial", "numpy", dtype, "cpu", targets, spec)
+
+    def __repr__(self) -> str:
+        # Without one of its own, Hypothesis prints the fields of a dataclass, and with them every array of the case.
+        return f"trial-{self.dtype}"
+
+    def form(self, equation: str, k: int) -> str:
+        """The dtype of an output."""
+        return self._dtype_of(self.signatures[equation].outputs[k].type)
 
     def _arithmetic(self) -> Arithmetic:
         how = replace(ORDERS[self.stream % len(ORDERS)], precision=self.precision, dtype=self.dtype)
-        if not self.wrong:
+        if not self.mutation:
             return how
         if self.mutation == NARROW:
             return replace(how, order="naive", sums_in=self.dtype)
@@ -215,21 +210,14 @@ class Trial(Kernel):
 
     def _implementation(self, name: str, function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
-            longest_sum()
-            outputs = list(function(*arguments))
-            self.longest = max(self.longest, longest_sum())
-            if self.output[0] == name and (self.mutation in ARITHMETIC or self.mutation == NARROW):
-                self.wrong = True
-                right, outputs[self.output[1]] = outputs[self.output[1]], function(*arguments)[self.output[1]]
-                self.wrong = False
-                self.changed |= not np.array_equal(right, outputs[self.output[1]], equal_nan=True)
-            made = tuple([self._stored(name, k, value) for k, value in enumerate(outputs)])
+            self.latest = list(function(*arguments))
+            made = tuple([self._stored(name, k, value) for k, value in enumerate(self.latest)])
             return made if len(made) != 1 else made[0]
 
         return run
 
     def _stored(self, name: str, k: int, value: Any) -> Any:
-        """The output in its dtype, after what the mutation does to it."""
+        """The output in its dtype."""
         type_ = self.signatures[name].outputs[k].type
         if not type_.is_array:
             kind = {"int": int, "bool": bool, "real": float}.get(type_.dtype)
@@ -238,47 +226,91 @@ class Trial(Kernel):
             kinds = {"bool": bool, "u8": np.uint8, "i64": np.int64, "i32": np.int32, "i8": np.int8}
             return np.asarray(value.value if isinstance(value, Truth) else value).astype(kinds[type_.dtype])
         form = self._dtype_of(type_)
-        y = np.asarray(value, dtype=np.float64)
         with np.errstate(all="ignore"):
-            right = round_to(y, form)
-            if (name, k) == self.output and (self.mutation in CHANGES or self.mutation in (SCALED, TRUNCATED)):
-                wrong = self._mutated(y, form)
-                self.changed |= not np.array_equal(right, wrong, equal_nan=True)
-                right = wrong
-            return right.astype(NUMPY[form])
-
-    def _mutated(self, y: np.ndarray, form: str) -> np.ndarray:
-        if self.mutation == TRUNCATED:
-            return truncated(y, form)
-        if self.mutation == SCALED:
-            return round_to(y * (1 + SCALES[form]), form)
-        return round_to(CHANGES[self.mutation](y, np.random.default_rng(self.stream)), form)
+            return round_to(value, form).astype(NUMPY[form])
 
     def run(self, name: str, arguments: Any, judged: bool = True) -> Any:
         found = super().run(name, arguments, judged)
-        if judged and not self.mutation:
+        bounds = self.spec.recent[-1][2].outputs() if self.spec.recent and self.spec.recent[-1][0] == name else None
+        if judged and bounds is not None:
             for k, value in enumerate(found if isinstance(found, tuple) else (found,)):
-                if isinstance(value, Output) and self.signatures[name].outputs[k].type.is_floating:
-                    self._note(name, k, value)
+                if isinstance(value, Output):
+                    self._note(name, k, value, Bounded.of(bounds[k]).value)
+            if self.sampling == name and len(self.samples.setdefault(name, [])) < KEPT:
+                plain = tuple(a.value if isinstance(a, Bounded) else a for a in arguments)
+                self.samples[name].append(Sample(plain, self.stream, list(self.latest), bounds))
         return found
 
-    def _note(self, name: str, k: int, value: Output) -> None:
+    def _note(self, name: str, k: int, value: Output, expected: np.ndarray) -> None:
         """Compare a correct output with the definition, whatever the obligation is about."""
-        bounds = self.spec.recent[-1][2].outputs() if self.spec.recent and self.spec.recent[-1][0] == name else None
-        if bounds is None:
-            return
-        expected, bound = Bounded.of(bounds[k]).value, np.asarray(value.error)
         accuracy = self.seen.setdefault((name, k), Accuracy())
         accuracy.cases += 1
         with np.errstate(all="ignore"):
             distance = np.abs(value.value - expected)
-            share = np.where(distance <= 0, 0.0, distance / bound)
+            share = np.where(distance <= 0, 0.0, distance / value.error)
         # What is flushed to zero is off by its own size, which is all that its bound says.
-        tiny = FORMATS[self._dtype_of(self.signatures[name].outputs[k].type)].smallest_normal
-        share = share[np.isfinite(share) & (np.abs(expected) >= tiny)]
+        share = share[np.isfinite(share) & (np.abs(expected) >= FORMATS[self.form(name, k)].smallest_normal)]
         accuracy.worst = max(accuracy.worst, float(share.max(initial=0.0)))
-        if len(accuracy.kept) < KEPT and np.isfinite(expected).all() and np.any(expected != 0):
-            accuracy.kept.append((value.value, expected, np.broadcast_to(bound, expected.shape)))
+
+    # Made wrong
+
+    def mutated(self, name: str, k: int, sample: Sample, mutation: str) -> np.ndarray:
+        """One output of a kept call, after what the mutation does to it, in its dtype."""
+        form, y = self.form(name, k), np.asarray(sample.computed[k], dtype=np.float64)
+        if mutation in ARITHMETIC or mutation == NARROW:
+            self.stream, self.mutation = sample.stream, mutation
+            try:
+                y = np.asarray(self.functions[name](*sample.arguments)[k], dtype=np.float64)
+            finally:
+                self.mutation = ""
+        with np.errstate(all="ignore"):
+            if mutation == TRUNCATED:
+                return truncated(y, form)
+            if mutation == SCALED:
+                y = y * (1 + SCALES[form])
+            elif mutation in CHANGES:
+                y = CHANGES[mutation](y, np.random.default_rng(sample.stream))
+            return round_to(y, form)
+
+    def rejects(self, name: str, k: int, sample: Sample, value: np.ndarray) -> bool:
+        """Whether the obligation of the definition fails on this output."""
+        bounds = _Known(sample.bounds)
+        tolerance = self._tolerance(bounds, k, self.signatures[name].outputs[k].type, value, name)
+        close = approx(Bounded(value, tolerance), Bounded.of(sample.bounds[k]).value)
+        return not bool(close.possible.all())
+
+    def smallest_rejected(self, name: str, k: int) -> tuple[float, float]:
+        """The smallest relative scaling that some kept output betrays; and the same as a fraction of the bound."""
+        form = self.form(name, k)
+        kept = []
+        for sample in self.samples.get(name, ())[:SCALINGS]:
+            y, exact = np.asarray(sample.computed[k], dtype=np.float64), Bounded.of(sample.bounds[k]).value
+            tolerance = self._tolerance(_Known(sample.bounds), k, self.signatures[name].outputs[k].type, y, name)
+            if np.isfinite(exact).all() and np.isfinite(y).all() and np.any(exact != 0):
+                kept.append((y, exact, np.broadcast_to(tolerance, exact.shape)))
+
+        def share_rejected(scale: float) -> float:
+            most = 0.0
+            for y, exact, tolerance in kept:
+                with np.errstate(all="ignore"):
+                    caught = np.abs(round_to(y * (1 + scale), form) - exact) > tolerance
+                    most = max(most, float(np.where(caught, np.abs(scale * exact) / tolerance, 0.0).max()))
+            return most
+
+        low, high = FORMATS[form].unit / 1024, 1.0
+        if not share_rejected(high):
+            return float("inf"), float("inf")
+        for _ in range(30):
+            middle = float(np.sqrt(low * high))
+            low, high = (low, middle) if share_rejected(middle) else (middle, high)
+        return high, share_rejected(high)
+
+
+class _Known(_Lazy):
+    """Bounds that were evaluated before."""
+
+    def __init__(self, outputs: tuple[Any, ...]) -> None:
+        super().__init__(lambda: outputs)
 
 
 def _calls(o: CheckedObligation) -> set[str]:
@@ -323,54 +355,69 @@ def modules(library: Library, names: Iterable[str]) -> Iterator[tuple[CheckedCon
 
 
 def try_contract(
-    contract: CheckedContract, module: ModuleType, *, cases: int, others: int | None = None, wrong_cases: int = 25
+    contract: CheckedContract,
+    module: ModuleType,
+    *,
+    cases: int,
+    others: int | None = None,
+    dtypes: Iterable[str] = DTYPES,
 ) -> Report:
     """Run correct implementations through `cases` cases of every definition and dtype (`others` of the other
-    obligations), then every mutation of every output through at most `wrong_cases`."""
+    obligations), then make the outputs of up to `KEPT` of the cases wrong in every way."""
     report = Report(contract.name)
     tests = tests_of(module)
     definitions = {definition_id(contract.model, name): name for name in contract.equations}
     chosen = suitable(contract, module.spec)
-    for dtype in DTYPES:
+    for dtype in dtypes:
         honest = Trial(module.spec, dtype)
         for o in chosen:
             honest.counted = 0
+            honest.sampling = definitions.get(o.id, "")
             message = _fails(tests[o.id], honest, cases if o.id in definitions or others is None else others)
             report.cases[o.id] = report.cases.get(o.id, 0) + honest.counted
             if message is not None:
                 report.alarms.append(f"{o.id} {dtype}: {message}")
         for o in chosen:
             if o.id in definitions:
-                report.rows += _mutants(contract.name, module, tests[o.id], o.equation.name, honest, wrong_cases)
+                report.rows += _rows(contract.name, honest, o.equation.name)
     return report
 
 
-def _mutants(contract: str, module: ModuleType, test: Any, equation: str, honest: Trial, cases: int) -> list[Row]:
+def _rows(contract: str, honest: Trial, equation: str) -> list[Row]:
     rows = []
-    for k, p in enumerate(module.spec.signatures[equation].outputs):
-        if not (p.type.is_floating and p.type.is_array):
-            continue
-        form = honest._dtype_of(p.type)
-        row = Row(contract, equation, p.name, honest.dtype, form, honest.seen.get((equation, k), Accuracy()))
-        for mutation in MUTATIONS:
-            row.verdicts[mutation] = _judged(module, test, honest.dtype, mutation, (equation, k), cases)
-        rows.append(row)
+    for k, p in enumerate(honest.signatures[equation].outputs):
+        if p.type.is_floating and p.type.is_array:
+            seen = honest.seen.get((equation, k), Accuracy())
+            smallest = honest.smallest_rejected(equation, k)
+            row = Row(contract, equation, p.name, honest.dtype, honest.form(equation, k), seen, smallest)
+            row.verdicts = {mutation: _judged(honest, equation, k, mutation) for mutation in MUTATIONS}
+            rows.append(row)
     return rows
 
 
-def _judged(module: ModuleType, test: Any, dtype: str, mutation: str, output: tuple[str, int], cases: int) -> Verdict:
-    """Whether the obligation of the definition notices the mutation."""
-    trial = Trial(module.spec, dtype, mutation, output)
-    form = trial._dtype_of(module.spec.signatures[output[0]].outputs[output[1]].type)
+def _judged(trial: Trial, equation: str, k: int, mutation: str) -> Verdict:
+    """Whether the obligation of the definition notices the mutation: by one of the cases, or by all of them together."""
+    form = trial.form(equation, k)
     if mutation in (TRUNCATED, NARROW) and form == trial.precision:
         return Verdict(False, reason="the output has the accumulation dtype")
-    if _fails(test, trial, cases) is not None:
-        return Verdict(True, trial.counted)
-    if not trial.changed:
-        return Verdict(False, trial.counted, UNCHANGED[mutation])
-    if mutation == NARROW and trial.longest < LONG:
-        return Verdict(False, trial.counted, f"no sum is longer than {trial.longest} terms")
-    return Verdict(False, trial.counted)
+    trial.deviation, changed, number = Deviation(), False, 0
+    longest_sum()
+    try:
+        for number, sample in enumerate(trial.samples.get(equation, ()), 1):
+            wrong = trial.mutated(equation, k, sample, mutation)
+            changed |= not np.array_equal(round_to(np.asarray(sample.computed[k]), form), wrong, equal_nan=True)
+            if trial.rejects(equation, k, sample, wrong):
+                return Verdict(True, number)
+        if trial.deviation.bias() is not None:
+            return Verdict(True, number)
+    finally:
+        trial.deviation = None
+    longest = longest_sum()
+    if not changed:
+        return Verdict(False, number, UNCHANGED[mutation])
+    if mutation == NARROW and longest < LONG:
+        return Verdict(False, number, f"no sum is longer than {longest} terms")
+    return Verdict(False, number)
 
 
 # The report
@@ -384,7 +431,7 @@ def table(reports: Iterable[Report]) -> str:
     ]
     for report in reports:
         for r in report.rows:
-            scale, share = r.accuracy.smallest_rejected(r.form)
+            scale, share = r.smallest
             lines.append(
                 f"| {r.contract} | {r.equation}.{r.output} | {r.dtype} | {r.accuracy.cases} | {r.accuracy.worst:.3f} "
                 f"| {share:.2f} | 1 + {scale / FORMATS[r.form].unit:.3g} u |"
@@ -430,7 +477,7 @@ def document(reports: Iterable[Report], command: str) -> str:
         *alarms, *survivors, *([""] if alarms or survivors else []),
         "## Correct code, and the smallest wrong scaling", "",
         "u is the unit roundoff of the output dtype. The scaling is the smallest factor on the whole output that one",
-        f"of {KEPT} outputs betrays; as a fraction of the bound it is taken where it is rejected.", "",
+        f"of {SCALINGS} cases betrays; as a fraction of the bound it is taken where it is rejected.", "",
         table(reports), "",
         "## Cases until a wrong output is rejected", "",
         mutation_table(reports), "",

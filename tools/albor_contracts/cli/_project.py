@@ -70,7 +70,8 @@ def targets_of(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], dict[st
 
 
 def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[str, str], tuple[str, str]]:
-    """(binding, obligation) -> ("declined", reason), for every obligation about an equation a binding declines."""
+    """(binding, obligation or test) -> ("declined", reason): what is about an equation that the binding declines, and
+    what it documents another convention for."""
     from ..evidence import obligations_of
 
     found = {}
@@ -78,8 +79,12 @@ def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[s
         for contract, kernel in binding.kernels.items():
             model = library.contracts.get(contract)
             declined = {str(e): str(t.declines) for e, t in kernel.items() if t.declines is not None}
-            if model is None or not declined:
+            if model is None:
                 continue
+            known = {*obligations_of(model), *(str(t.id) for t in model.falsification_tests)}
+            found |= {
+                (name, str(k)): ("declined", str(v)) for t in kernel.values() for k, v in t.deviates.items() if str(k) in known
+            }
             for identifier, entry in obligations_of(model).items():
                 if str(entry.equation) in declined:
                     found[name, identifier] = ("declined", declined[str(entry.equation)])

@@ -83,7 +83,7 @@ class _Checker:
         self.source = source
         self.scope = scope
         self.bound: tuple[str, ...] = ()  # indices in force
-        self.narrowed: dict[object, Interval] = {}
+        self.narrowed: dict[object, tuple[Interval, ...]] = {}  # by the form of an expression
         self.kinds: dict[int, Kind] = {}  # of the nodes checked so far
 
     def error(self, code: str, message: str, node: tree.Node | tree.Place, hint: str = "") -> ContractError:
@@ -478,8 +478,7 @@ class _Checker:
                 return self.natural(low) or (self.natural(x) and self.natural(high))
             case tree.Apply(_, "where", (condition, first, second)):
                 return self.in_both(condition, first, second, self.natural)
-        least = self.interval(node)[0]
-        return least is not None and self.scope.dims.never_negative(least)
+        return any(low is not None and self.scope.dims.never_negative(low) for low, _ in self.intervals(node))
 
     def below(self, node: tree.Node, limit: Poly) -> bool:
         """Whether a whole number never exceeds `limit`."""
@@ -492,8 +491,7 @@ class _Checker:
                 return self.below(low, limit) and (self.below(x, limit) or self.below(high, limit))
             case tree.Apply(_, "where", (condition, first, second)):
                 return self.in_both(condition, first, second, lambda branch: self.below(branch, limit))
-        most = self.interval(node)[1]
-        return most is not None and self.scope.dims.at_most(most, limit)
+        return any(high is not None and self.scope.dims.at_most(high, limit) for _, high in self.intervals(node))
 
     def in_both(self, condition: tree.Node, first: tree.Node, second: tree.Node, holds: Callable[[tree.Node], bool]) -> bool:
         with _Narrowed(self, condition, holds=True):
@@ -504,8 +502,15 @@ class _Checker:
 
     def interval(self, node: tree.Node) -> Interval:
         """Smallest and largest value of a whole number, where the conditions around it hold."""
+        first, *rest = self.intervals(node)
+        for other in rest:
+            first = self.meet(first, other)
+        return first
+
+    def intervals(self, node: tree.Node) -> tuple[Interval, ...]:
+        """All that is known: limits such as 6 and N - 1 cannot be compared, and both may help."""
         plain = self.plain_interval(node)
-        return self.meet(plain, self.narrowed.get(tree.form(node), UNKNOWN)) if self.narrowed else plain
+        return (plain, *self.narrowed.get(tree.form(node), ())) if self.narrowed else (plain,)
 
     def meet(self, a: Interval, b: Interval) -> Interval:
         """Both hold."""
@@ -595,20 +600,20 @@ class _Checker:
             case "*" if natural:
                 assert low_a is not None and low_b is not None
                 return low_a * low_b, None if high_a is None or high_b is None else high_a * high_b
-            case "//" if low_b is not None and low_b == high_b:
-                return (
-                    None if low_a is None else dims.floor_divide(low_a, low_b),
-                    None if high_a is None else dims.floor_divide(high_a, low_b),
-                )
+            case "//" if low_b is not None and low_b == high_b and dims.at_most(ONE, low_b):
+                low = None if low_a is None else dims.floor_divide(low_a, low_b)
+                high = None if high_a is None else dims.floor_divide(high_a, low_b)
+                # What has no quotient in closed form is no larger than the dividend.
+                return (low or ZERO, high or high_a) if natural else (low, high)
             case "%" if low_b is not None and low_b == high_b and dims.at_most(ONE, low_b):
                 inside = low_a is not None and high_a is not None and dims.never_negative(low_a)
                 if inside and high_a is not None and dims.at_most(high_a, low_b - ONE):
                     return a
                 return ZERO, low_b - ONE
             case "&":
-                for low, high in (b, a):
-                    if low is not None and high is not None and low == high and (high.constant or -1) >= 0:
-                        return ZERO, high
+                for mask, end in (b, a):
+                    if mask is not None and mask == end and (mask.constant or -1) >= 0:
+                        return ZERO, mask
             case ">>" if natural:
                 return ZERO, high_a
         return UNKNOWN
@@ -663,7 +668,8 @@ class _Checker:
                 # Unequal to the end of its range: the range is shorter by one.
                 point = low if low is not None and low == high else None
                 found = _sum(here[0], ONE) if point == here[0] else None, _difference(here[1], ONE) if point == here[1] else None
-        self.narrowed[tree.form(left)] = self.meet(self.narrowed.get(tree.form(left), UNKNOWN), found)
+        form = tree.form(left)
+        self.narrowed[form] = (*self.narrowed.get(form, ()), found)
 
 
 def _sum(a: Poly | None, b: Poly | None) -> Poly | None:

@@ -49,6 +49,8 @@ def why_not(name: str, role: str = "name") -> str:
         return f"{name!r} begins with an underscore"
     if role in ("input", "dimension") and name in OF_CASES:
         return f"{name!r} is taken: a case has an attribute of this name"
-    if role == "equation" and (name in OF_KERNELS or name.startswith("test")):
-        return f"{name!r} is taken: " + ("pytest would collect it" if name.startswith("test") else "a kernel has an attribute of this name")
+    if role == "equation" and name in OF_KERNELS:
+        return f"{name!r} is taken: a kernel has an attribute of this name"
+    if role == "equation" and (name.startswith(("test", "supposed_")) or name.endswith(("_inputs", "Run"))):
+        return f"{name!r} is taken: generated tests, strategies and runs are named so"
     return ""

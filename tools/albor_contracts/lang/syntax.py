@@ -138,6 +138,9 @@ def _ast(source: Source, mode: str) -> ast.AST:
             return ast.parse(code, mode=mode)
     except SyntaxError as error:
         place = source.place(max((error.lineno or 1) - 1, 0), max((error.offset or 1) - 1, 0))
+        if isinstance(error, IndentationError):
+            line = source.lines[place[0]]
+            place = place[0], len(line) - len(line.lstrip())
         # The parser stumbles at or just behind a keyword that is used as a name.
         near = source.lines[place[0]][max(place[1] - 12, 0) : place[1] + 12]
         words = [w for w in re.findall(r"[a-z]+(?=\s*[\[=(])", near) if keyword.iskeyword(w) and w not in ("and", "or", "not", "in", "if", "else")]

@@ -174,8 +174,6 @@ def where(condition: Any, first: Any, second: Any) -> Any:
     if isinstance(first, Truth) or isinstance(second, Truth) or (isinstance(condition, Truth) and _is_truth_value(first)):
         c = Truth.of(condition)
         return (c & Truth.of(first)) | (~c & Truth.of(second))
-    if isinstance(condition, Truth) and condition.unsure is False:
-        condition = condition.value  # decided: no reason to carry bounds
     condition = _decided(condition)
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
@@ -224,7 +222,7 @@ def round_to(dtype: str, x: Any) -> Any:
     return bounded.round_to(x, dtype)
 
 
-_PLAIN = {
+_PLAIN: dict[str, Any] = {
     "sum": (np.sum, 0), "prod": (np.prod, 1), "mean": (np.mean, 0), "max": (np.max, -np.inf), "min": (np.min, np.inf),
 }  # fmt: skip
 _BOUNDED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class Index(np.ndarray):
         self.axis = -1
         self.place = None
 
-    def __array_wrap__(self, array: np.ndarray, context: object = None, return_scalar: bool = False) -> np.ndarray:
+    def __array_wrap__(self, array: Any, context: object = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)
 
 

@@ -217,6 +217,7 @@ class Kernel:
     device: str
     targets: Mapping[str, Target]
     spec: Definitions
+    deviates: Mapping[str, str] = field(default_factory=dict)  # obligation -> the documented convention that differs
     calls: int = 0
     log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     on_case: Callable[[Any], None] | None = None

@@ -246,26 +246,35 @@ def add_up(terms: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return fit(found.reshape(kept))
 
 
+_TYPES: dict[str, Any] = {"f32": np.float32, "f64": np.float64, "f16": np.float16}
+
+
 def one_by_one(row: np.ndarray, form: str) -> np.ndarray:
     """The sum along the last axis, from its first element to its last, rounded to `form` after each addition."""
-    native = {"f32": np.float32, "f64": np.float64, "f16": np.float16}.get(form)
+    native = _TYPES.get(form)
+    if native is not None and row.dtype == native:
+        return np.add.accumulate(row, axis=-1)[..., -1]
     # Products that enter unrounded are wider than the sum.
-    if native is not None and (row.dtype == native or form == "f16"):
-        return np.add.accumulate(row.astype(native), axis=-1, dtype=native)[..., -1].astype(np.float64)
-    total = np.zeros(row.shape[:-1])
-    for k in range(row.shape[-1]):
-        total = round_to(total + row[..., k], form)
+    total = _kept(row[..., 0], form)
+    for k in range(1, row.shape[-1]):
+        total = _kept(total.astype(np.float64) + row[..., k], form)
     return total
 
 
 def in_pairs(row: np.ndarray, form: str) -> np.ndarray:
     """The sum along the last axis as a balanced tree."""
-    row = row.astype(np.float64)
     while row.shape[-1] > 1:
-        odd = row[..., -1:] if row.shape[-1] % 2 else row[..., :0]
-        even = row[..., : row.shape[-1] // 2 * 2]
-        row = np.concatenate([round_to(even[..., 0::2] + even[..., 1::2], form), odd], axis=-1)
-    return row[..., 0]
+        half = row.shape[-1] // 2
+        odd = row[..., 2 * half :]
+        row = _kept(row[..., 0 : 2 * half : 2] + row[..., 1 : 2 * half : 2], form)
+        row = np.concatenate([row, odd], axis=-1) if odd.shape[-1] else row
+    return _kept(row[..., 0], form)
+
+
+def _kept(x: np.ndarray, form: str) -> np.ndarray:
+    """x rounded to `form`, in its own type where NumPy has it."""
+    native = _TYPES.get(form)
+    return x.astype(native, copy=False) if native is not None else round_to(x, form)
 
 
 def _blocks(row: np.ndarray, size: int) -> np.ndarray:

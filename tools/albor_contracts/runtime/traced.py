@@ -130,7 +130,7 @@ def apply(name: str, *arguments: Any) -> Traced:
             return Traced(torch.atan2(values[0], values[1]))
         case "clip":
             return Traced(torch.maximum(torch.minimum(values[0], values[2]), values[1]))
-    table = {
+    table: dict[str, Any] = {
         "abs": torch.abs, "exp": torch.exp, "expm1": torch.expm1, "log": torch.log, "log1p": torch.log1p,
         "sqrt": torch.sqrt, "rsqrt": torch.rsqrt, "sin": torch.sin, "cos": torch.cos, "tanh": torch.tanh,
         "erf": torch.erf, "sigmoid": torch.sigmoid, "sign": torch.sign, "floor": torch.floor, "ceil": torch.ceil,

@@ -6,6 +6,7 @@ they get, under whatever global settings PyTorch has.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -45,3 +46,72 @@ def gemm_backward(g: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> tuple[to
 def rmsnorm_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor, eps: float) -> tuple[torch.Tensor, ...]:
     """dx[R, N] and dw[N] of sum(g * rms_norm(x, w, eps)) over the last axis."""
     return vector_jacobian(lambda x, w: functional.rms_norm(x, [x.shape[1]], w, eps), (x, w), g)
+
+
+def cross_entropy(z: torch.Tensor, y: torch.Tensor, ignore: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """loss[] and dz[T, V]: the sum over valid tokens divided by their number, or by 1 where there is none.
+
+    PyTorch's own mean divides by 0 there; its documentation leaves that case open, and gives NaN.
+    """
+    leaf = z.detach().requires_grad_()
+    with torch.enable_grad():
+        total = functional.cross_entropy(leaf, y, ignore_index=ignore, reduction="sum")
+        loss = total / (y != ignore).sum().clamp(min=1)
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return loss.detach(), gradient
+
+
+def knowledge_distillation(
+    s: torch.Tensor, t: torch.Tensor, y: torch.Tensor, alpha: float, temperature: float, ignore: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """loss[] and ds[T, V] as training scripts put them together: kl_div of log_softmax, and cross_entropy."""
+    leaf = s.detach().requires_grad_()
+    valid = y != ignore
+    with torch.enable_grad():
+        student = functional.log_softmax(leaf / temperature, dim=-1)
+        teacher = functional.log_softmax(t / temperature, dim=-1)
+        divergence = functional.kl_div(student[valid], teacher[valid], reduction="sum", log_target=True)
+        hard = functional.cross_entropy(leaf, y, ignore_index=ignore, reduction="sum")
+        loss = (alpha * temperature**2 * divergence + (1 - alpha) * hard) / valid.sum().clamp(min=1)
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return loss.detach(), gradient
+
+
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """o[B, H, S, D] of scaled_dot_product_attention, and lse[B, H, S].
+
+    That function does not give lse away; it is computed beside it, by matmul and logsumexp in float32.
+    """
+    o = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    keys = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1).float()
+    scores = torch.matmul(q.float(), keys.transpose(-1, -2)) / math.sqrt(q.shape[3])
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
+    return o, torch.logsumexp(scores.masked_fill(future, -math.inf), dim=-1)
+
+
+def attention_backward(
+    g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """dq, dk and dv of sum(g * scaled_dot_product_attention(q, k, v))."""
+    return vector_jacobian(
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True), (q, k, v), g
+    )
+
+
+def adamw(
+    p: torch.Tensor, g: torch.Tensor, m: torch.Tensor, v: torch.Tensor, step: int, lr: float, beta1: float, beta2: float,
+    eps: float, weight_decay: float, max_norm: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    """clip_grad_norm_ and one step of AdamW on copies: p2, m2, v2 [L, P] and the norm []."""
+    params = [torch.nn.Parameter(row.clone()) for row in p]
+    for param, row in zip(params, g, strict=True):
+        param.grad = row.clone()
+    optimizer = torch.optim.AdamW(params, lr, (beta1, beta2), eps, weight_decay)
+    for k, param in enumerate(params):
+        optimizer.state[param] = {
+            "step": torch.tensor(float(step - 1)), "exp_avg": m[k].clone(), "exp_avg_sq": v[k].clone(),
+        }  # fmt: skip
+    norm = torch.nn.utils.clip_grad_norm_(params, max_norm)
+    optimizer.step()
+    first, second = ([optimizer.state[param][key] for param in params] for key in ("exp_avg", "exp_avg_sq"))
+    return torch.stack([param.detach() for param in params]), torch.stack(first), torch.stack(second), norm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..binding_file import Binding, load_binding
@@ -40,10 +40,13 @@ class Planned:
 
 @dataclass(frozen=True)
 class Declined:
+    """What a binding does not offer: an equation, or one obligation whose convention it documents otherwise."""
+
     contract: str
     equation: str
     binding: str
     reason: str
+    obligation: str = ""
 
 
 def plan(
@@ -72,6 +75,9 @@ def plan(
                     continue
                 if device not in served.devices:
                     continue
+                if identifier in served.deviates:
+                    declined.append(Declined(name, equation, binding, served.deviates[identifier], identifier))
+                    continue
                 for dtype in served.dtypes[equation]:
                     if wanted is None or dtype in wanted:
                         tests.append(Planned(name, identifier, binding, dtype, device, modules[name]))
@@ -83,6 +89,7 @@ class _Served:
     dtypes: Mapping[str, tuple[str, ...]]
     declined: Mapping[str, str]
     devices: tuple[str, ...]
+    deviates: Mapping[str, str] = field(default_factory=dict)  # obligation -> the convention that differs
 
 
 def _served(root: Path, binding: str, contract: str, offers: Mapping[str, Mapping[str, object]] | None) -> _Served:
@@ -94,6 +101,7 @@ def _served(root: Path, binding: str, contract: str, offers: Mapping[str, Mappin
     data = binding_data(root, binding)
     dtypes: dict[str, tuple[str, ...]] = {}
     declined: dict[str, str] = {}
+    deviates: dict[str, str] = {}
     general = tuple(d for d in DTYPES if d in map(str, data.dtypes))
     for equation, target in data.kernels.get(contract, {}).items():
         if target.declines is not None:
@@ -101,7 +109,8 @@ def _served(root: Path, binding: str, contract: str, offers: Mapping[str, Mappin
         else:
             own = tuple(d for d in general if d in map(str, target.dtypes)) if target.dtypes else general
             dtypes[str(equation)] = own
-    return _Served(dtypes, declined, tuple(map(str, data.devices)))
+            deviates |= {str(k): str(v) for k, v in target.deviates.items()}
+    return _Served(dtypes, declined, tuple(map(str, data.devices)), deviates)
 
 
 def binding_data(root: Path, name: str) -> Binding:

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..checked import CheckedContract
 from ..events import Listener, ObligationFinished, broadcast
+from ..evidence.hashing import obligation_hash, obligations_of, prediction_hash
 from ..library import Library
 from ..run.orchestrator import Job, RunResult, run_jobs
-from .plan import Planned, plan
+from .plan import Declined, Planned, plan
 from .probe import probe
 
 WEIGHTS = {"impl": 6.0, "reference": 1.0}  # Triton's interpreter is slow
@@ -41,7 +42,10 @@ def verify(
     if on_plan is not None:
         on_plan(Counter((t.contract, t.binding) for t in tests))
     for d in declined:
-        tell(ObligationFinished(contract=d.contract, obligation=d.equation, equation=d.equation, binding=d.binding, outcome="declined", reason=d.reason, device=device))
+        tell(ObligationFinished(
+            contract=d.contract, obligation=d.obligation or d.equation, equation=d.equation, binding=d.binding, outcome="declined",
+            reason=d.reason, device=device, contract_hash=_meaning(library, d),
+        ))  # fmt: skip
     options: dict[str, Any] = {
         "root": str(library.root), "device": device, "profile": profile, "seed": seed, "cases": cases, "cwd": os.getcwd(),
     }  # fmt: skip
@@ -52,6 +56,14 @@ def verify(
     jobs = [Job(t.id, WEIGHTS.get(t.binding, 2.0)) for t in tests]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     return run_jobs(jobs, command, on_event=tell, workers=workers, stall_seconds=stall_seconds, batches=4 if len(jobs) > 200 else 1, env=environment)
+
+
+def _meaning(library: Library, declined: Declined) -> str:
+    """What is declined, so that the record is stale once the obligation says something else."""
+    model = library.contracts[declined.contract]
+    if declined.obligation in obligations_of(model):
+        return obligation_hash(model, declined.obligation, library.contracts)
+    return prediction_hash(model, declined.obligation, library.contracts) if declined.obligation else ""
 
 
 def parse(identifier: str) -> Planned:
