@@ -35,13 +35,15 @@ def library() -> Any:
 def test_validate_everything_cold(benchmark: Any) -> None:
     """A fresh process that validates all contracts."""
     benchmark.pedantic(
-        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "validate"], check=True, capture_output=True), rounds=5
+        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "validate"], check=True, capture_output=True),
+        rounds=5,
     )
 
 
 def test_help_cold(benchmark: Any) -> None:
     benchmark.pedantic(
-        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "--help"], check=True, capture_output=True), rounds=5
+        lambda: subprocess.run([sys.executable, "-m", "albor_contracts", "--help"], check=True, capture_output=True),
+        rounds=5,
     )
 
 

@@ -1,7 +1,7 @@
 """merge/dare: DARE merging.
 
 Compiled from contracts/merge/dare-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b18998d0e891b7ae97c518c7ac5cda75beaea7c36dce20701a0c30e0ebd2668e
+Meaning: 920d1f2a8c2f38fea2378a4a31789008c62d6664901098177d4d188e60e0515b
 """
 
 from albor_contracts.testing import (
@@ -163,7 +163,7 @@ def test_dr_nothing(kernel, case):
     base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
     N = case.N
     i = grid(N)
-    merged, mask = kernel.dare(base, tuned, p, seed)
+    _, mask = kernel.dare(base, tuned, p, seed)
     claim(all[i](mask[i]))
 
 
@@ -172,8 +172,8 @@ def test_dr_nothing(kernel, case):
 def test_dr_blind(kernel, case):
     """The mask depends on seed, p and length, not on the values."""
     base, tuned, p, seed, other = kernel.receives(case, "base tuned p seed other")
-    merged, mask = kernel.dare(base, tuned, p, seed)
-    merged_2, mask_2 = kernel.dare(tuned, other, p, seed)
+    _, mask = kernel.dare(base, tuned, p, seed)
+    _, mask_2 = kernel.dare(tuned, other, p, seed)
     claim(exact(mask, mask_2))
 
 
@@ -192,7 +192,7 @@ def test_dr_share(kernel, case):
     base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
     N = case.N
     i = grid(N)
-    merged, mask = kernel.dare(base, tuned, p, seed)
+    _, mask = kernel.dare(base, tuned, p, seed)
     statistically(
         statistic=mean[i](int(mask[i])),
         expect=1 - p,
@@ -211,7 +211,7 @@ def test_dr_unbiased(kernel, case):
     base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
     N = case.N
     i = grid(N)
-    merged, mask = kernel.dare(base, tuned, p, seed)
+    merged, _ = kernel.dare(base, tuned, p, seed)
     off = array[i]((1 - p) * (merged[i] - tuned[i]) / (tuned[i] - base[i]))
     statistically(
         statistic=mean[i](off[i]),
@@ -231,7 +231,7 @@ def test_dr_places(kernel, case):
     base, tuned, p, seed, distance = kernel.receives(case, "base tuned p seed distance")
     N = case.N
     i = grid(N)
-    merged, mask = kernel.dare(base, tuned, p, seed)
+    _, mask = kernel.dare(base, tuned, p, seed)
     odd = array[i](int(mask[i]) - (1 - p))
     together = single(sum[i](odd[i] * odd[(i + distance) % N], where=i % (2 * distance) < distance))
     statistically(
@@ -252,8 +252,8 @@ def test_dr_seeds(kernel, case):
     base, tuned, p, seed, step = kernel.receives(case, "base tuned p seed step")
     N = case.N
     i = grid(N)
-    merged, mask = kernel.dare(base, tuned, p, seed)
-    merged_2, mask_2 = kernel.dare(base, tuned, p, seed + step)
+    _, mask = kernel.dare(base, tuned, p, seed)
+    _, mask_2 = kernel.dare(base, tuned, p, seed + step)
     statistically(
         statistic=mean[i]((int(mask[i]) - (1 - p)) * (int(mask_2[i]) - (1 - p))),
         expect=0,

@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b2575f6e605561490d729a557b806c7b1d28159d9f1527c241c53bf16fb08f52
+Meaning: d162e7512b6d234cb6eb1be00c3b5497144931f3882cf67190b092ed4cd7f4cd
 """
 
 from albor_contracts.prove import proof

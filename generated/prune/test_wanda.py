@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b2575f6e605561490d729a557b806c7b1d28159d9f1527c241c53bf16fb08f52
+Meaning: d162e7512b6d234cb6eb1be00c3b5497144931f3882cf67190b092ed4cd7f4cd
 """
 
 from albor_contracts.testing import (
@@ -194,8 +194,8 @@ def test_wa_count(kernel, case):
     w, x, num, den = kernel.receives(case, "w x num den")
     R, C = case.R, case.C
     r, c = grid(R, C)
-    pruned, mask = kernel.wanda(w, x, num, den)
-    plain, plain_mask = kernel.magnitude(w, num, den)
+    _, mask = kernel.wanda(w, x, num, den)
+    _, plain_mask = kernel.magnitude(w, num, den)
     claim(all[r](exact(count[c](~mask[r, c]), num * C // den)))
     claim(all[r](exact(count[c](~plain_mask[r, c]), num * C // den)))
 
@@ -221,8 +221,8 @@ def test_wa_ties(kernel, case):
     C, T = case.C, case.T
     c, t = grid(C, T)
     even = array[t, c](size[c] + 0 * x[t, c])
-    pruned, mask = kernel.wanda(w, even, num, den)
-    expected_pruned, expected = spec.wanda(w, even, num, den)
+    _, mask = kernel.wanda(w, even, num, den)
+    _, expected = spec.wanda(w, even, num, den)
     claim(exact(mask, expected))
 
 
@@ -233,7 +233,7 @@ def test_wa_order(kernel, case):
     w, x, num, den = kernel.receives(case, "w x num den")
     R, C, T = case.R, case.C, case.T
     t, c, r, d = grid(T, C, R, C)
-    pruned, mask = kernel.wanda(w, x, num, den)
+    _, mask = kernel.wanda(w, x, num, den)
     norm = array[c](sqrt(dot[t](x[t, c], x[t, c])))
     claim(all[r, c, d](mask[r, c] | ~mask[r, d] | (abs(w[r, c]) * norm[c] <= abs(w[r, d]) * norm[d])))
 
@@ -245,7 +245,7 @@ def test_wa_damage(kernel, case):
     w, x = kernel.receives(case, "w x")
     R, C, T = case.R, case.C, case.T
     r, c, t, d = grid(R, C, T, C)
-    pruned, mask = kernel.wanda(w, x, 1, C)
+    pruned, _ = kernel.wanda(w, x, 1, C)
     lost = array[r, t](dot[c](w[r, c] - pruned[r, c], x[t, c]))
     damage = array[r](sqrt(dot[t](lost[r, t], lost[r, t])))
     claim(all[r, d](damage[r] <= sqrt(sum[t]((w[r, d] * x[t, d]) ** 2))))
@@ -259,8 +259,8 @@ def test_wa_equal_norms(kernel, case):
     C, T = case.C, case.T
     t, c = grid(T, C)
     even = array[t, c](size * x[t, c])
-    pruned, mask = kernel.wanda(w, even, num, den)
-    plain, plain_mask = kernel.magnitude(w, num, den)
+    _, mask = kernel.wanda(w, even, num, den)
+    _, plain_mask = kernel.magnitude(w, num, den)
     claim(exact(mask, plain_mask))
 
 
@@ -271,10 +271,10 @@ def test_wa_scales(kernel, case):
     w, x, num, den, row, all_x, column = kernel.receives(case, "w x num den row all_x column")
     R, C, T = case.R, case.C, case.T
     r, c, t = grid(R, C, T)
-    pruned, mask = kernel.wanda(w, x, num, den)
+    _, mask = kernel.wanda(w, x, num, den)
     w_2 = array[r, c](row[r] * column[c] * w[r, c])
     x_2 = array[t, c](all_x * x[t, c] / column[c])
-    pruned_2, mask_2 = kernel.wanda(w_2, x_2, num, den)
+    _, mask_2 = kernel.wanda(w_2, x_2, num, den)
     claim(approx(mask, mask_2))
 
 
@@ -332,7 +332,7 @@ def test_wa_layers(kernel, case):
     one_w = array[r, c](w[layer, r, c])
     one_x = array[t, c](x[layer, t, c])
     pruned = kernel.prune_layers(w, x, excluded, num, den)
-    alone, mask = kernel.wanda(one_w, one_x, num, den)
+    alone, _ = kernel.wanda(one_w, one_x, num, den)
     claim(all[r, c](excluded[layer] | approx(pruned[layer, r, c], alone[r, c])))
 
 
@@ -439,7 +439,7 @@ def test_wa_ft_norm(kernel):
         den=2,
     )
     w, x, num, den = kernel.receives(case, "w x num den")
-    pruned, mask = kernel.wanda(w, x, num, den)
+    pruned, _ = kernel.wanda(w, x, num, den)
     claim(exact(pruned[0, 0], 1))
     claim(exact(pruned[0, 1], 0))
 
@@ -455,7 +455,7 @@ def test_wa_ft_rows(kernel):
         den=2,
     )
     w, x, num, den = kernel.receives(case, "w x num den")
-    pruned, mask = kernel.wanda(w, x, num, den)
+    pruned, _ = kernel.wanda(w, x, num, den)
     claim(exact(pruned[0, 0], 0))
     claim(exact(pruned[1, 0], 0))
     claim(exact(pruned[1, 1], 2))
@@ -475,5 +475,5 @@ def test_wa_ft_constant(kernel):
     w, x, num, den = kernel.receives(case, "w x num den")
     R, C = case.R, case.C
     r, c = grid(R, C)
-    pruned, mask = kernel.wanda(w, x, num, den)
+    pruned, _ = kernel.wanda(w, x, num, den)
     claim(all[r, c](exact(pruned[r, c], where(c < 3, 0, 1))))

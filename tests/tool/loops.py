@@ -53,7 +53,9 @@ class Loops:
             case tree.Element(_, array, indices):
                 place = tuple(int(self._at(i, env)) for i in indices)
                 value = self.values[array]
-                assert all(0 <= k < n for k, n in zip(place, value.shape, strict=True)), f"{array}{place} does not exist"
+                assert all(0 <= k < n for k, n in zip(place, value.shape, strict=True)), (
+                    f"{array}{place} does not exist"
+                )
                 return value[place]
             case tree.Unary(_, op, operand):
                 a = self._at(operand, env)
@@ -90,8 +92,8 @@ class Loops:
             case "//" | "%" | "&" | "|" | "^" | "<<" | ">>":
                 x, y = int(a), int(b)
                 return {
-                    "//": lambda: x // y, "%": lambda: x % y, "&": lambda: x & y, "|": lambda: x | y, "^": lambda: x ^ y,
-                    "<<": lambda: x << y, ">>": lambda: x >> y,
+                    "//": lambda: x // y, "%": lambda: x % y, "&": lambda: x & y, "|": lambda: x | y,
+                    "^": lambda: x ^ y, "<<": lambda: x << y, ">>": lambda: x >> y,
                 }[op]()  # fmt: skip
         return {"+": a + b, "-": a - b, "*": a * b}[op]
 

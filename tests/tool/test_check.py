@@ -28,7 +28,9 @@ equations:
   prose:
     signature: "prose(z: float[N]) -> t: float[N], c: real"
   f:
-    signature: "f(x: float[B, N], w: float[M], q: float[B, H, N], k: float[B, K, N], ids: i64[B], s: text, n: int, a: real, m: bool[N]) -> y: float[B, N]"
+    signature: >-
+      f(x: float[B, N], w: float[M], q: float[B, H, N], k: float[B, K, N], ids: i64[B], s: text, n: int, a: real,
+      m: bool[N]) -> y: float[B, N]
     domain: {ids: "in [0, V) or {-100}", n: "in [0, M - 1]"}
     define: DEFINE
   g:
@@ -152,7 +154,7 @@ def test_more_indices_than_axes():
     assert [d.code for d in found] == ["E411"]
 
 
-# Indices: whatever is accepted never leaves the array, whatever the sizes and inputs; and what can be shown is accepted.
+# Indices: whatever is accepted never leaves the array, whatever the sizes and inputs; what can be shown is accepted.
 
 SIZES = {"B": (1, 2), "N": (1, 2, 4), "G": (1, 2, 3), "K": (1, 2), "D": (1, 2)}
 TYPES = {
@@ -160,34 +162,43 @@ TYPES = {
     "ids": "i64[B] in [0, N)", "far": "i64[B] in [-3, 6]", "n": "int in [0, 2]", "code": "u8[B]", "raw": "i64[B]",
 }  # fmt: skip
 PROOFS = [
-    "k[h // G]", "k[h % K]", "q[g * K + c]", "q[h]", "q[H - 1 - h]", "z[(d + D) % D2]", "z[d + D]", "wide[2 * i]", "wide[2 * i + 1]",
-    "wide[i + l]", "x[b, ids[b]]", "x[b, N - 1 - ids[b]]", "x[b, clip(far[b], 0, N - 1)]", "x[b, max(min(far[b], N - 1), 0)]",
-    "x[b, far[b] % N]", "x[b, abs(far[b]) % N]", "byte[code[b] & 255]", "byte[raw[b] & 127]", "byte[(raw[b] & 255) >> 4]",
-    "x[b, (i + n) % N]", "x[b, N // 1 - 1]", "k[q_at // G]" , "x[b, argmax[l](x[b, l])]", "x[b, i // 2]", "wide[i + 0]", "x[0, 0]",
-    "x[b, int(x[b, 0] > 0) * (N - 1)]", "x[b, where(i > 0, i - 1, 0)]", "wide[count[l](x[b, l] > 0)]", "x[b, min(i + 1, N - 1, i)]",
+    "k[h // G]", "k[h % K]", "q[g * K + c]", "q[h]", "q[H - 1 - h]", "z[(d + D) % D2]", "z[d + D]", "wide[2 * i]",
+    "wide[2 * i + 1]", "wide[i + l]", "x[b, ids[b]]", "x[b, N - 1 - ids[b]]", "x[b, clip(far[b], 0, N - 1)]",
+    "x[b, max(min(far[b], N - 1), 0)]", "x[b, far[b] % N]", "x[b, abs(far[b]) % N]", "byte[code[b] & 255]",
+    "byte[raw[b] & 127]", "byte[(raw[b] & 255) >> 4]", "x[b, (i + n) % N]", "x[b, N // 1 - 1]", "k[q_at // G]",
+    "x[b, argmax[l](x[b, l])]", "x[b, i // 2]", "wide[i + 0]", "x[0, 0]", "x[b, int(x[b, 0] > 0) * (N - 1)]",
+    "x[b, where(i > 0, i - 1, 0)]", "wide[count[l](x[b, l] > 0)]", "x[b, min(i + 1, N - 1, i)]",
 ]  # fmt: skip
 GUARDED = [
-    "where(i > 0, x[b, i - 1], 0)", "where(i >= 1, x[b, i - 1], 0)", "where(0 < i, x[b, i - 1], 0)", "where(i < N - 1, x[b, i + 1], 0)",
-    "where(i + 1 < N, x[b, i + 1], 0)", "where(i == N - 1, 0, x[b, i + 1])", "where(i != 0, x[b, i - 1], 0)", "where(not (i < 1), x[b, i - 1], 0)",
-    "where(i == 0 or x[b, i] > 0, 0, x[b, i - 1])", "where(far[b] >= 0 and far[b] < N, x[b, far[b]], 0)", "where(0 <= far[b] <= N - 1, x[b, far[b]], 0)",
-    "where(raw[b] < 0 or N <= raw[b], 0, x[b, raw[b]])", "sum[l](x[b, l] * x[b, i - l], where=l <= i)", "sum[l](x[b, l] * x[b, l - i], where=i <= l)",
-    "sum[l](x[b, l - 1], where=l > 0 and x[b, l] > 0)", "where(i > 0, where(i < N - 1, x[b, i + 1] + x[b, i - 1], 0), 0)",
-    "where(i >= n, x[b, i - n], 0)", "where(i + n < N, x[b, i + n], 0)", "where(2 * i < N, x[b, 2 * i], 0)",
-    "int(i > 0 and x[b, i - 1] > 0)", "int(i == 0 or x[b, i - 1] > 0)", "where(far[b] == 1, wide[far[b]], 0)",
+    "where(i > 0, x[b, i - 1], 0)", "where(i >= 1, x[b, i - 1], 0)", "where(0 < i, x[b, i - 1], 0)",
+    "where(i < N - 1, x[b, i + 1], 0)", "where(i + 1 < N, x[b, i + 1], 0)", "where(i == N - 1, 0, x[b, i + 1])",
+    "where(i != 0, x[b, i - 1], 0)", "where(not (i < 1), x[b, i - 1], 0)",
+    "where(i == 0 or x[b, i] > 0, 0, x[b, i - 1])", "where(far[b] >= 0 and far[b] < N, x[b, far[b]], 0)",
+    "where(0 <= far[b] <= N - 1, x[b, far[b]], 0)", "where(raw[b] < 0 or N <= raw[b], 0, x[b, raw[b]])",
+    "sum[l](x[b, l] * x[b, i - l], where=l <= i)", "sum[l](x[b, l] * x[b, l - i], where=i <= l)",
+    "sum[l](x[b, l - 1], where=l > 0 and x[b, l] > 0)",
+    "where(i > 0, where(i < N - 1, x[b, i + 1] + x[b, i - 1], 0), 0)", "where(i >= n, x[b, i - n], 0)",
+    "where(i + n < N, x[b, i + n], 0)", "where(2 * i < N, x[b, 2 * i], 0)", "int(i > 0 and x[b, i - 1] > 0)",
+    "int(i == 0 or x[b, i - 1] > 0)", "where(far[b] == 1, wide[far[b]], 0)",
 ]  # fmt: skip
 REFUSED = [
-    "x[b, i + 1]", "x[b, i - 1]", "x[b, N]", "k[h % G]", "q[g * K + c + 1]", "z[d + D2]", "wide[2 * i + 2]", "x[b, far[b]]", "x[b, raw[b]]",
-    "byte[code[b]]", "x[b, n]", "byte[raw[b] & -1]", "byte[raw[b] >> 4]", "x[b, l - i]", "k[h // K]", "x[b, 0 - n]", "x[b, count[l](x[b, l] > 0)]",
-    "x[b, clip(far[b], 0 - 1, N - 1)]", "x[b, clip(far[b], 0, N)]", "x[b, max(far[b], 0)]", "x[b, min(far[b], N - 1)]",
-    "where(i >= 0, x[b, i - 1], 0)", "where(i > 0, x[b, i + 1], 0)", "where(i > 0 or n > 0, x[b, i - 1], 0)", "where(i > 0, 0, x[b, i - 1])",
+    "x[b, i + 1]", "x[b, i - 1]", "x[b, N]", "k[h % G]", "q[g * K + c + 1]", "z[d + D2]", "wide[2 * i + 2]",
+    "x[b, far[b]]", "x[b, raw[b]]", "byte[code[b]]", "x[b, n]", "byte[raw[b] & -1]", "byte[raw[b] >> 4]",
+    "x[b, l - i]", "k[h // K]", "x[b, 0 - n]", "x[b, count[l](x[b, l] > 0)]", "x[b, clip(far[b], 0 - 1, N - 1)]",
+    "x[b, clip(far[b], 0, N)]", "x[b, max(far[b], 0)]", "x[b, min(far[b], N - 1)]", "where(i >= 0, x[b, i - 1], 0)",
+    "where(i > 0, x[b, i + 1], 0)", "where(i > 0 or n > 0, x[b, i - 1], 0)", "where(i > 0, 0, x[b, i - 1])",
     "where(x[b, i] > 0, x[b, i - 1], 0)", "sum[l](x[b, l] * x[b, i - l], where=l >= i)",
-    "where(i != 1, x[b, i - 1], 0)", "where(raw[b] >= 0, x[b, raw[b]], 0)", "where(i < N, x[b, i + 1], 0)", "where(0.5 < x[b, 0], x[b, floor(x[b, 0])], 0)",
+    "where(i != 1, x[b, i - 1], 0)", "where(raw[b] >= 0, x[b, raw[b]], 0)", "where(i < N, x[b, i + 1], 0)",
+    "where(0.5 < x[b, 0], x[b, floor(x[b, 0])], 0)",
 ]  # fmt: skip
 
 
 def scope_of() -> Scope:
     one = Poly.name
-    dims = Dims({"H": one("G") * one("K"), "D2": one("D") + one("D"), "N2": one("N") + one("N")}, {n: v[0] for n, v in SIZES.items()})
+    dims = Dims(
+        {"H": one("G") * one("K"), "D2": one("D") + one("D"), "N2": one("N") + one("N")},
+        {n: v[0] for n, v in SIZES.items()},
+    )
     types, domains = {}, {}
     for name, text in TYPES.items():
         types[name], rest = parse_type(text)
@@ -196,7 +207,7 @@ def scope_of() -> Scope:
 
 
 def block_of(text: str):
-    free = "b i l h c d g".split()
+    free = ["b", "i", "l", "h", "c", "d", "g"]
     scope = scope_of()
     ranges = {"b": "B", "i": "N", "l": "N", "h": "H", "c": "K", "d": "D", "g": "G", "q_at": "H"}
     words = re.findall(r"\w+", text)
@@ -244,11 +255,13 @@ def test_only_guarded_subscripts_are_kept_inside(text):
 def test_kinds():
     scope = scope_of()
     for text, kind in [
-        ("1", "int"), ("1.0", "real"), ("n + 1", "int"), ("n / 2", "real"), ("n // 2", "int"), ("n ** 2", "int"), ("n ** -2", "real"),
-        ("2 ** n", "real"), ("n > 1", "bool"), ("floor(n / 2)", "int"), ("where(n > 1, 1, 2)", "int"), ("where(n > 1, 1, 2.0)", "real"),
-        ("max(n, 1)", "int"), ("max(n, 1.5)", "real"), ("exp(n)", "real"), ("sum[b](ids[b])", "int"), ("mean[b](ids[b])", "real"),
-        ("count[b](ids[b] > 0)", "int"), ("all[b](ids[b] > 0)", "bool"), ("argmax[b](ids[b])", "int"), ("real(n)", "real"),
-        ("int(n > 1)", "int"), ("isfinite(n)", "bool"), ("N", "int"), ("pi", "real"), ("True", "bool"), ("approx(n, 1)", "bool"),
+        ("1", "int"), ("1.0", "real"), ("n + 1", "int"), ("n / 2", "real"), ("n // 2", "int"), ("n ** 2", "int"),
+        ("n ** -2", "real"), ("2 ** n", "real"), ("n > 1", "bool"), ("floor(n / 2)", "int"),
+        ("where(n > 1, 1, 2)", "int"), ("where(n > 1, 1, 2.0)", "real"), ("max(n, 1)", "int"),
+        ("max(n, 1.5)", "real"), ("exp(n)", "real"), ("sum[b](ids[b])", "int"), ("mean[b](ids[b])", "real"),
+        ("count[b](ids[b] > 0)", "int"), ("all[b](ids[b] > 0)", "bool"), ("argmax[b](ids[b])", "int"),
+        ("real(n)", "real"), ("int(n > 1)", "int"), ("isfinite(n)", "bool"), ("N", "int"), ("pi", "real"),
+        ("True", "bool"), ("approx(n, 1)", "bool"),
     ]:  # fmt: skip
         node, source = parse_expression(text)
         assert check_expression(node, source, scope) == kind, text

@@ -1,4 +1,4 @@
-"""The language reference says what the tool does: its table of functions, its example contract, its obligation types."""
+"""The language reference says what the tool does: its functions, its example contract, its obligation types."""
 
 from __future__ import annotations
 

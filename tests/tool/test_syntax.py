@@ -118,13 +118,17 @@ def test_places_in_a_block_that_is_indented_as_a_whole(indent):
 
 
 def test_places_in_an_expression_over_several_lines():
-    text = Text("  all[i](  # first\n    x[i] > 0 and\n    1 / 0 > x[i])", tuple(Position("f", 5 + k, 3) for k in range(3)))
+    text = Text(
+        "  all[i](  # first\n    x[i] > 0 and\n    1 / 0 > x[i])", tuple(Position("f", 5 + k, 3) for k in range(3))
+    )
     with pytest.raises(ContractError) as caught:
         parse_expression(text)
     assert caught.value.diagnostics[0].position == Position("f", 7, 3 + 8)
 
 
-@pytest.mark.parametrize("text", ["x[i] +\n", "a) + (b", "(a", "", "  \n ", "# only a comment", "a\nb", "a = 3", "a; b"])
+@pytest.mark.parametrize(
+    "text", ["x[i] +\n", "a) + (b", "(a", "", "  \n ", "# only a comment", "a\nb", "a = 3", "a; b"]
+)
 def test_what_is_no_expression(text):
     with pytest.raises(ContractError) as caught:
         parse_expression(Text(text, tuple(Position("f", 5 + k, 3) for k in range(3))))

@@ -72,7 +72,10 @@ def compiled(text: str) -> tuple[Any, Any, Scope]:
     types = [(n, t) for n, t in scope.values.items() if n in INPUTS]
     header = sizes_header(types, {"B", "N"}, {})
     grid = grid_line(scope, used)
-    lines = [f"def f({', '.join(INPUTS)}):", *(f"    {line}" for line in [*header, *([grid] if grid else []), *body, "return y"])]
+    lines = [
+        f"def f({', '.join(INPUTS)}):",
+        *(f"    {line}" for line in [*header, *([grid] if grid else []), *body, "return y"]),
+    ]
     space = {n: getattr(testing, n) for n in testing.__all__}
     exec("\n".join(lines), space)
     return space["f"], statements, scope
@@ -90,14 +93,19 @@ def agree(text: str, seed: int, traced: bool = True, exact: bool = False) -> Non
     expected = np.asarray(Loops(scope, values, SIZES).run(statements)["y"], dtype=float)
     backends = {"arrays": values}
     backends["bounds"] = {
-        n: Bounded(v) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else Bounded(v, 0.0) if isinstance(v, float) else v
+        n: Bounded(v)
+        if isinstance(v, np.ndarray) and v.dtype.kind == "f"
+        else Bounded(v, 0.0)
+        if isinstance(v, float)
+        else v
         for n, v in values.items()
     }
     if traced:
         import torch
 
         backends["tensors"] = {
-            n: Traced(torch.tensor(v)) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for n, v in values.items()
+            n: Traced(torch.tensor(v)) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
+            for n, v in values.items()
         }
     for name, given_values in backends.items():
         with np.errstate(all="ignore"):
@@ -258,16 +266,28 @@ class Writer:
         if op in ("count", "all", "any"):
             body = f"{anchor} > {self.exact(inner, depth - 1)}"
         else:
-            body = self.pick(f"{anchor} * {self.exact(inner, depth - 2)}", f"{anchor} + {self.exact(inner, depth - 2)}", anchor)
-        where = f", where={self.condition(inner, 0)}" if op in ("sum", "count", "prod", "all", "any") and self.pick(True, False) else ""
+            body = self.pick(
+                f"{anchor} * {self.exact(inner, depth - 2)}", f"{anchor} + {self.exact(inner, depth - 2)}", anchor
+            )
+        where = (
+            f", where={self.condition(inner, 0)}"
+            if op in ("sum", "count", "prod", "all", "any") and self.pick(True, False)
+            else ""
+        )
         return f"{op}[{name}]({body}{where})"
 
     def condition(self, bound: dict[str, str], depth: int) -> str:
         if depth <= 0:
-            return self.pick("flag", "a > 0", *([f"mask[b, {i}]" for i, d in bound.items() if d == "N"] if "b" in bound else []), f"{self.element(bound)} > 0")
+            return self.pick(
+                "flag",
+                "a > 0",
+                *([f"mask[b, {i}]" for i, d in bound.items() if d == "N"] if "b" in bound else []),
+                f"{self.element(bound)} > 0",
+            )
         match self.pick("compare", "and", "or", "not", "leaf", "all"):
             case "compare":
-                return f"{self.exact(bound, depth - 1)} {self.pick('<', '<=', '>', '>=', '==', '!=')} {self.exact(bound, depth - 1)}"
+                left, op = self.exact(bound, depth - 1), self.pick("<", "<=", ">", ">=", "==", "!=")
+                return f"{left} {op} {self.exact(bound, depth - 1)}"
             case "and" | "or" as word:
                 return f"(({self.condition(bound, depth - 1)}) {word} ({self.condition(bound, depth - 1)}))"
             case "not":
@@ -291,7 +311,8 @@ class Writer:
             case "+" | "*" as op:
                 return f"({self.smooth(bound, depth - 1)} {op} {self.smooth(bound, depth - 1)})"
             case "where":
-                return f"where({self.condition(bound, 1)}, {self.smooth(bound, depth - 1)}, {self.smooth(bound, depth - 1)})"
+                condition, first = self.condition(bound, 1), self.smooth(bound, depth - 1)
+                return f"where({condition}, {first}, {self.smooth(bound, depth - 1)})"
         return self.exact(bound, depth)
 
 
@@ -307,7 +328,14 @@ def test_random_expressions(data):
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from(["x[b, i]", "w[i]", "w[j]", "u[i, j]", "u[j, j]", "a", "k", "b", "j", "0.5"]), min_size=2, max_size=4), st.sampled_from(["i", "j", "i, j", "b, j"]))
+@given(
+    st.lists(
+        st.sampled_from(["x[b, i]", "w[i]", "w[j]", "u[i, j]", "u[j, j]", "a", "k", "b", "j", "0.5"]),
+        min_size=2,
+        max_size=4,
+    ),
+    st.sampled_from(["i", "j", "i, j", "b, j"]),
+)
 def test_a_sum_of_products_is_the_plain_sum(factors, over):
     """`sum[j](f * g)` lowers to einsum; written as `sum[j](f * g + 0)` it does not."""
     names = [n.strip() for n in over.split(",")]
@@ -332,7 +360,9 @@ SMOOTH = {
     "gather": "y[b] = x[b, ids[b]] * w[ids[b]]",
     "shift": "y[b, i] = where(i > 0, x[b, i - 1] * w[i], 0)",
     "powers": "y[b, i] = (x[b, i] * x[b, i] + 1) ** 0.5 + w[i] ** 3 + 2 ** w[i]",
-    "functions": "y[b, i] = sin(x[b, i]) * cos(w[i]) + tanh(x[b, i]) * sigmoid(w[i]) + erf(x[b, i]) + log1p(w[i] * w[i])",
+    "functions": (
+        "y[b, i] = sin(x[b, i]) * cos(w[i]) + tanh(x[b, i]) * sigmoid(w[i]) + erf(x[b, i]) + log1p(w[i] * w[i])"
+    ),
     "products": "y[b] = prod[i](x[b, i] + 3)",
     "extremes": "y[b] = max[i](x[b, i] + 0.125 * i) + min[i](x[b, i] * w[i] - 0.25 * i)",
     "decisions": "y[b, i] = where(mask[b, i], x[b, i] * w[i], clip(x[b, i], -0.7, 0.7)) + abs(x[b, i] + 0.1)",

@@ -64,7 +64,11 @@ def test_a_wrong_kernel_is_told_what_is_wrong(kernel: str, outcome: str, words: 
 
 @pytest.mark.parametrize(
     ("kernel", "outcome", "words"),
-    [("dies", "crashed", "SIGKILL"), ("leaves", "crashed", "ended with exit status 0"), ("hangs", "timeout", "no sign of life")],
+    [
+        ("dies", "crashed", "SIGKILL"),
+        ("leaves", "crashed", "ended with exit status 0"),
+        ("hangs", "timeout", "no sign of life"),
+    ],
 )
 def test_a_kernel_that_takes_its_process_along(kernel: str, outcome: str, words: str, tmp_path: Path) -> None:
     done = run("--binding", f"hostile:{kernel}", "-k", "RN-DEF", evidence=tmp_path / "e.jsonl", stall=4)

@@ -105,7 +105,12 @@ class Protocol(Action):
 
 
 def action_of(
-    o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature], scope: Scope, defined: frozenset[str], added: str
+    o: Obligation,
+    equation: CheckedEquation,
+    visible: Mapping[str, Signature],
+    scope: Scope,
+    defined: frozenset[str],
+    added: str,
 ) -> Action | None:
     """The action of an obligation; `scope` is that of its law. `added` is the variable that its template added."""
     match str(o.type):
@@ -148,7 +153,9 @@ def _kernel_call(text: Text | None, scope: Scope) -> tuple[tree.Call, Source, Si
     node, source = parse_expression(text or "")
     own = scope.kernels if scope.kernels is not None else frozenset(scope.equations)
     if not isinstance(node, tree.Call) or node.spec or node.equation not in own:
-        raise source.error("E427", "`call` is a call of a kernel of this contract", node.place, f"one of {', '.join(sorted(own))}")
+        raise source.error(
+            "E427", "`call` is a call of a kernel of this contract", node.place, f"one of {', '.join(sorted(own))}"
+        )
     return node, source, scope.equations[node.equation]
 
 
@@ -163,33 +170,64 @@ def refusal_of(text: Text | None, raises: Text | None, mentions: tuple[Text, ...
     """A call that must be refused. Its arguments need not have the sizes of the equation: that may be the point."""
     node, source, signature = _kernel_call(text, scope)
     if len(node.arguments) != len(signature.inputs):
-        raise source.error("E427", f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}", node.place, str(signature))
+        raise source.error(
+            "E427",
+            f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}",
+            node.place,
+            str(signature),
+        )
     for argument, p in zip(node.arguments, signature.inputs, strict=True):
         kind = check_expression(argument, source, scope)
         given = kind if isinstance(kind, Type) else Type(kind)
-        fits = given.dtype == p.type.dtype if p.type.is_opaque else not given.is_opaque and (p.type.is_array or not given.is_array)
+        fits = (
+            given.dtype == p.type.dtype
+            if p.type.is_opaque
+            else not given.is_opaque and (p.type.is_array or not given.is_array)
+        )
         if not fits:
             raise source.error("E427", f"{node.equation} wants {p.name}: {p.type}, found {given}", argument.place)
     if str(raises) not in ERRORS:
-        raise problem("E303", f"{str(raises)!r} is not an error a kernel is expected to raise", raises, f"one of {', '.join(ERRORS)}")
+        raise problem(
+            "E303",
+            f"{str(raises)!r} is not an error a kernel is expected to raise",
+            raises,
+            f"one of {', '.join(ERRORS)}",
+        )
     return Refusal(node, str(raises), tuple(map(str, mentions)))
 
 
-def _gradient(o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature], defined: frozenset[str]) -> Gradient:
+def _gradient(
+    o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature], defined: frozenset[str]
+) -> Gradient:
     forward, backward = visible.get(str(o.of)), equation.signature
     if forward is None or len(o.gives) != len(o.wrt):
         raise ContractError  # reported with the links
     for signature, text in ((forward, o.of), (backward, o.equation)):
         if signature.name not in defined:
-            raise problem("E303", f"{signature.name} has no `define`", text, "a gradient is that of a definition, within the bound of another")
+            raise problem(
+                "E303",
+                f"{signature.name} has no `define`",
+                text,
+                "a gradient is that of a definition, within the bound of another",
+            )
     known = {p.name: p.type for p in backward.inputs}
     for p in forward.inputs:
         if p.name not in known:
-            raise problem("E303", f"{backward.name} does not take {p.name!r}, which {forward.name} needs", o.of, "gradients are taken at the inputs of the backward equation")
+            raise problem(
+                "E303",
+                f"{backward.name} does not take {p.name!r}, which {forward.name} needs",
+                o.of,
+                "gradients are taken at the inputs of the backward equation",
+            )
     at = {p.name: p.type for p in forward.inputs}
     for name in o.wrt:
         if name not in at or not at[name].is_floating:
-            raise problem("E404", f"{forward.name} has no real input {str(name)!r}", name, did_you_mean(name, [n for n, t in at.items() if t.is_floating]))
+            raise problem(
+                "E404",
+                f"{forward.name} has no real input {str(name)!r}",
+                name,
+                did_you_mean(name, [n for n, t in at.items() if t.is_floating]),
+            )
     outputs = {p.name for p in backward.outputs}
     for name in o.gives:
         if name not in outputs:
@@ -204,7 +242,13 @@ def _cotangents(o: Obligation, forward: Signature, backward: Signature) -> tuple
     if not o.cotangent:
         free = [n for n in inputs if n not in {p.name for p in forward.inputs}]
         if len(free) != len(outputs):
-            raise problem("E303", f"{forward.name} has {len(outputs)} outputs, {backward.name} {len(free)} inputs that could hold a cotangent", o.of, "say which is which under `cotangent`")
+            raise problem(
+                "E303",
+                f"{forward.name} has {len(outputs)} outputs, "
+                f"{backward.name} {len(free)} inputs that could hold a cotangent",
+                o.of,
+                "say which is which under `cotangent`",
+            )
         return tuple(free)
     for name, value in o.cotangent.items():
         if name not in outputs:
@@ -225,9 +269,16 @@ def _independence(o: Obligation, equation: CheckedEquation, scope: Scope, other:
         for index, dim in zip(element.indices, signature.types[element.array].shape or (), strict=True):
             assert isinstance(index, tree.Name)
             if scope.known(index.id):
-                raise problem("E421", f"{index.id!r} is already a value or a dimension; an index needs another name", o.output)
+                raise problem(
+                    "E421", f"{index.id!r} is already a value or a dimension; an index needs another name", o.output
+                )
             if bound.setdefault(index.id, dim) != dim and scope.dims.poly(bound[index.id]) != scope.dims.poly(dim):
-                raise problem("E425", f"the index {index.id!r} ranges over {dim} in {given.array}, but over {bound[index.id]} in {output.array}", o.input)
+                raise problem(
+                    "E425",
+                    f"the index {index.id!r} ranges over {dim} in {given.array}, "
+                    f"but over {bound[index.id]} in {output.array}",
+                    o.input,
+                )
             scope.indices.setdefault(index.id, Index(dim, (0, 0), source, element.array))
     node, source = parse_expression(o.when or "")
     if any(isinstance(n, tree.Element) and n.array == given.array for n in tree.walk(node)):
@@ -242,13 +293,23 @@ def _independence(o: Obligation, equation: CheckedEquation, scope: Scope, other:
 def _protocol(o: Obligation, scope: Scope) -> Protocol:
     match = re.fullmatch(r"\s*(?:([0-9]{1,4})\s*\.\.\s*)?([0-9]{1,4})\s*", o.steps or "")
     if not match or not 1 <= int(match[1] or 1) <= int(match[2]) <= MAX_STEPS:
-        raise problem("E403", f"{str(o.steps)!r} is not a number of steps", o.steps, f"a number or a range such as 3..6, at most {MAX_STEPS}")
+        raise problem(
+            "E403",
+            f"{str(o.steps)!r} is not a number of steps",
+            o.steps,
+            f"a number or a range such as 3..6, at most {MAX_STEPS}",
+        )
     state: dict[str, tree.Node] = {}
     kinds: dict[str, Type] = {}
     for name, value in o.state.items():
         reason = why_not(name, "input")
         if reason or scope.known(name):
-            raise problem("E413" if reason else "E421", reason or f"{name!r} already has a meaning here", value, "choose another name")
+            raise problem(
+                "E413" if reason else "E421",
+                reason or f"{name!r} already has a meaning here",
+                value,
+                "choose another name",
+            )
         node, source = parse_expression(value)
         kind = check_expression(node, source, scope)
         kinds[name] = kind if isinstance(kind, Type) else Type(kind)
@@ -260,11 +321,21 @@ def _protocol(o: Obligation, scope: Scope) -> Protocol:
         after = scope.values.get(f"next_{name}")
         if after is None:
             continue
-        same = (after.dtype == before.dtype or {after.dtype, before.dtype} <= {"float", "accum", "f64", "f32", "real"}) and [
-            scope.dims.poly(d) for d in after.shape or ()
-        ] == [scope.dims.poly(d) for d in before.shape or ()]
+        same = (
+            after.dtype == before.dtype or {after.dtype, before.dtype} <= {"float", "accum", "f64", "f32", "real"}
+        ) and [scope.dims.poly(d) for d in after.shape or ()] == [scope.dims.poly(d) for d in before.shape or ()]
         if not same:
-            raise problem("E426", f"the state {name} begins as {before}, and next_{name} is {after}", o.state[name], "a state keeps its type, e.g. 0.0 for a real number")
+            raise problem(
+                "E426",
+                f"the state {name} begins as {before}, and next_{name} is {after}",
+                o.state[name],
+                "a state keeps its type, e.g. 0.0 for a real number",
+            )
     if not any(f"next_{name}" in scope.values for name in state):
-        raise problem("E303", "no step changes the state", o.step, f"define next_{next(iter(state), 'x')}: it becomes the state of the next step")
+        raise problem(
+            "E303",
+            "no step changes the state",
+            o.step,
+            f"define next_{next(iter(state), 'x')}: it becomes the state of the next step",
+        )
     return Protocol(state, statements, _condition(o.check, scope), int(match[2]))

@@ -40,8 +40,8 @@ class Target(Entry):
     )
     declines: Text | None = key("Why this binding does not offer the equation.", default=None)
     deviates: dict[str, Text] = key(
-        "obligation or falsification test -> the documented convention that differs; it is declined, neither passed nor "
-        "failed. Under any other key it is a note.",
+        "obligation or falsification test -> the documented convention that differs; it is declined, neither passed "
+        "nor failed. Under any other key it is a note.",
         factory=dict, keys=r"[A-Za-z_][A-Za-z0-9_-]*",
     )  # fmt: skip
 

@@ -42,7 +42,10 @@ class Bound:
     ) -> list[Kernel]:
         """One kernel for each dtype under test; `everything` takes `dtypes` as they are."""
         chosen = list(dtypes or ()) if everything else [d for d in self.dtypes if dtypes is None or d in dtypes]
-        return [Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates) for d in chosen]
+        return [
+            Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates)
+            for d in chosen
+        ]
 
 
 def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Path | None = None) -> Bound | None:
@@ -54,7 +57,12 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
         return _single(name, contract, signatures)
     path = Path(name) if name.endswith((".yaml", ".yml")) else (root or Path()) / "bindings" / f"{name}.yaml"
     if not path.is_file():
-        raise problem("E503", f"there is no binding {name!r}", Position(str(path)), "a file under bindings/, a path to one, or package.module:function")
+        raise problem(
+            "E503",
+            f"there is no binding {name!r}",
+            Position(str(path)),
+            "a file under bindings/, a path to one, or package.module:function",
+        )
     return _from_file(load_binding(path), contract, signatures)
 
 
@@ -68,7 +76,12 @@ def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signatu
     for equation, text in entries.items():
         signature = signatures.get(equation)
         if signature is None:
-            raise problem("E504", f"{contract} has no equation {equation!r}", equation if isinstance(equation, Text) else text.position, f"one of {', '.join(signatures)}")
+            raise problem(
+                "E504",
+                f"{contract} has no equation {equation!r}",
+                equation if isinstance(equation, Text) else text.position,
+                f"one of {', '.join(signatures)}",
+            )
         deviates |= {k: str(v) for k, v in text.deviates.items()}
         if text.declines is not None:
             declined[equation] = str(text.declines)
@@ -77,14 +90,22 @@ def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signatu
         function = resolve(str(text.call), text.call.position)
         if not text.args:
             check_call(function, text.call, signature)
-        targets[equation] = Target(function, str(text.call), _arguments(text, signature), tuple(map(str, text.returns)), tuple(map(str, text.dtypes)))
+        targets[equation] = Target(
+            function,
+            str(text.call),
+            _arguments(text, signature),
+            tuple(map(str, text.returns)),
+            tuple(map(str, text.dtypes)),
+        )
     dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
-    return Bound(str(binding.name), str(binding.framework), tuple(map(str, binding.devices)), dtypes, targets, declined, deviates)
+    return Bound(
+        str(binding.name), str(binding.framework), tuple(map(str, binding.devices)), dtypes, targets, declined, deviates
+    )
 
 
 def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound:
     function = resolve(name, Position(name))
-    word = _folded(name.split(":", 1)[1].split(".")[-1])
+    word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
     equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
     signature = signatures[equation]
     check_call(function, Text(name, (Position(name),)), signature)
@@ -93,10 +114,16 @@ def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bo
     wanted = [p.name for p in signature.inputs]
     if known is not None and set(wanted) <= set(known) and list(known)[: len(wanted)] != wanted:
         arguments = {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
-    module = sys.modules.get(name.split(":")[0])
+    module = sys.modules.get(name.split(":", maxsplit=1)[0])
     framework = "torch" if _uses_torch(module) else "numpy"
     dtypes = ("f32",)
-    return Bound(name, framework, ("cpu", "cuda") if framework == "torch" else ("cpu",), dtypes, {equation: Target(function, name, arguments)})
+    return Bound(
+        name,
+        framework,
+        ("cpu", "cuda") if framework == "torch" else ("cpu",),
+        dtypes,
+        {equation: Target(function, name, arguments)},
+    )
 
 
 def _folded(name: str) -> str:
@@ -118,14 +145,21 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise problem("E506", f"cannot import {module_name!r}: {error}", where, "is its folder the current one, or installed?") from None
+        raise problem(
+            "E506", f"cannot import {module_name!r}: {error}", where, "is its folder the current one, or installed?"
+        ) from None
     except Exception as error:
         raise problem("E506", f"importing {module_name!r} raised {type(error).__name__}: {error}", where) from None
     for part in path.split("."):
         if not hasattr(found, part):
             from .suggest import did_you_mean
 
-            raise problem("E507", f"{module_name} has no {path!r}", where, did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]))
+            raise problem(
+                "E507",
+                f"{module_name} has no {path!r}",
+                where,
+                did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
+            )
         found = getattr(found, part)
     if not callable(found):
         raise problem("E507", f"{target} is not callable", where)
@@ -169,15 +203,32 @@ def _parse(expression: str, where: Text, names: set[str]) -> ast.expr:
     try:
         node = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
-        raise problem("E509", f"cannot read the argument {expression!r}", where.position, "names, numbers, lists and + - * //") from None
+        raise problem(
+            "E509", f"cannot read the argument {expression!r}", where.position, "names, numbers, lists and + - * //"
+        ) from None
     for n in ast.walk(node):
         if isinstance(n, ast.Name) and n.id not in names:
             from .suggest import did_you_mean
 
             raise problem("E509", f"unknown name {n.id!r}", where.position, did_you_mean(n.id, names))
-        allowed = (ast.Name, ast.Constant, ast.List, ast.Tuple, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.expr_context)
+        allowed = (
+            ast.Name,
+            ast.Constant,
+            ast.List,
+            ast.Tuple,
+            ast.BinOp,
+            ast.UnaryOp,
+            ast.operator,
+            ast.unaryop,
+            ast.expr_context,
+        )
         if not isinstance(n, allowed):
-            raise problem("E509", f"{type(n).__name__} is not allowed in an argument", where.position, "names, numbers, lists and + - * //")
+            raise problem(
+                "E509",
+                f"{type(n).__name__} is not allowed in an argument",
+                where.position,
+                "names, numbers, lists and + - * //",
+            )
     return node
 
 

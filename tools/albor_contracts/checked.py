@@ -19,8 +19,8 @@ from .lang.dims import Dims, Poly
 from .lang.names import why_not
 from .lang.signature import Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
-from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
 from .lang.to_python import sizes_found, used_indices
+from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
 from .links import check_parameters, implied_definitions
 from .model import Contract, Equation, FalsificationTest, Fault, Obligation
 from .suggest import did_you_mean
@@ -129,7 +129,9 @@ class Checking:
             return None
 
 
-def check_contracts(contracts: Mapping[str, Contract], select: Iterable[str] | None = None) -> tuple[dict[str, CheckedContract], list[Diagnostic]]:
+def check_contracts(
+    contracts: Mapping[str, Contract], select: Iterable[str] | None = None
+) -> tuple[dict[str, CheckedContract], list[Diagnostic]]:
     """Check contracts (all, or the selected ones with those they depend on). Problems are returned, not raised.
 
     A contract with a problem is not among the checked ones; nor is one with a link that does not resolve, or with an
@@ -156,7 +158,12 @@ def check_contracts(contracts: Mapping[str, Contract], select: Iterable[str] | N
 def _signature(equation: Equation, name: str) -> Signature:
     signature = parse_signature(equation.signature)
     if signature.name != name:
-        raise problem("E406", f"the signature is that of {signature.name!r}, the equation is called {name!r}", equation.signature, "use one name")
+        raise problem(
+            "E406",
+            f"the signature is that of {signature.name!r}, the equation is called {name!r}",
+            equation.signature,
+            "use one name",
+        )
     return signature
 
 
@@ -241,7 +248,12 @@ def _acyclic(equations: Mapping[str, CheckedEquation]) -> None:
         free = [name for name, called in calls.items() if not called & set(calls)]
         if not free:
             first = next(iter(calls))
-            raise problem("E431", f"definitions call each other in a circle: {', '.join(calls)}", equations[first].model.define, "write one of them out")
+            raise problem(
+                "E431",
+                f"definitions call each other in a circle: {', '.join(calls)}",
+                equations[first].model.define,
+                "write one of them out",
+            )
         for name in free:
             del calls[name]
 
@@ -249,12 +261,19 @@ def _acyclic(equations: Mapping[str, CheckedEquation]) -> None:
 def _distinct(contract: Contract) -> None:
     """Ids give names to tests, in which - and _ are the same."""
     found: dict[str, Text] = {}
-    ids = [o.id for o in (*contract.proof_obligations, *_implied(contract))] + [t.id for t in contract.falsification_tests]
+    ids = [o.id for o in (*contract.proof_obligations, *_implied(contract))] + [
+        t.id for t in contract.falsification_tests
+    ]
     for identifier in ids:
         word = str(identifier).lower().replace("-", "_")
         first = found.setdefault(word, identifier)
         if str(first) != str(identifier):
-            raise problem("E302", f"the ids {first} and {identifier} name the same test, test_{word}", identifier, "ids differ in more than - and _")
+            raise problem(
+                "E302",
+                f"the ids {first} and {identifier} name the same test, test_{word}",
+                identifier,
+                "ids differ in more than - and _",
+            )
 
 
 def _implied(contract: Contract) -> list[Obligation]:
@@ -284,7 +303,9 @@ def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str],
             pending[name] = parsed
     for name in used:
         if name not in texts:
-            raise problem("E407", f"the dimension {name!r} has no range", where, f"add it under dims, e.g. {name}: 1..257")
+            raise problem(
+                "E407", f"the dimension {name!r} has no range", where, f"add it under dims, e.g. {name}: 1..257"
+            )
     while pending:
         ready = [n for n, e in pending.items() if not names_in(e) & set(pending)]
         if not ready:
@@ -292,10 +313,16 @@ def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str],
         for name in ready:
             unknown = names_in(pending[name]) - set(texts)
             if unknown:
-                raise problem("E407", f"the dimension {name!r} mentions {', '.join(sorted(unknown))}, which has no range", _place(texts[name]) or where)
+                raise problem(
+                    "E407",
+                    f"the dimension {name!r} mentions {', '.join(sorted(unknown))}, which has no range",
+                    _place(texts[name]) or where,
+                )
             poly = Dims(derived, low).poly(pending.pop(name))
             if poly is None:
-                raise problem("E407", f"the derived dimension {name!r} is not a sum of products", where, "for example H: G * K")
+                raise problem(
+                    "E407", f"the derived dimension {name!r} is not a sum of products", where, "for example H: G * K"
+                )
             derived[name] = poly
     base = Dims(derived, low)
     facts = []
@@ -310,7 +337,7 @@ def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str],
 def _inequalities(text: str) -> list[tuple[str, str]]:
     """`a <= b` facts of an assumption, as texts of dimension expressions."""
     try:
-        node, source = parse_expression(text)
+        node, _ = parse_expression(text)
     except ContractError:
         return []
     found = []
@@ -358,11 +385,18 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     for expression in (*domain.values, *(b for pair in bounds for b in pair)):
         for name in names_in(expression):
             if name not in known:
-                raise problem("E404", f"the domain mentions {name!r}, which is neither a dimension nor another number", where, did_you_mean(name, known))
+                raise problem(
+                    "E404",
+                    f"the domain mentions {name!r}, which is neither a dimension nor another number",
+                    where,
+                    did_you_mean(name, known),
+                )
     if domain.length is not None and type_.dtype not in ("text", "bytes"):
         raise problem("E402", f"length bounds texts, not {type_}", where, "in [low, high]")
     if (bounds or domain.values) and type_.dtype in ("text", "bytes", "bool"):
-        raise problem("E402", f"{type_} has no such domain", where, "length 0..64" if type_.is_opaque else "leave it away")
+        raise problem(
+            "E402", f"{type_} has no such domain", where, "length 0..64" if type_.is_opaque else "leave it away"
+        )
     for low, high in bounds:
         if not names_in(low) | names_in(high) and not evaluate(low, {}) <= evaluate(high, {}):
             raise problem("E405", f"nothing lies between {low} and {high}", where, "low <= high")
@@ -374,7 +408,7 @@ def _domains(inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str]) -> di
     numbers = [n for n, (t, _) in inputs.items() if t.dtype in ("real", "int")]
     found: dict[str, Domain] = {}
     for name, (type_, text) in inputs.items():
-        if text.startswith("permutation of "):
+        if _is_permutation(text):
             found[name] = parse_domain(f"in [0, {text.split()[-1]})")
         else:
             found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name])
@@ -382,10 +416,17 @@ def _domains(inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str]) -> di
     while waiting:
         ready = [n for n, needs in waiting.items() if not needs & set(waiting)]
         if not ready:
-            raise problem("E404", f"the domains of {', '.join(waiting)} bound each other", _place(inputs[next(iter(waiting))][1]))
+            raise problem(
+                "E404", f"the domains of {', '.join(waiting)} bound each other", _place(inputs[next(iter(waiting))][1])
+            )
         for name in ready:
             del waiting[name]
     return found
+
+
+def _is_permutation(text: str) -> bool:
+    """Whether the tool itself says so: no author writes a domain like this."""
+    return not isinstance(text, Text) and text.startswith("permutation of ")
 
 
 def _mentioned(domain: Domain) -> set[str]:
@@ -409,7 +450,12 @@ def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation
         if parameter in texts:
             raise problem("E406", f"{parameter!r} names both a dimension and a parameter", model.signature)
         if type_.dtype == "record":
-            raise problem("E401", f"{parameter} is a record, which cannot be generated", model.signature, "pass its fields as inputs of their own")
+            raise problem(
+                "E401",
+                f"{parameter} is a record, which cannot be generated",
+                model.signature,
+                "pass its fields as inputs of their own",
+            )
     inputs: dict[str, tuple[Type, str]] = {}
     for p in signature.inputs:
         if p.type.dtype == "nothing":
@@ -472,18 +518,27 @@ def _define(
         if p.type.is_opaque or found.is_opaque:
             if p.type.dtype != found.dtype:
                 raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {found}", text)
-        elif _class(found.dtype) != _class(p.type.dtype) and not (_class(found.dtype) == "int" and _class(p.type.dtype) == "real"):
+        elif _class(found.dtype) != _class(p.type.dtype) and not (
+            _class(found.dtype) == "int" and _class(p.type.dtype) == "real"
+        ):
             raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {_class(found.dtype)}", text)
         wanted, sizes = ([dims.poly(d) for d in t.shape or ()] for t in (p.type, found))
         if wanted != sizes:
             raise problem("E429", f"the output {p.name} is {p.type}, but its definition is {found}", text)
     # A definition is called with inputs alone: it reads sizes off their shapes.
     mentioned = used_indices(statements)
-    wanted_sizes = {str(scope.indices[i].range) for i in mentioned if i in scope.indices} | (mentioned & set(space.dims))
+    wanted_sizes = {str(scope.indices[i].range) for i in mentioned if i in scope.indices} | (
+        mentioned & set(space.dims)
+    )
     known = sizes_found([(p.name, p.type) for p in signature.inputs], wanted_sizes, space.derived)
     lost = sorted(d for d in wanted_sizes - known if not d.isdigit())
     if lost:
-        raise problem("E407", f"the size {lost[0]} cannot be found from the shapes of the inputs", text, "give it to an input, or derive it from one that has it")
+        raise problem(
+            "E407",
+            f"the size {lost[0]} cannot be found from the shapes of the inputs",
+            text,
+            "give it to an input, or derive it from one that has it",
+        )
     return Block(statements, scope, source)
 
 
@@ -529,13 +584,18 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
     for name, text in o.domain.items():
         if name not in inputs:
             raise problem("E404", f"there is no input {name!r}", text, did_you_mean(name, inputs))
-        if inputs[name][1].startswith("permutation of "):
+        if _is_permutation(inputs[name][1]):
             raise problem("E402", f"{name} is a permutation: it has no domain", text)
         inputs[name] = (inputs[name][0], text)
     domains = _domains(inputs, texts)
     assume = (*equation.space.assume, *o.assume)
     shapes = {d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str)}
-    used = [*shapes, *equation.signature.dims, *o.dims, *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume))]
+    used = [
+        *shapes,
+        *equation.signature.dims,
+        *o.dims,
+        *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume)),
+    ]
     dims = _dims(texts, used, assume, o.id)
     space = Space(_needed(texts, used), inputs, assume)
     scope = Scope(
@@ -568,22 +628,39 @@ def _statements(texts: Iterable[Text], scope: Scope) -> tuple[tree.Statement, ..
 
 def _claim(node: tree.Node, source: Source, scope: Scope) -> None:
     if check_expression(node, source, scope) != "bool":
-        raise source.error("E426", "a claim is true or false; this is a number", node.place, "compare it: approx(a, b), a <= b")
+        raise source.error(
+            "E426", "a claim is true or false; this is a number", node.place, "compare it: approx(a, b), a <= b"
+        )
 
 
 def _falsification(names: _Names, test: FalsificationTest, rule: CheckedObligation) -> Law:
     known = rule.law.space.inputs
     for name in test.given:
         if name not in known:
-            raise problem("E404", f"there is no input {name!r} in {rule.equation.name}", _place(name) or test.id, did_you_mean(name, known))
+            raise problem(
+                "E404",
+                f"there is no input {name!r} in {rule.equation.name}",
+                _place(name) or test.id,
+                did_you_mean(name, known),
+            )
     inputs = {name: entry for name, entry in known.items() if name in test.given}
     missing = [p.name for p in rule.equation.signature.inputs if p.name not in test.given]
     if missing:
-        raise problem("E303", f"{test.id} gives no value for {', '.join(missing)}", test.id, "given: needs every input of the equation")
+        raise problem(
+            "E303",
+            f"{test.id} gives no value for {', '.join(missing)}",
+            test.id,
+            "given: needs every input of the equation",
+        )
     for name, (type_, _) in inputs.items():
         wrong = not_a_value(test.given[name], type_)
         if wrong:
-            raise problem("E303", f"{test.id} gives {name}, which is {type_}, {wrong}", _place(name) or test.id, "numbers, nested lists of numbers, true, false or a text")
+            raise problem(
+                "E303",
+                f"{test.id} gives {name}, which is {type_}, {wrong}",
+                _place(name) or test.id,
+                "numbers, nested lists of numbers, true, false or a text",
+            )
     space = Space(rule.law.space.dims, inputs, ())
     domains = {n: d for n, d in rule.law.scope.domains.items() if n in inputs}
     dims, sizes = _given_dims(test, inputs, rule)
@@ -603,7 +680,9 @@ def _falsification(names: _Names, test: FalsificationTest, rule: CheckedObligati
     shown = {d for t, _ in inputs.values() for d in t.shape or ()}
     lost = sorted(d for d in needed - shown - set(sizes) if not d.isdigit())
     if lost:
-        raise problem("E303", f"what {test.id} gives does not say what {lost[0]} is", test.id, "it follows from no shape")
+        raise problem(
+            "E303", f"what {test.id} gives does not say what {lost[0]} is", test.id, "it follows from no shape"
+        )
     return law
 
 
@@ -623,7 +702,9 @@ def not_a_value(value: object, type_: Type) -> str:
             wrong = next((f"{v}, which does not fit" for v in flat if not low <= v <= high), "")  # type: ignore[operator]
         return wrong
     if type_.dtype == "bytes":
-        whole = isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value)
+        whole = isinstance(value, list | tuple) and all(
+            isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= 255 for v in value
+        )
         return "" if whole else "what is no list of numbers from 0 to 255"
     kinds: dict[str, tuple[type, ...]] = {"real": (int, float), "int": (int,), "bool": (bool,), "text": (str,)}
     if not isinstance(value, kinds[type_.dtype]) or (isinstance(value, bool) and type_.dtype != "bool"):
@@ -667,7 +748,9 @@ def _given_dims(
             if not unknown:
                 value = int(evaluate(text, sizes))
                 if sizes.setdefault(d, value) != value:
-                    raise problem("E303", f"{test.id} gives {d} the size {sizes[d]}, but {d} = {text} is {value}", test.id)
+                    raise problem(
+                        "E303", f"{test.id} gives {d} the size {sizes[d]}, but {d} = {text} is {value}", test.id
+                    )
             elif d in sizes and len(unknown) == 1:
                 (factor,) = unknown
                 for size in range(1, sizes[d] + 1):
@@ -675,7 +758,11 @@ def _given_dims(
                         sizes[factor] = size
                         break
                 else:
-                    raise problem("E303", f"{test.id} gives {d} the size {sizes[d]}, for which no {factor} satisfies {d} = {text}", test.id)
+                    raise problem(
+                        "E303",
+                        f"{test.id} gives {d} the size {sizes[d]}, for which no {factor} satisfies {d} = {text}",
+                        test.id,
+                    )
     old = rule.law.scope.dims
     fixed = {d: Poly.number(n) for d, n in sizes.items()}
     return Dims({**old.derived, **fixed}, old.low, old.facts), {d: n for d, n in sizes.items() if d not in shown}

@@ -219,8 +219,8 @@ _LINKS = (
          "equations: {softmax: {define: ...}}\nproof_obligations: []",
          "proof_obligations:\n  - {id: SM-SUM, equation: softmax, type: conservation, ...}"),
     Code("E311", "A parameter that the proof engine does not read",
-         "Axioms are for z3, a target is for the engines that run what ships, fixed dimensions are not for ieee. Writing one elsewhere would "
-         "look like an assumption that is not made.",
+         "Axioms are for z3, a target is for the engines that run what ships, fixed dimensions are not for ieee. "
+         "Writing one elsewhere would look like an assumption that is not made.",
          "prove: {engine: crosshair, axioms: [exp_positive]}",
          "prove: {engine: z3, axioms: [exp_positive]}"),
     Code("E312", "A name is listed twice",
@@ -439,7 +439,8 @@ _BINDINGS = (
          "albor-contracts verify core/rmsnorm --device cuda    (without a GPU)",
          "albor-contracts verify core/rmsnorm"),
     Code("E511", "A fault that has drifted from the source",
-         "A substitution must match the source of its target exactly once; otherwise the fault is no longer what it says.",
+         "A substitution must match the source of its target exactly once; otherwise the fault is no longer what it "
+         "says.",
          "patch: {target: \"pkg.kernels:f\", find: \"n - 1\", put: \"n\"}    (n - 1 occurs twice)",
          "patch: {target: \"pkg.kernels:f\", find: \"/ (n - 1)\", put: \"/ n\"}"),
     Code("E512", "A fault that does not compile",

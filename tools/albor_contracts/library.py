@@ -51,7 +51,14 @@ class Library:
                 if n == name or n.startswith(f"{name.rstrip('/')}/") or ("/" in stem and stem.endswith(f"/{n}"))
             ]  # fmt: skip
             if not hits:
-                raise ContractError(Diagnostic("E503", f"there is no contract {name!r}", Position(str(self.root)), hint=did_you_mean(name, self.contracts)))
+                raise ContractError(
+                    Diagnostic(
+                        "E503",
+                        f"there is no contract {name!r}",
+                        Position(str(self.root)),
+                        hint=did_you_mean(name, self.contracts),
+                    )
+                )
             found += hits
         files = {self.contracts[n].path for n in self._with_dependencies(found)}
         errors = [d for d in self.errors if d.position.file in files]

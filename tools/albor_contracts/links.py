@@ -245,15 +245,14 @@ def _obligations(
         of = obligation.of
         if of is not None and of not in callable_names and not unsure:
             yield _unknown_equation(of, callable_names, obligation)
-        if obligation.type == "gradient":
-            if obligation.wrt and obligation.gives and len(obligation.wrt) != len(obligation.gives):
-                yield Diagnostic(
-                    "E309",
-                    f"{obligation.id} names {len(obligation.wrt)} inputs in `wrt` and "
-                    f"{len(obligation.gives)} outputs in `gives`",
-                    obligation.where("gives"),
-                    hint="one output for each input, in the same order",
-                )
+        wrt, gives = obligation.wrt, obligation.gives
+        if obligation.type == "gradient" and wrt and gives and len(wrt) != len(gives):
+            yield Diagnostic(
+                "E309",
+                f"{obligation.id} names {len(wrt)} inputs in `wrt` and {len(gives)} outputs in `gives`",
+                obligation.where("gives"),
+                hint="one output for each input, in the same order",
+            )
         if obligation.prove is not None:
             yield from _proof(obligation.prove)
 

@@ -25,11 +25,11 @@ DOTTED = rf"{IDENTIFIER}(\.{IDENTIFIER})*"
 TARGET = rf"{DOTTED}:{DOTTED}"
 DTYPES = ("f64", "f32", "bf16", "f16")
 
-OBLIGATION_TYPES = (
-    "definition gradient equivalence bound monotonicity idempotency involution linearity homogeneity symmetry "
-    "invariance conservation ordering roundtrip boundary determinism independence statistical rejection resource "
-    "protocol"
-).split()
+OBLIGATION_TYPES = [
+    "definition", "gradient", "equivalence", "bound", "monotonicity", "idempotency", "involution", "linearity",
+    "homogeneity", "symmetry", "invariance", "conservation", "ordering", "roundtrip", "boundary", "determinism",
+    "independence", "statistical", "rejection", "resource", "protocol",
+]  # fmt: skip
 
 
 def key(
@@ -47,8 +47,14 @@ def key(
 ) -> Any:
     """A field of the format, with the sentence that documents it."""
     metadata = {
-        "doc": doc, "one_of": one_of, "pattern": pattern, "number": number, "empty": empty, "keys": keys,
-        "over": over, "under": under,
+        "doc": doc,
+        "one_of": one_of,
+        "pattern": pattern,
+        "number": number,
+        "empty": empty,
+        "keys": keys,
+        "over": over,
+        "under": under,
     }
     if factory is not None:
         return field(default_factory=factory, metadata=metadata)
@@ -86,8 +92,9 @@ class Metadata(Entry):
 class Equation(Entry):
     signature: Text = key("name(input: type, ...) -> output: type, ...; the name is the equation's key.")
     formula: Text = key("The formula for people. Never evaluated.", default=Text(""))
-    dims: dict[str, Text] = key("Ranges of dimensions (N: 1..4097) and derived dimensions (H: G * K).", factory=dict,
-                                 number=True)
+    dims: dict[str, Text] = key(
+        "Ranges of dimensions (N: 1..4097) and derived dimensions (H: G * K).", factory=dict, number=True
+    )
     domain: dict[str, Text] = key("Where each input lives: 'in [-50, 50]'. Domains generate the inputs.", factory=dict)
     assume: tuple[Text, ...] = key("Conditions every generated input satisfies.", default=())
     define: Text | None = key("The definition in index notation.", default=None)
@@ -96,14 +103,17 @@ class Equation(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Proof(Entry):
-    engine: Text = key("crosshair: integer code that ships; z3: real algebra; ieee: all float16 values.",
-                       one_of=("crosshair", "z3", "ieee"))
+    engine: Text = key(
+        "crosshair: integer code that ships; z3: real algebra; ieee: all float16 values.",
+        one_of=("crosshair", "z3", "ieee"),
+    )
     dims: dict[str, Text] = key("Fixed dimensions the statement is unrolled to (z3).", factory=dict, number=True)
     axioms: tuple[Text, ...] = key("Named axioms for exp, log, sqrt, ... that the proof may use (z3).", default=())
     assume: tuple[Text, ...] = key("Extra assumptions, besides the domain.", default=())
     claim: Text | None = key("What is proved, when it is not `check` itself.", default=None)
-    target: Text | None = key("module:function that ships and stands for the equation (crosshair).", default=None,
-                              pattern=TARGET)
+    target: Text | None = key(
+        "module:function that ships and stands for the equation (crosshair).", default=None, pattern=TARGET
+    )
     seconds: float = key("Solver budget.", default=30.0, over=0, under=3600)
 
 
@@ -115,7 +125,9 @@ class Obligation(Entry):
     property: Text = key("The law in one sentence.")
     if_fails: Text = key("What is most likely wrong when this is falsified.", default=Text(""))
     # Written laws
-    forall: dict[str, Text] = key("Further variables: name -> type and domain, e.g. c: 'real in [-3, 3]'.", factory=dict)
+    forall: dict[str, Text] = key(
+        "Further variables: name -> type and domain, e.g. c: 'real in [-3, 3]'.", factory=dict
+    )
     dims: dict[str, Text] = key("Narrower dimension ranges for this obligation.", factory=dict, number=True)
     domain: dict[str, Text] = key("Other input domains for this obligation.", factory=dict)
     assume: tuple[Text, ...] = key("Further conditions on the inputs.", default=())
@@ -124,22 +136,27 @@ class Obligation(Entry):
     # Parameters of templates
     of: Text | None = key("The equation or expression the template is about.", default=None)
     wrt: tuple[Text, ...] = key("gradient: inputs of `of` to differentiate by.", default=())
-    gives: tuple[Text, ...] = key("gradient: outputs of `equation` that hold the gradients, in the order of wrt.",
-                                  default=())
-    cotangent: dict[str, Text] = key("gradient: output of `of` -> the input of `equation` that holds its cotangent, or 1.",
-                                     factory=dict, number=True)
+    gives: tuple[Text, ...] = key(
+        "gradient: outputs of `equation` that hold the gradients, in the order of wrt.", default=()
+    )
+    cotangent: dict[str, Text] = key(
+        "gradient: output of `of` -> the input of `equation` that holds its cotangent, or 1.", factory=dict, number=True
+    )
     left: Text | None = key("equivalence, invariance, roundtrip: one side.", default=None, number=True)
     right: Text | None = key("equivalence, invariance, roundtrip: the other side.", default=None, number=True)
     exact: bool = key("Compare bitwise instead of within the derived bound.", default=False)
     lower: Text | None = key("bound: smallest permitted value.", default=None, number=True)
     upper: Text | None = key("bound: largest permitted value.", default=None, number=True)
     in_: Text | None = key("monotonicity, linearity, homogeneity: the input that is varied.", default=None)
-    direction: Text | None = key("monotonicity: increasing or decreasing.", default=None,
-                                 one_of=("increasing", "decreasing"))
+    direction: Text | None = key(
+        "monotonicity: increasing or decreasing.", default=None, one_of=("increasing", "decreasing")
+    )
     axis: Text | None = key("monotonicity, symmetry: the dimension along which.", default=None)
     degree: int | None = key("homogeneity: f(c x) = c^degree f(x).", default=None)
     permute: dict[str, Text] = key("symmetry: input -> dimension that is permuted.", factory=dict)
-    permutes: dict[str, Text] = key("symmetry: output -> dimension along which it must be permuted likewise.", factory=dict)
+    permutes: dict[str, Text] = key(
+        "symmetry: output -> dimension along which it must be permuted likewise.", factory=dict
+    )
     output: Text | None = key("independence: output element, e.g. o[b, h, i, d].", default=None)
     input: Text | None = key("independence: input element that must not matter, e.g. k[b, g, j, d].", default=None)
     when: Text | None = key("independence: the condition under which it must not matter, e.g. j > i.", default=None)
@@ -154,7 +171,9 @@ class Obligation(Entry):
     variance: Text | None = key("statistical: variance of one observation under the law.", default=None, number=True)
     observations: Text | None = key("statistical: independent observations in one run.", default=None, number=True)
     false_alarm: float = key("statistical: probability of rejecting a correct kernel.", default=1e-9, over=0, under=1)
-    detects: Text | None = key("statistical: smallest shift of the expectation that must be found.", default=None, number=True)
+    detects: Text | None = key(
+        "statistical: smallest shift of the expectation that must be found.", default=None, number=True
+    )
     state: dict[str, Text] = key("protocol: state variable -> initial value.", factory=dict, number=True)
     step: Text | None = key("protocol: statements that make one step of kernel and definition.", default=None)
     steps: Text | None = key("protocol: number of steps, a range such as 3..6.", default=None, number=True)
@@ -177,7 +196,9 @@ class FalsificationTest(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Patch(Entry):
-    target: Text = key("module:function whose source is changed, e.g. albor_impl.core.rmsnorm:_forward.", pattern=TARGET)
+    target: Text = key(
+        "module:function whose source is changed, e.g. albor_impl.core.rmsnorm:_forward.", pattern=TARGET
+    )
     find: Text = key("Source text that occurs exactly once in it.")
     put: Text = key("What stands there instead.", empty=True)
 

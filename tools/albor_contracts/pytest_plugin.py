@@ -1,7 +1,7 @@
 """pytest: which kernels a generated test runs on, and where its events go.
 
-    pytest generated/                                  reference and implementation, quick profile
-    pytest generated/core --binding torch --profile ci
+pytest generated/                                  reference and implementation, quick profile
+pytest generated/core --binding torch --profile ci
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("albor-contracts")
-    group.addoption("--binding", action="append", default=None, help="binding under test (may be repeated; default: reference and impl)")
+    group.addoption(
+        "--binding",
+        action="append",
+        default=None,
+        help="binding under test (may be repeated; default: reference and impl)",
+    )
     group.addoption("--device", default="cpu", help="cpu or cuda")
     group.addoption("--dtype", action="append", default=None, help="only these dtypes under test")
     group.addoption("--profile", default=None, help="quick, ci or thorough")

@@ -114,11 +114,15 @@ def element_of(text: Text | None, parameters: Iterable[object], what: str) -> tr
     types = {p.name: p.type for p in parameters}  # type: ignore[attr-defined]
     if not isinstance(node, tree.Element) or node.array not in types:
         hint = f"`{what}` is an element such as {next(iter(types))}[i]"
-        raise source.error("E303", f"{str(text)!r} is not an element of an {what}: {', '.join(types)}", node.place, hint)
+        raise source.error(
+            "E303", f"{str(text)!r} is not an element of an {what}: {', '.join(types)}", node.place, hint
+        )
     indices = [i.id for i in node.indices if isinstance(i, tree.Name)]
     shape = types[node.array].shape or ()
     if len(indices) != len(shape) or len(node.indices) != len(shape) or len(set(indices)) != len(indices):
-        raise source.error("E303", f"{node.array} is {types[node.array]}: one plain index for each axis, each its own", node.place)
+        raise source.error(
+            "E303", f"{node.array} is {types[node.array]}: one plain index for each axis, each its own", node.place
+        )
     return node
 
 
@@ -174,7 +178,9 @@ def _bound(o: Obligation, signature: Signature, forall: dict[str, str], names: N
     return Template(forall, (let,), (claim, limits[0][0][1]), tuple(limit for limit, _ in limits))
 
 
-def _monotonicity(o: Obligation, signature: Signature, forall: dict[str, str], equation: CheckedEquation, names: Names) -> Template:
+def _monotonicity(
+    o: Obligation, signature: Signature, forall: dict[str, str], equation: CheckedEquation, names: Names
+) -> Template:
     name = _input(o, signature, o.in_)
     type_ = signature.types[name]
     output = signature.outputs[0]
@@ -182,11 +188,20 @@ def _monotonicity(o: Obligation, signature: Signature, forall: dict[str, str], e
     relation = "<=" if o.direction == "increasing" else ">="
     if type_.is_array and type_.shape:
         if o.axis is None or str(o.axis) not in map(str, type_.shape) or output.type.shape != type_.shape:
-            raise problem("E303", f"monotonicity in the array {name} needs `axis`, and an output of the same shape", o.axis or o.in_, f"one of {', '.join(map(str, type_.shape))}")
+            raise problem(
+                "E303",
+                f"monotonicity in the array {name} needs `axis`, and an output of the same shape",
+                o.axis or o.in_,
+                f"one of {', '.join(map(str, type_.shape))}",
+            )
         value = names.fresh("value")
         i, j = names.at(type_.shape), names.at(type_.shape, other=str(o.axis))
         claim = f"{_element(name, i)} > {_element(name, j)} or {_element(value, i)} {relation} {_element(value, j)}"
-        return Template(forall, (f"{', '.join([value, *rest])} = {_call(signature)}",), _made(o, _forall(list(dict.fromkeys(i + j)), claim)))
+        return Template(
+            forall,
+            (f"{', '.join([value, *rest])} = {_call(signature)}",),
+            _made(o, _forall(list(dict.fromkeys(i + j)), claim)),
+        )
     if o.axis is not None:
         raise problem("E303", f"{name} is {type_}: it has no axis", o.axis, "leave `axis` away")
     other = names.fresh(f"other_{name}")
@@ -239,7 +254,9 @@ def _homogeneity(o: Obligation, signature: Signature, forall: dict[str, str], na
     return Template(forall, let, _made(o, " and ".join(claims)))
 
 
-def _linearity(o: Obligation, signature: Signature, forall: dict[str, str], equation: CheckedEquation, names: Names) -> Template:
+def _linearity(
+    o: Obligation, signature: Signature, forall: dict[str, str], equation: CheckedEquation, names: Names
+) -> Template:
     """f(x + c y) = f(x) + c f(y)."""
     name = _input(o, signature, o.in_)
     factor, other, mixed = names.fresh("factor"), names.fresh(f"other_{name}"), names.fresh("mixed")
@@ -266,7 +283,12 @@ def _symmetry(o: Obligation, signature: Signature, forall: dict[str, str], names
     """Permuting these inputs along a dimension permutes these outputs likewise, and leaves the others as they are."""
     dims = {str(d) for d in (*o.permute.values(), *o.permutes.values())}
     if len(dims) != 1:
-        raise problem("E303", f"symmetry permutes one dimension, not {', '.join(sorted(dims))}", o.id, "state one obligation a dimension")
+        raise problem(
+            "E303",
+            f"symmetry permutes one dimension, not {', '.join(sorted(dims))}",
+            o.id,
+            "state one obligation a dimension",
+        )
     (dim,) = dims
     outputs = {p.name: p.type for p in signature.outputs}
     for name, written in o.permute.items():
@@ -274,7 +296,12 @@ def _symmetry(o: Obligation, signature: Signature, forall: dict[str, str], names
             raise problem("E303", f"{name}: {signature.types[name]} has no dimension {dim}", written)
     for name, written in o.permutes.items():
         if name not in outputs or dim not in map(str, outputs[name].shape or ()):
-            raise problem("E303", f"{signature.name} has no output {name} with the dimension {dim}", written, did_you_mean(name, outputs))
+            raise problem(
+                "E303",
+                f"{signature.name} has no output {name} with the dimension {dim}",
+                written,
+                did_you_mean(name, outputs),
+            )
     order = names.fresh("order")
     forall[order] = f"permutation[{dim}]"
     let: list[str] = []

@@ -178,10 +178,12 @@ def example(specs: Mapping[str, str], dims: Mapping[str, Any] | None = None, **g
         elif declared.dtype == "real":
             value = float(value)
         values[name] = value
-    return Case(dims=dims, values=values, kinds=kinds, recipes={n: "given" for n in values})
+    return Case(dims=dims, values=values, kinds=kinds, recipes=dict.fromkeys(values, "given"))
 
 
-def gradient(spec: Definitions, equation: str, at: Mapping[str, Any], *, wrt: str, cotangents: Sequence[Any]) -> list[Bounded]:
+def gradient(
+    spec: Definitions, equation: str, at: Mapping[str, Any], *, wrt: str, cotangents: Sequence[Any]
+) -> list[Bounded]:
     """The vector-Jacobian product of a definition, by torch autograd in float64."""
     from .runtime.traced import gradients
 

@@ -74,7 +74,7 @@ def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[s
     what it documents another convention for."""
     from ..evidence import obligations_of
 
-    found = {}
+    found: dict[tuple[str, str], tuple[str, str]] = {}
     for name, binding in bindings.items():
         for contract, kernel in binding.kernels.items():
             model = library.contracts.get(contract)
@@ -83,7 +83,10 @@ def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[s
                 continue
             known = {*obligations_of(model), *(str(t.id) for t in model.falsification_tests)}
             found |= {
-                (name, str(k)): ("declined", str(v)) for t in kernel.values() for k, v in t.deviates.items() if str(k) in known
+                (name, str(k)): ("declined", str(v))
+                for t in kernel.values()
+                for k, v in t.deviates.items()
+                if str(k) in known
             }
             for identifier, entry in obligations_of(model).items():
                 if str(entry.equation) in declined:

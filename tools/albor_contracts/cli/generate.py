@@ -8,7 +8,9 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="contracts (default: contracts/)")
-    parser.add_argument("-o", "--output", type=Path, default=None, metavar="DIR", help="output folder (default: generated/)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=None, metavar="DIR", help="output folder (default: generated/)"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not current")
 
 

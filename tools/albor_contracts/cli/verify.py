@@ -10,17 +10,39 @@ from pathlib import Path
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("contracts", nargs="*", metavar="CONTRACT", help="contract or family, e.g. core/rmsnorm (default: all)")
-    parser.add_argument("--binding", action="append", metavar="B", help="reference, impl, torch, a binding file, or package.module:function; may be repeated (default: reference and impl)")
+    parser.add_argument(
+        "contracts", nargs="*", metavar="CONTRACT", help="contract or family, e.g. core/rmsnorm (default: all)"
+    )
+    parser.add_argument(
+        "--binding",
+        action="append",
+        metavar="B",
+        help="reference, impl, torch, a binding file, or package.module:function; may be repeated "
+        "(default: reference and impl)",
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", action="append", choices=("f64", "f32", "bf16", "f16"))
-    parser.add_argument("--profile", choices=("quick", "ci", "thorough"), default="quick", help="25, 200 or 10,000 cases an obligation")
+    parser.add_argument(
+        "--profile", choices=("quick", "ci", "thorough"), default="quick", help="25, 200 or 10,000 cases an obligation"
+    )
     parser.add_argument("--cases", type=int, default=None, help="cases an obligation, instead of the profile's")
     parser.add_argument("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
     parser.add_argument("-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), help="worker processes")
     parser.add_argument("--seed", type=int, default=None, help="seed of the cases (default: 0 in CI, else a new one)")
-    parser.add_argument("--stall", type=float, default=120.0, metavar="SECONDS", help="longest silence of a kernel before it counts as hanging")
-    parser.add_argument("--evidence", type=Path, default=None, metavar="FILE", help="append verdicts to this file (default: .albor/evidence/)")
+    parser.add_argument(
+        "--stall",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="longest silence of a kernel before it counts as hanging",
+    )
+    parser.add_argument(
+        "--evidence",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="append verdicts to this file (default: .albor/evidence/)",
+    )
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text")
 
 
@@ -37,13 +59,27 @@ def run(options: argparse.Namespace) -> int:
     listener, finish = _listener(options.format)
     with Recorder(options.evidence or scratch_file(library.root)) as recorder:
         result = verify(
-            library, contracts, bindings, device=options.device, dtypes=options.dtype, match=options.match, profile=options.profile,
-            seed=seed, cases=options.cases, workers=options.workers, stall_seconds=options.stall, listeners=[recorder, listener],
+            library,
+            contracts,
+            bindings,
+            device=options.device,
+            dtypes=options.dtype,
+            match=options.match,
+            profile=options.profile,
+            seed=seed,
+            cases=options.cases,
+            workers=options.workers,
+            stall_seconds=options.stall,
+            listeners=[recorder, listener],
             on_plan=lambda counts: setattr(listener, "expected", dict(counts)),
-        )  # fmt: skip
+        )
     finish()
     if not result.outcomes and not result.interrupted:
-        print(f"nothing to verify: {', '.join(bindings)} offers no kernel of {', '.join(options.contracts) or 'any contract'}", file=sys.stderr)
+        print(
+            f"nothing to verify: {', '.join(bindings)} offers no kernel of "
+            f"{', '.join(options.contracts) or 'any contract'}",
+            file=sys.stderr,
+        )
         return 2
     return result.exit_code
 

@@ -51,7 +51,13 @@ def _gradient(action: Gradient, o: CheckedObligation, emitter: Emitter) -> list[
     cotangents = ", ".join(action.cotangents) + ("," if len(action.cotangents) == 1 else "")
     call = call_lines(
         "gradient",
-        ["spec", f'"{action.forward.name}"', f"dict({at})", f'wrt="{" ".join(action.wrt)}"', f"cotangents=({cotangents})"],
+        [
+            "spec",
+            f'"{action.forward.name}"',
+            f"dict({at})",
+            f'wrt="{" ".join(action.wrt)}"',
+            f"cotangents=({cotangents})",
+        ],
         before=f"{', '.join(wanted)}{single} = ",
     )
     lines = [f"{outputs} = kernel.{signature.name}({', '.join(p.name for p in signature.inputs)})", *call]
@@ -61,7 +67,12 @@ def _gradient(action: Gradient, o: CheckedObligation, emitter: Emitter) -> list[
 def _refusal(action: Refusal, emitter: Emitter) -> list[str]:
     emitter.used.add("rejects")
     arguments = [emitter.text(a) for a in action.call.arguments]
-    parts = ["kernel", f'"{action.call.equation}"', f"({', '.join(arguments)}{',' if len(arguments) == 1 else ''})", action.error]
+    parts = [
+        "kernel",
+        f'"{action.call.equation}"',
+        f"({', '.join(arguments)}{',' if len(arguments) == 1 else ''})",
+        action.error,
+    ]
     if action.mentions:
         parts.append(f"mentions=[{', '.join(literal(m) for m in action.mentions)}]")
     return call_lines("rejects", parts)
@@ -95,5 +106,10 @@ def _independence(action: Independence, o: CheckedObligation, emitter: Emitter) 
 
 def _statistic(action: Statistic, emitter: Emitter) -> list[str]:
     emitter.used.add("statistically")
-    parts = [f"{n}={emitter.text(getattr(action, n))}" for n in ("statistic", "expect", "variance", "observations", "detects")]
-    return call_lines("statistically", [*parts, f"trials={action.trials}", f"false_alarm={action.false_alarm!r}"], spread=True)
+    parts = [
+        f"{n}={emitter.text(getattr(action, n))}"
+        for n in ("statistic", "expect", "variance", "observations", "detects")
+    ]
+    return call_lines(
+        "statistically", [*parts, f"trials={action.trials}", f"false_alarm={action.false_alarm!r}"], spread=True
+    )

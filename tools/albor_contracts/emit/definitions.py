@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..checked import Block, CheckedContract, CheckedEquation
 from ..lang import tree
 from ..lang.to_python import Emitter, grid_line, sizes_header, used_indices
-from .texts import doc_lines, quoted_doc, signature_lines
+from .texts import doc_lines, signature_lines
 
 
 def definition_lines(equation: CheckedEquation, block: Block, name: str | None = None) -> tuple[list[str], set[str]]:
@@ -18,11 +18,14 @@ def definition_lines(equation: CheckedEquation, block: Block, name: str | None =
     needed |= (used | emitter.sizes) & set(equation.space.dims)
     needed |= {n for s in block.statements for n in _dims_in(s, equation)}
     emitter.used.add("defines")
-    lines = [*signature_lines(str(equation.signature)), f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):"]
+    lines = [
+        *signature_lines(str(equation.signature)),
+        f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):",
+    ]
     doc = str(equation.model.formula) or str(equation.signature)
     lines += doc_lines(doc)
     header = sizes_header([(p.name, p.type) for p in equation.signature.inputs], needed, equation.space.derived)
-    lines += [f"    {line}" for line in _only_needed(header, needed)]
+    lines += [f"    {line}" for line in only_needed(header, needed)]
     if grid:
         lines.append(f"    {grid}")
         emitter.used.add("grid")
@@ -35,19 +38,25 @@ def _dims_in(s: tree.Statement, equation: CheckedEquation) -> set[str]:
     return {n.id for n in tree.walk(s) if isinstance(n, tree.Name) and n.id in equation.space.dims}
 
 
-def _only_needed(header: list[str], needed: set[str]) -> list[str]:
+def only_needed(header: list[str], needed: set[str]) -> list[str]:
     """Drop single-dimension lines nobody reads, unless a later line does."""
     kept: list[str] = []
     for line in reversed(header):
         names = {w.strip(" (),") for w in line.split("=")[0].split(",")} - {""}
         right = line.split("=", 1)[1]
         if names & needed:
-            needed = needed | {w for w in right.replace("//", " ").replace("*", " ").replace("(", " ").replace(")", " ").split() if w.isidentifier()}
+            needed = needed | {
+                w
+                for w in right.replace("//", " ").replace("*", " ").replace("(", " ").replace(")", " ").split()
+                if w.isidentifier()
+            }
             kept.append(line)
     return kept[::-1]
 
 
-def definitions_needed(contract: CheckedContract, library: dict[str, CheckedContract]) -> list[tuple[CheckedEquation, Block]]:
+def definitions_needed(
+    contract: CheckedContract, library: dict[str, CheckedContract]
+) -> list[tuple[CheckedEquation, Block]]:
     """Own definitions, preceded by those of other contracts that they or the laws call."""
     found: dict[str, tuple[CheckedEquation, Block]] = {}
 

@@ -23,12 +23,13 @@ from ..lang.types import Type
 from ..lang.unroll import CannotExpress, Names
 from ..model import Proof
 from ..suggest import did_you_mean
-from .definitions import _only_needed, quoted_doc
+from .definitions import only_needed
 from .module import HEADER
 from .proof import ProofOf, check_axioms, sizes_of
 from .proof_halves import HalfProof
 from .proof_integers import IntegerProof
 from .proof_real import RealProof
+from .texts import quoted_doc
 
 _WORDS = {*prove.__all__, *to_z3.WORDS, *to_loops.WORDS, *to_float16.WORDS, "proof", "product"}
 
@@ -245,7 +246,7 @@ class Harness:
         needed = {str(block.scope.indices[i].range) for i in used if i in block.scope.indices}
         needed |= used & set(equation.space.dims)
         inputs = [(p.name, p.type) for p in equation.signature.inputs]
-        header = _only_needed(sizes_header(inputs, needed, equation.space.derived), needed)
+        header = only_needed(sizes_header(inputs, needed, equation.space.derived), needed)
         lines = [self.locals.line(line) for line in header]
         if not attribute:
             lines = self._sizes_of_lists(inputs, header)

@@ -265,7 +265,9 @@ def _grid(law: Law, trees: Iterable[tree.Node], emitter: Emitter, case: str) -> 
     used = used_indices(trees)
     for t in trees:
         # The indices of an independence are those of its two elements.
-        used |= {i.id for n in tree.walk(t) if isinstance(n, tree.Element) for i in n.indices if isinstance(i, tree.Name)}
+        used |= {
+            i.id for n in tree.walk(t) if isinstance(n, tree.Element) for i in n.indices if isinstance(i, tree.Name)
+        }
     sizes = {str(law.scope.indices[i].range) for i in used if i in law.scope.indices}
     dims = [d for d in law.space.dims if d in sizes | used | emitter.sizes]
     lines = [f"{', '.join(dims)} = {', '.join(f'{case}.{d}' for d in dims)}"] if dims else []
@@ -294,7 +296,10 @@ def _run(o: CheckedObligation, action: Protocol, strategy: str, used: set[str]) 
     body += _claims(action.check, emitter)
     body += [f"self.{name} = next_{name}" for name in action.state if f"next_{name}" in law.scope.values]
     inputs = _mentioned(law, later) or list(law.space.inputs)[:1]
-    step = [_receive(inputs, "self", "draw"), *([f"{', '.join(held)} = {', '.join(f'self.{n}' for n in held)}"] if held else [])]
+    step = [
+        _receive(inputs, "self", "draw"),
+        *([f"{', '.join(held)} = {', '.join(f'self.{n}' for n in held)}"] if held else []),
+    ]
     if any(isinstance(n, tree.Call) and not n.spec for t in later for n in tree.walk(t)):
         step.insert(0, "kernel = self.kernel")
     step += _grid(law, later, emitter, "self.case")

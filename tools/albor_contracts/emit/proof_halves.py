@@ -8,8 +8,8 @@ from ..lang import tree
 from ..lang.to_float16 import HalfEmitter
 from ..lang.types import Type, parse_domain
 from ..lang.unroll import CannotExpress, exact_value
-from .definitions import quoted_doc
 from .proof import Body, ProofOf, sides_of
+from .texts import quoted_doc
 
 
 class HalfProof(ProofOf):

@@ -18,7 +18,9 @@ class Change:
     kind: str  # new | changed | current | stale
 
 
-def write_generated(files: dict[Path, str], folder: Path, check: bool = False, prune: bool = True) -> tuple[list[Change], list[Diagnostic]]:
+def write_generated(
+    files: dict[Path, str], folder: Path, check: bool = False, prune: bool = True
+) -> tuple[list[Change], list[Diagnostic]]:
     """Bring `folder` up to date with `files` (paths relative to it). `check` only compares."""
     changes: list[Change] = []
     problems: list[Diagnostic] = []
@@ -33,14 +35,25 @@ def write_generated(files: dict[Path, str], folder: Path, check: bool = False, p
             changes.append(Change(path, "current"))
             continue
         if old is not None and MARK not in old:
-            problems.append(Diagnostic("E602", f"{path} was not written by this tool", Position(str(path)), hint="move it away, or choose another output folder"))
+            problems.append(
+                Diagnostic(
+                    "E602",
+                    f"{path} was not written by this tool",
+                    Position(str(path)),
+                    hint="move it away, or choose another output folder",
+                )
+            )
             continue
         changes.append(Change(path, "new" if old is None else "changed"))
         if not check:
             _write(path, text)
     wanted = {(root / r).resolve() for r in files}
     for path in sorted(root.rglob("*.py")) if prune and root.is_dir() else []:
-        if path not in wanted and (path.name.startswith("test_") or path.name.startswith("prove_")) and MARK in path.read_text(encoding="utf-8", errors="replace"):
+        if (
+            path not in wanted
+            and (path.name.startswith("test_") or path.name.startswith("prove_"))
+            and MARK in path.read_text(encoding="utf-8", errors="replace")
+        ):
             changes.append(Change(path, "stale"))
             if not check:
                 path.unlink()

@@ -79,7 +79,11 @@ def few_cases(count: int = CASES) -> Iterator[None]:
     """Fixed cases, no shrinking: enough to see whether something fails."""
     saved = session.override
     session.override = settings(
-        session.settings(), max_examples=count, derandomize=True, phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False
+        session.settings(),
+        max_examples=count,
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate),
+        report_multiple_bugs=False,
     )
     try:
         yield
@@ -88,7 +92,10 @@ def few_cases(count: int = CASES) -> Iterator[None]:
 
 
 def kill_matrix(
-    contract: CheckedContract, library: Library, tell: Callable[[FaultTried], None] | None = None, only: Iterable[str] | None = None
+    contract: CheckedContract,
+    library: Library,
+    tell: Callable[[FaultTried], None] | None = None,
+    only: Iterable[str] | None = None,
 ) -> Matrix:
     """Inject every fault of a contract and run the obligations it may reach against it."""
     module = load_generated(current_modules(library, [contract.name])[contract.name])
@@ -115,9 +122,15 @@ def kill_matrix(
 
 
 def _try(
-    contract: CheckedContract, fault: CheckedFault, module: ModuleType, tests: Mapping[str, Any],
-    obligations: Mapping[str, CheckedObligation], matrix: Matrix, library: Library, tell: Callable[[FaultTried], None] | None,
-) -> None:  # fmt: skip
+    contract: CheckedContract,
+    fault: CheckedFault,
+    module: ModuleType,
+    tests: Mapping[str, Any],
+    obligations: Mapping[str, CheckedObligation],
+    matrix: Matrix,
+    library: Library,
+    tell: Callable[[FaultTried], None] | None,
+) -> None:
     identifier = str(fault.model.id)
     named = set(map(str, fault.model.killed_by))
     try:
@@ -131,16 +144,30 @@ def _try(
                 cases = CASES if o.id in named else OTHER_CASES
                 with few_cases(cases):
                     message = _dies(tests[o.id], kernel)
-                cell = Cell(identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin)
+                cell = Cell(
+                    identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin
+                )
                 matrix.cells[identifier, o.id] = cell
                 if tell is not None:
                     target = str(fault.model.patch.target) if fault.model.patch else ""
-                    tell(FaultTried(
-                        contract=contract.name, fault=identifier, obligation=o.id, killed=cell.killed, expected=cell.named,
-                        title=str(fault.model.title), binding=kernel.binding, dtype=kernel.dtype, cases=cases,
-                        kernel=target, kernel_hash=kernel_hash(target) if target else "",
-                        contract_hash=fault_hash(contract.model, identifier, o.id, library.contracts), seconds=round(cell.seconds, 3), message=cell.message[:200],
-                    ))  # fmt: skip
+                    tell(
+                        FaultTried(
+                            contract=contract.name,
+                            fault=identifier,
+                            obligation=o.id,
+                            killed=cell.killed,
+                            expected=cell.named,
+                            title=str(fault.model.title),
+                            binding=kernel.binding,
+                            dtype=kernel.dtype,
+                            cases=cases,
+                            kernel=target,
+                            kernel_hash=kernel_hash(target) if target else "",
+                            contract_hash=fault_hash(contract.model, identifier, o.id, library.contracts),
+                            seconds=round(cell.seconds, 3),
+                            message=cell.message[:200],
+                        )
+                    )
     except ContractError as error:
         matrix.diagnostics += error.diagnostics
         return
@@ -152,7 +179,9 @@ def _try(
 
 
 @contextlib.contextmanager
-def _injected(contract: CheckedContract, fault: CheckedFault, module: ModuleType, root: Path) -> Iterator[tuple[Kernel, set[str] | None]]:
+def _injected(
+    contract: CheckedContract, fault: CheckedFault, module: ModuleType, root: Path
+) -> Iterator[tuple[Kernel, set[str] | None]]:
     """The wrong kernel, and the equations it changes (None: any)."""
     if fault.model.patch is None:
         yield wrong_kernel(contract, fault, module.spec), set(fault.defines)
@@ -162,7 +191,9 @@ def _injected(contract: CheckedContract, fault: CheckedFault, module: ModuleType
     with planted(patch.target, str(patch.find), str(patch.put)):
         bound = bind(binding, contract.name, module.spec.signatures, root)
         if bound is None:
-            raise ContractError(Diagnostic("E503", f"the binding {binding} has no kernel of {contract.name}", patch.target.position))
+            raise ContractError(
+                Diagnostic("E503", f"the binding {binding} has no kernel of {contract.name}", patch.target.position)
+            )
         dtype = str(fault.model.dtype or ("f64" if binding == "reference" else "f32"))
         yield bound.kernels(module.spec, "cpu", (dtype,))[0], None
 

@@ -24,7 +24,9 @@ from ..runtime.truth import Truth
 _NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32}
 
 
-def wrong_definitions(contract: CheckedContract, fault: CheckedFault, spec: Definitions) -> dict[str, Callable[..., Any]]:
+def wrong_definitions(
+    contract: CheckedContract, fault: CheckedFault, spec: Definitions
+) -> dict[str, Callable[..., Any]]:
     """The fault's definitions, compiled in the same way as the right ones."""
     import albor_contracts.testing as names
 
@@ -56,7 +58,10 @@ def definition_kernel(name: str, functions: Mapping[str, Callable[..., Any]], sp
 
 def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
-        given = [np.asarray(a, dtype=np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else _whole(a) for a in arguments]
+        given = [
+            np.asarray(a, dtype=np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else _whole(a)
+            for a in arguments
+        ]
         outputs = function(*given)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         rounded = []
@@ -66,7 +71,11 @@ def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -
                 with np.errstate(all="ignore"):
                     rounded.append(round_to(value, form).astype(_NUMPY[form]))
             elif p.type.is_array:
-                rounded.append(np.asarray(value).astype({"bool": bool, "u8": np.uint8, "i64": np.int64, "i32": np.int32, "i8": np.int8}[p.type.dtype]))
+                rounded.append(
+                    np.asarray(value).astype(
+                        {"bool": bool, "u8": np.uint8, "i64": np.int64, "i32": np.int32, "i8": np.int8}[p.type.dtype]
+                    )
+                )
             elif p.type.dtype in ("int", "bool", "real"):
                 rounded.append({"int": int, "bool": bool, "real": float}[p.type.dtype](np.asarray(value).reshape(())))
             else:
@@ -100,7 +109,12 @@ def planted(target: Text | str, find: str, put: str) -> Iterator[None]:
         raise problem("E507", f"cannot find {target}: {error}", where, "module:function") from None
     source = textwrap.dedent(inspect.getsource(getattr(owner, "fn", owner)))
     if source.count(find) != 1:
-        raise problem("E511", f"{find!r} occurs {source.count(find)} times in {target}", where, "a substitution matches exactly once: the fault has drifted from the source")
+        raise problem(
+            "E511",
+            f"{find!r} occurs {source.count(find)} times in {target}",
+            where,
+            "a substitution matches exactly once: the fault has drifted from the source",
+        )
     code = source.replace(find, put)
     name = f"<fault in {module_name}:{attribute}>"
     try:

@@ -96,16 +96,20 @@ class _Checker:
             if target == "_":
                 continue
             if target in s.targets[:position]:
-                raise self.error("E421", f"{target!r} stands twice on the left", s, "write _ for an output that is not needed")
+                raise self.error(
+                    "E421", f"{target!r} stands twice on the left", s, "write _ for an output that is not needed"
+                )
             if self.scope.known(target) or target in self.scope.indices:
                 raise self.error("E421", f"{target!r} already has a meaning here", s, "define each name once")
         if isinstance(s.value, tree.Call):
             outputs = self.call(s.value)
             if len(s.targets) != len(outputs):
                 raise self.error(
-                    "E427", f"{s.value.equation} has {len(outputs)} outputs, {len(s.targets)} names stand on the left", s,
+                    "E427",
+                    f"{s.value.equation} has {len(outputs)} outputs, {len(s.targets)} names stand on the left",
+                    s,
                     "write _ for an output that is not needed",
-                )  # fmt: skip
+                )
             if s.indices is not None:
                 raise self.error("E427", "a call gives whole arrays: write its name without indices", s)
             for target, type_ in zip(s.targets, outputs, strict=True):
@@ -124,7 +128,12 @@ class _Checker:
                 self.unify(name, dim, s.place, f"output {s.targets[0]}: {declared}")
         for name in indices:
             if name not in self.scope.indices:
-                raise self.error("E423", f"no range can be found for the index {name!r}", s, f"use {name} alone as a subscript somewhere on the right")
+                raise self.error(
+                    "E423",
+                    f"no range can be found for the index {name!r}",
+                    s,
+                    f"use {name} alone as a subscript somewhere on the right",
+                )
         self.bound = indices
         kind = self.kind(s.value)
         if isinstance(kind, Type):
@@ -157,20 +166,32 @@ class _Checker:
                 for name in over:
                     self.index_name(name, node)
                     if name in bound:
-                        raise self.error("E421", f"the index {name!r} is already in use outside this {node.op}", node, "rename the inner one")
+                        raise self.error(
+                            "E421",
+                            f"the index {name!r} is already in use outside this {node.op}",
+                            node,
+                            "rename the inner one",
+                        )
                 inner = (*bound, *over)
                 self.find_ranges(body, inner)
                 if where is not None:
                     self.find_ranges(where, inner)
                 for name in over:
                     if name not in self.scope.indices:
-                        raise self.error("E423", f"no range can be found for the index {name!r}", node, f"use {name} alone as a subscript in the body")
+                        raise self.error(
+                            "E423",
+                            f"no range can be found for the index {name!r}",
+                            node,
+                            f"use {name} alone as a subscript in the body",
+                        )
                 return
             case tree.Element(place, array, subscripts):
                 type_ = self.array_type(node)
                 shape = type_.shape or ()
                 if len(shape) != len(subscripts):
-                    raise self.error("E422", f"{array} is {type_}: it takes {len(shape)} indices, found {len(subscripts)}", node)
+                    raise self.error(
+                        "E422", f"{array} is {type_}: it takes {len(shape)} indices, found {len(subscripts)}", node
+                    )
                 for dim, subscript in zip(shape, subscripts, strict=True):
                     if isinstance(subscript, tree.Name) and subscript.id in bound:
                         self.unify(subscript.id, dim, place, f"{array}: {type_}")
@@ -181,17 +202,24 @@ class _Checker:
         known = self.scope.indices.get(name)
         if known is None:
             if len(self.scope.indices) >= MAX_INDICES:
-                raise self.error("E411", f"this block has more than {MAX_INDICES} indices", place, "use one index for each dimension")
+                raise self.error(
+                    "E411", f"this block has more than {MAX_INDICES} indices", place, "use one index for each dimension"
+                )
             self.scope.indices[name] = Index(dim, place, self.source, seen_in)
             return
         if self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
             return
         error = self.error(
-            "E425", f"the index {name!r} ranges over {dim} here ({seen_in}), but over {known.range} elsewhere ({known.seen_in})", place,
+            "E425",
+            f"the index {name!r} ranges over {dim} here ({seen_in}), "
+            f"but over {known.range} elsewhere ({known.seen_in})",
+            place,
             "two ranges need two index names; equal dimensions need one name",
-        )  # fmt: skip
+        )
         first = error.diagnostics[0]
-        raise ContractError(replace(first, related=((known.source.position(known.place), f"{name} ranges over {known.range} here"),)))
+        raise ContractError(
+            replace(first, related=((known.source.position(known.place), f"{name} ranges over {known.range} here"),))
+        )
 
     def array_type(self, node: tree.Element) -> Type:
         type_ = self.scope.values.get(node.array)
@@ -233,13 +261,26 @@ class _Checker:
                 return self.binary(node)
             case tree.Compare(_, op, left, right):
                 a, b = self.kind(left), self.kind(right)
-                if isinstance(a, Type) and isinstance(b, Type) and a.is_opaque and a.dtype == b.dtype and op in ("==", "!="):
+                if (
+                    isinstance(a, Type)
+                    and isinstance(b, Type)
+                    and a.is_opaque
+                    and a.dtype == b.dtype
+                    and op in ("==", "!=")
+                ):
                     return "bool"
                 if any(isinstance(k, Type) and k.is_opaque for k in (a, b)):
-                    raise self.error("E426", f"{_words(a)} is compared with {_words(b)}", node, "texts are compared with texts, by == and !=")
+                    raise self.error(
+                        "E426",
+                        f"{_words(a)} is compared with {_words(b)}",
+                        node,
+                        "texts are compared with texts, by == and !=",
+                    )
                 for side_kind, side in ((a, left), (b, right)):
                     if isinstance(side_kind, Type):
-                        raise self.error("E424", "comparisons are elementwise: index the arrays, or use approx, equal or exact", side)
+                        raise self.error(
+                            "E424", "comparisons are elementwise: index the arrays, or use approx, equal or exact", side
+                        )
                 if (a == "bool") != (b == "bool"):
                     raise self.error("E426", "a truth value is compared with a number", node, "wrap it: int(...)")
                 return "bool"
@@ -258,7 +299,12 @@ class _Checker:
             case tree.Call():
                 outputs = self.call(node)
                 if len(outputs) != 1:
-                    raise self.error("E427", f"{node.equation} has {len(outputs)} outputs; give them names first", node, "a, b = kernel(...) under let")
+                    raise self.error(
+                        "E427",
+                        f"{node.equation} has {len(outputs)} outputs; give them names first",
+                        node,
+                        "a, b = kernel(...) under let",
+                    )
                 return _plain(outputs[0])
         raise AssertionError(node)
 
@@ -271,7 +317,12 @@ class _Checker:
         if type_ is not None:
             return _plain(type_)
         if name in self.scope.indices:
-            raise self.error("E420", f"the index {name!r} is not bound here", node, "it needs a place on the left, or a reduction over it")
+            raise self.error(
+                "E420",
+                f"the index {name!r} is not bound here",
+                node,
+                "it needs a place on the left, or a reduction over it",
+            )
         if name in self.scope.outputs:
             raise self.error("E420", f"the output {name!r} is used before it is defined", node)
         candidates = [*self.scope.values, *self.scope.dim_names, *self.bound]
@@ -325,10 +376,19 @@ class _Checker:
         if name in CLAIMS:
             kinds = [self.kind(a) for a in arguments]
             whole = [k for k in kinds if isinstance(k, Type)]
-            if any(k.is_opaque for k in whole) and (len(whole) < 2 or whole[0].dtype != whole[1].dtype or name != "exact"):
-                raise self.error("E426", f"{name} compares {_words(kinds[0])} with {_words(kinds[1])}", node, "texts: ==, != or exact")
+            if any(k.is_opaque for k in whole) and (
+                len(whole) < 2 or whole[0].dtype != whole[1].dtype or name != "exact"
+            ):
+                raise self.error(
+                    "E426",
+                    f"{name} compares {_words(kinds[0])} with {_words(kinds[1])}",
+                    node,
+                    "texts: ==, != or exact",
+                )
             if len(whole) == 1:
-                raise self.error("E424", f"{name} compares a whole array with a single number", node, "index both sides, or neither")
+                raise self.error(
+                    "E424", f"{name} compares a whole array with a single number", node, "index both sides, or neither"
+                )
             if len(whole) == 2:
                 sizes = [[self.scope.dims.poly(d) for d in k.shape or ()] for k in whole]
                 if sizes[0] != sizes[1]:
@@ -354,7 +414,12 @@ class _Checker:
         kinds_ = [self.scalar(a) for a in arguments]
         function = FUNCTIONS[name]
         if name == "int" and kinds_[0] == "real":
-            raise self.error("E426", "int(...) turns a truth value into 0 or 1; this is a real number", arguments[0], "floor, ceil or round")
+            raise self.error(
+                "E426",
+                "int(...) turns a truth value into 0 or 1; this is a real number",
+                arguments[0],
+                "floor, ceil or round",
+            )
         if name not in ("int", "real"):
             for kind, argument in zip(kinds_, arguments, strict=True):
                 self.number(kind, argument)
@@ -366,7 +431,9 @@ class _Checker:
         kind = self.kind(node)
         right = isinstance(kind, Type) and (kind == wanted if wanted else kind.dtype in ("text", "bytes"))
         if not right:
-            raise self.error("E426", f"{what} needs {'a ' + str(wanted) if wanted else 'a text'} here, found {kind}", node)
+            raise self.error(
+                "E426", f"{what} needs {'a ' + str(wanted) if wanted else 'a text'} here, found {kind}", node
+            )
 
     def reduce(self, node: tree.Reduce) -> str:
         outer, narrowed = self.bound, dict(self.narrowed)
@@ -397,22 +464,44 @@ class _Checker:
         spec = node.spec or self.scope.definition
         if not spec and self.scope.kernels is not None and node.equation not in self.scope.kernels:
             raise self.error(
-                "E428", f"{node.equation} belongs to another contract: it is not the kernel under test", node, f"spec.{node.equation}(...)"
+                "E428",
+                f"{node.equation} belongs to another contract: it is not the kernel under test",
+                node,
+                f"spec.{node.equation}(...)",
             )
         if spec and self.scope.defined is not None and node.equation not in self.scope.defined:
-            raise self.error("E428", f"{node.equation} has no definition", node, "only equations with a `define` can be called as spec")
+            raise self.error(
+                "E428",
+                f"{node.equation} has no definition",
+                node,
+                "only equations with a `define` can be called as spec",
+            )
         if len(node.arguments) != len(signature.inputs):
-            raise self.error("E427", f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}", node, str(signature))
+            raise self.error(
+                "E427",
+                f"{node.equation} takes {len(signature.inputs)} arguments, found {len(node.arguments)}",
+                node,
+                str(signature),
+            )
         sizes: dict[str, str | int] = {}
         for argument, parameter in zip(node.arguments, signature.inputs, strict=True):
             self.argument(node, argument, parameter.name, parameter.type, sizes)
             self.varies(node, argument, signature)
         outputs = []
         for p in signature.outputs:
-            shape = None if p.type.shape is None else tuple(sizes.get(d, d) if isinstance(d, str) else d for d in p.type.shape)
+            shape = (
+                None
+                if p.type.shape is None
+                else tuple(sizes.get(d, d) if isinstance(d, str) else d for d in p.type.shape)
+            )
             for d in shape or ():
                 if isinstance(d, str) and d.isidentifier() and d not in self.scope.dim_names:
-                    raise self.error("E427", f"the dimension {d} of {p.name}: {p.type} is unknown here", node, "it follows from no argument of the call")
+                    raise self.error(
+                        "E427",
+                        f"the dimension {d} of {p.name}: {p.type} is unknown here",
+                        node,
+                        "it follows from no argument of the call",
+                    )
             outputs.append(Type(p.type.dtype, shape))
         return tuple(outputs)
 
@@ -420,9 +509,15 @@ class _Checker:
         """A call with a scalar that varies with an index is one call for each: its outputs must be single values."""
         indices = [n.id for n in tree.walk(argument) if isinstance(n, tree.Name) and n.id in self.bound]
         if indices and any(p.type.shape for p in signature.outputs):
-            raise self.error("E427", f"an argument of {node.equation} varies with {indices[0]}, but its outputs are whole arrays", argument)
+            raise self.error(
+                "E427",
+                f"an argument of {node.equation} varies with {indices[0]}, but its outputs are whole arrays",
+                argument,
+            )
 
-    def argument(self, node: tree.Call, argument: tree.Node, name: str, type_: Type, sizes: dict[str, str | int]) -> None:
+    def argument(
+        self, node: tree.Call, argument: tree.Node, name: str, type_: Type, sizes: dict[str, str | int]
+    ) -> None:
         kind = self.kind(argument)
         given = kind if isinstance(kind, Type) else Type(kind)
         if type_.is_array and type_.shape == () and given.dtype in ("real", "int"):
@@ -443,7 +538,11 @@ class _Checker:
             else:
                 agreed = self.scope.dims.poly(sizes.setdefault(want, have)) == self.scope.dims.poly(have)
             if not agreed:
-                raise self.error("E427", f"{node.equation} wants {name}: {type_} with {want} = {sizes.get(str(want), want)}, found {given}", argument)
+                raise self.error(
+                    "E427",
+                    f"{node.equation} wants {name}: {type_} with {want} = {sizes.get(str(want), want)}, found {given}",
+                    argument,
+                )
 
     # Index expressions
 
@@ -458,11 +557,17 @@ class _Checker:
                     self.scope.guarded.add((node.array, node.place, axis))
             return
         low, high = self.interval(subscript)
-        shown = "nothing is known about its range" if low is None and high is None else f"it ranges over {low or '?'} .. {high or '?'}"
+        shown = (
+            "nothing is known about its range"
+            if low is None and high is None
+            else f"it ranges over {low or '?'} .. {high or '?'}"
+        )
         raise self.error(
-            "E430", f"this index of {node.array} (axis {axis}, size {dim}) cannot be shown to fit 0 .. {dim} - 1: {shown}", subscript,
+            "E430",
+            f"this index of {node.array} (axis {axis}, size {dim}) cannot be shown to fit 0 .. {dim} - 1: {shown}",
+            subscript,
             "guard it with where(...), use % or clip(...), or state the bound under assume",
-        )  # fmt: skip
+        )
 
     def fits(self, node: tree.Node, size: Poly) -> bool:
         return self.natural(node) and self.below(node, size - ONE)
@@ -493,7 +598,9 @@ class _Checker:
                 return self.in_both(condition, first, second, lambda branch: self.below(branch, limit))
         return any(high is not None and self.scope.dims.at_most(high, limit) for _, high in self.intervals(node))
 
-    def in_both(self, condition: tree.Node, first: tree.Node, second: tree.Node, holds: Callable[[tree.Node], bool]) -> bool:
+    def in_both(
+        self, condition: tree.Node, first: tree.Node, second: tree.Node, holds: Callable[[tree.Node], bool]
+    ) -> bool:
         with _Narrowed(self, condition, holds=True):
             if not holds(first):
                 return False
@@ -667,7 +774,10 @@ class _Checker:
             case _:
                 # Unequal to the end of its range: the range is shorter by one.
                 point = low if low is not None and low == high else None
-                found = _sum(here[0], ONE) if point == here[0] else None, _difference(here[1], ONE) if point == here[1] else None
+                found = (
+                    _sum(here[0], ONE) if point == here[0] else None,
+                    _difference(here[1], ONE) if point == here[1] else None,
+                )
         form = tree.form(left)
         self.narrowed[form] = (*self.narrowed.get(form, ()), found)
 

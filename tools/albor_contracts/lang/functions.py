@@ -30,7 +30,9 @@ FUNCTIONS: dict[str, Function] = {
         Function("where", (3, 3), "same", r"\begin{cases}%s & %s\\%s\end{cases}", 0, "where(condition, a, b)"),
         Function("abs", (1, 1), "same", r"\left|%s\right|", 0, "exact"),
         Function("sign", (1, 1), "same", r"\operatorname{sign}(%s)", 0, "-1, 0 or 1; undecided within the bound of 0"),
-        Function("exp", (1, 1), "real", r"e^{%s}", 4, "and one rounding of the argument: hardware computes 2^(x log2 e)"),
+        Function(
+            "exp", (1, 1), "real", r"e^{%s}", 4, "and one rounding of the argument: hardware computes 2^(x log2 e)"
+        ),
         Function("expm1", (1, 1), "real", r"(e^{%s}-1)", 4, "and one rounding of the argument"),
         Function("log", (1, 1), "real", r"\log(%s)", 4, "absolute near 1: 4 u"),
         Function("log1p", (1, 1), "real", r"\log(1+%s)", 4),
@@ -38,22 +40,52 @@ FUNCTIONS: dict[str, Function] = {
         Function("rsqrt", (1, 1), "real", r"\frac{1}{\sqrt{%s}}", 4),
         Function("sin", (1, 1), "real", r"\sin(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
         Function("cos", (1, 1), "real", r"\cos(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
-        Function("atan2", (2, 2), "real", r"\operatorname{atan2}(%s, %s)", 6, "atan2(y, x): the angle of the point (x, y), in [-pi, pi]"),
+        Function(
+            "atan2",
+            (2, 2),
+            "real",
+            r"\operatorname{atan2}(%s, %s)",
+            6,
+            "atan2(y, x): the angle of the point (x, y), in [-pi, pi]",
+        ),
         Function("tanh", (1, 1), "real", r"\tanh(%s)", 4),
         Function("erf", (1, 1), "real", r"\operatorname{erf}(%s)", 4),
-        Function("sigmoid", (1, 1), "real", r"\sigma(%s)", 6, "1 / (1 + exp(-x)): an exponential, a sum and a quotient, each rounded"),
-        Function("floor", (1, 1), "int", r"\lfloor %s\rfloor", 0, "undecided when a whole number lies within the bound"),
+        Function(
+            "sigmoid",
+            (1, 1),
+            "real",
+            r"\sigma(%s)",
+            6,
+            "1 / (1 + exp(-x)): an exponential, a sum and a quotient, each rounded",
+        ),
+        Function(
+            "floor", (1, 1), "int", r"\lfloor %s\rfloor", 0, "undecided when a whole number lies within the bound"
+        ),
         Function("ceil", (1, 1), "int", r"\lceil %s\rceil", 0, "undecided when a whole number lies within the bound"),
         Function("round", (1, 1), "int", r"\operatorname{round}(%s)", 0, "half to even; undecided near a half"),
         Function("clip", (3, 3), "same", r"\operatorname{clip}(%s, %s, %s)", 0, "clip(x, low, high)"),
         Function("min", (2, 8), "same", r"\min(%s)", 0),
         Function("max", (2, 8), "same", r"\max(%s)", 0),
-        Function("cast", (1, 1), "real", r"\operatorname{cast}(%s)", 0, "x itself; a kernel may round it to the dtype under test here"),
+        Function(
+            "cast",
+            (1, 1),
+            "real",
+            r"\operatorname{cast}(%s)",
+            0,
+            "x itself; a kernel may round it to the dtype under test here",
+        ),
         Function("isfinite", (1, 1), "bool", r"\operatorname{finite}(%s)", 0),
         Function("real", (1, 1), "real", r"%s", 0, "an integer or truth value as a real number"),
         Function("int", (1, 1), "int", r"%s", 0, "a truth value as 0 or 1"),
         Function("length", (1, 1), "int", r"|%s|", 0, "characters of a text, or bytes of a byte string"),
-        Function("occurrences", (2, 2), "int", r"\operatorname{occurrences}(%s, %s)", 0, "how often the second text stands in the first, without overlap"),
+        Function(
+            "occurrences",
+            (2, 2),
+            "int",
+            r"\operatorname{occurrences}(%s, %s)",
+            0,
+            "how often the second text stands in the first, without overlap",
+        ),
         Function("join", (2, 8), "text", r"%s", 0, "the texts one after the other"),
     )
 }
@@ -79,7 +111,9 @@ CLAIMS = ("approx", "equal", "exact")
 
 ROUND_DTYPES = ("bf16", "f16", "f32")
 
-RESERVED = {*FUNCTIONS, *REDUCTIONS, *CLAIMS, "spec", "round_to", "inf", "pi", "nan", "True", "False", "array", "dot", "grid",
-            "claim", "case", "kernel"}  # fmt: skip
+RESERVED = {
+    *FUNCTIONS, *REDUCTIONS, *CLAIMS, "spec", "round_to", "inf", "pi", "nan", "True", "False", "array", "dot", "grid",
+    "claim", "case", "kernel",
+}  # fmt: skip
 
 CONSTANTS = {"pi": 3.141592653589793, "inf": float("inf")}

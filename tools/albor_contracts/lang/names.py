@@ -14,23 +14,24 @@ from .functions import RESERVED
 MAX_NAME = 64
 
 # What generated files import besides the words of the language, and the builtins they use.
-GENERATED = frozenset(
-    "CONTRACT Steps cases defines definitions dict drawing example float given gradient independent initialize "
-    "obligation ratio rejects rule run_steps same_twice self single statistically supposing take truth uses_at_most "
-    "whole within "
-    "IndexError KeyError OverflowError RuntimeError TypeError ValueError ZeroDivisionError".split()
-)
+GENERATED = frozenset([
+    "CONTRACT", "Steps", "cases", "defines", "definitions", "dict", "drawing", "example", "float", "given",
+    "gradient", "independent", "initialize", "obligation", "ratio", "rejects", "rule", "run_steps", "same_twice",
+    "self", "single", "statistically", "supposing", "take", "truth", "uses_at_most", "whole", "within", "IndexError",
+    "KeyError", "OverflowError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError",
+])  # fmt: skip
 TAKEN = frozenset({*RESERVED, *GENERATED, *keyword.kwlist, "_"})
 
 # `case.N` and `case.x` read dimensions and inputs; these attributes of a case mean something else.
-OF_CASES = frozenset(
-    "describe dims dtype kinds layouts received recipes regions rows stream values with_values".split()
-)
+OF_CASES = frozenset([
+    "describe", "dims", "dtype", "kinds", "layouts", "received", "recipes", "regions", "rows", "stream", "values",
+    "with_values",
+])  # fmt: skip
 # `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
-OF_KERNELS = frozenset(
-    "binding bounds calls contract device dtype framework functions log on_case on_reject on_step precision receives "
-    "recent refusal run signatures spec targets".split()
-)
+OF_KERNELS = frozenset([
+    "binding", "bounds", "calls", "contract", "device", "dtype", "framework", "functions", "log", "on_case",
+    "on_reject", "on_step", "precision", "receives", "recent", "refusal", "run", "signatures", "spec", "targets",
+])  # fmt: skip
 
 
 def why_not(name: str, role: str = "name") -> str:

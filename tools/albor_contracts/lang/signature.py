@@ -51,14 +51,18 @@ def parse_signature(text: str) -> Signature:
         raise problem("E406", f"this signature has {len(text)} characters; the limit is {MAX_SIGNATURE}", place)
     match = _SHAPE.fullmatch(text)
     if not match:
-        raise problem("E406", f"cannot read the signature {text.strip()!r}", place, "name(x: float[B, N], ...) -> y: float[B, N]")
+        raise problem(
+            "E406", f"cannot read the signature {text.strip()!r}", place, "name(x: float[B, N], ...) -> y: float[B, N]"
+        )
     name, inside, outside = match.groups()
     inputs = tuple(_parameter(part, place) for part in _split(inside) if part.strip())
     outputs = tuple(_parameter(part, place) for part in _split(outside))
     seen: set[str] = set()
     for p in (*inputs, *outputs):
         if p.name in seen:
-            raise problem("E406", f"{p.name!r} stands twice in the signature", place, "inputs and outputs need names of their own")
+            raise problem(
+                "E406", f"{p.name!r} stands twice in the signature", place, "inputs and outputs need names of their own"
+            )
         seen.add(p.name)
     signature = Signature(name, inputs, outputs)
     for d in signature.dims:

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import keyword
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -31,6 +30,14 @@ _UNARY = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
 _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 
 
+def _common_start(texts: list[str]) -> str:
+    """What all texts begin with: what the first and the last in sorting order do."""
+    if not texts:
+        return ""
+    pairs = zip(min(texts), max(texts), strict=False)
+    return "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 class Source:
     """One text and where its characters stand, so that a node's place can become a position in the file.
 
@@ -42,7 +49,7 @@ class Source:
         self.text = text if isinstance(text, Text) else Text(text)
         lines = self.text.split("\n")
         leading = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip()]
-        self.indent = len(os.path.commonprefix(leading))
+        self.indent = len(_common_start(leading))
         self.lines = [line[self.indent :] for line in lines]
         self.starts: list[int] = []  # of each line in `code`, when the lines are joined to one
         self.code = "\n".join(self.lines)
@@ -57,7 +64,9 @@ class Source:
     def prepare(self, joined: bool) -> str:
         """What Python's parser gets: without comments, in ASCII but for texts, on one line if `joined`."""
         if len(self.code) > MAX_TEXT:
-            raise problem("E411", f"this text has {len(self.code)} characters; the limit is {MAX_TEXT}", self.text.position)
+            raise problem(
+                "E411", f"this text has {len(self.code)} characters; the limit is {MAX_TEXT}", self.text.position
+            )
         lines = [self._clean(line, number) for number, line in enumerate(self.lines)]
         if not joined:
             self.code = "\n".join(lines)
@@ -85,7 +94,9 @@ class Source:
                 hint = "letters, digits and signs are plain ASCII: look-alikes confuse readers"
                 raise self.error("E413", f"the character {shown} has no place in a formula", (number, column), hint)
         if quote:
-            raise self.error("E410", "syntax error: this text does not end on its line", (number, 0), f"close it with {quote}")
+            raise self.error(
+                "E410", "syntax error: this text does not end on its line", (number, 0), f"close it with {quote}"
+            )
         return line
 
     def place(self, line: int, column: int) -> tree.Place:
@@ -143,11 +154,21 @@ def _ast(source: Source, mode: str) -> ast.AST:
             place = place[0], len(line) - len(line.lstrip())
         # The parser stumbles at or just behind a keyword that is used as a name.
         near = source.lines[place[0]][max(place[1] - 12, 0) : place[1] + 12]
-        words = [w for w in re.findall(r"[a-z]+(?=\s*[\[=(])", near) if keyword.iskeyword(w) and w not in ("and", "or", "not", "in", "if", "else")]
-        hint = f"{words[0]!r} is a word of Python: choose another name" if words else "index notation uses Python's expression syntax"
+        words = [
+            w
+            for w in re.findall(r"[a-z]+(?=\s*[\[=(])", near)
+            if keyword.iskeyword(w) and w not in ("and", "or", "not", "in", "if", "else")
+        ]
+        hint = (
+            f"{words[0]!r} is a word of Python: choose another name"
+            if words
+            else "index notation uses Python's expression syntax"
+        )
         raise source.error("E410", f"syntax error: {error.msg or 'invalid syntax'}", place, hint) from None
     except (ValueError, MemoryError, RecursionError, SyntaxWarning, DeprecationWarning) as error:
-        raise problem("E410", f"this text cannot be parsed: {str(error) or 'it is nested too deeply'}", source.text.position) from None
+        raise problem(
+            "E410", f"this text cannot be parsed: {str(error) or 'it is nested too deeply'}", source.text.position
+        ) from None
 
 
 def _encodable(value: str) -> bool:
@@ -158,7 +179,9 @@ def _encodable(value: str) -> bool:
 def _statement(node: ast.stmt, source: Source) -> tree.Statement:
     place = source.place_of(node)
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-        raise source.error("E412", "a statement here is an assignment", place, "y[i, j] = ..., c = ... or a, b = kernel(...)")
+        raise source.error(
+            "E412", "a statement here is an assignment", place, "y[i, j] = ..., c = ... or a, b = kernel(...)"
+        )
     value = _Reader(source).read(node.value)
     match node.targets[0]:
         case ast.Name(name):
@@ -170,11 +193,15 @@ def _statement(node: ast.stmt, source: Source) -> tree.Statement:
             indices = []
             for part in parts:
                 if not isinstance(part, ast.Name):
-                    raise source.error("E412", "on the left of = an index is a plain name", source.place_of(part), "y[i, j] = ...")
+                    raise source.error(
+                        "E412", "on the left of = an index is a plain name", source.place_of(part), "y[i, j] = ..."
+                    )
                 _check_name(part.id, source, source.place_of(part))
                 indices.append(part.id)
             if len(set(indices)) != len(indices):
-                raise source.error("E412", "an index is repeated on the left of =", place, "each axis needs an index of its own")
+                raise source.error(
+                    "E412", "an index is repeated on the left of =", place, "each axis needs an index of its own"
+                )
             return tree.Statement(place, (name,), tuple(indices), value)
         case ast.Tuple(elements) if all(isinstance(e, ast.Name) for e in elements):
             names = tuple(e.id for e in elements if isinstance(e, ast.Name))
@@ -203,7 +230,9 @@ class _Reader:
     def read(self, node: ast.expr) -> tree.Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", self.source.place_of(node))
+            raise self.source.error(
+                "E411", f"this expression is nested deeper than {MAX_DEPTH}", self.source.place_of(node)
+            )
         try:
             return self._read(node)
         finally:
@@ -218,15 +247,21 @@ class _Reader:
                 return tree.Number(place, value)
             case ast.Constant(str() as value):
                 if len(value) > MAX_LITERAL or not _encodable(value):
-                    raise self.source.error("E414", f"a text in a formula has at most {MAX_LITERAL} characters, all of them Unicode", place)
+                    raise self.source.error(
+                        "E414", f"a text in a formula has at most {MAX_LITERAL} characters, all of them Unicode", place
+                    )
                 return tree.Literal(place, value)
             case ast.Constant():
-                raise self.source.error("E414", f"{node.value!r} is not a number", place, "bytes and None have no place in a formula")
+                raise self.source.error(
+                    "E414", f"{node.value!r} is not a number", place, "bytes and None have no place in a formula"
+                )
             case ast.Name(name):
                 if name in CONSTANTS:
                     return tree.Number(place, CONSTANTS[name])
                 if name in RESERVED:
-                    raise self.source.error("E413", f"{name!r} is a function: it needs arguments", place, self._form(name))
+                    raise self.source.error(
+                        "E413", f"{name!r} is a function: it needs arguments", place, self._form(name)
+                    )
                 _check_name(name, self.source, place)
                 return tree.Name(place, name)
             case ast.Subscript(ast.Name(name), subscript):
@@ -244,7 +279,9 @@ class _Reader:
                 a, b = self.read(left), self.read(right)
                 name = _BINARY[type(op)]
                 if name in ("/", "//", "%") and isinstance(b, tree.Number) and b.value == 0:
-                    raise self.source.error("E416", "division by zero", self.source.place_of(right), "this divisor is the literal 0")
+                    raise self.source.error(
+                        "E416", "division by zero", self.source.place_of(right), "this divisor is the literal 0"
+                    )
                 return tree.Binary(place, name, a, b)
             case ast.BoolOp(op, values):
                 word = "and" if isinstance(op, ast.And) else "or"
@@ -259,14 +296,18 @@ class _Reader:
             case ast.Call():
                 return self._call(node, place)
         shown = type(node).__name__
-        raise self.source.error("E412", f"{shown} is not part of index notation", place, "docs/language.md lists what is")
+        raise self.source.error(
+            "E412", f"{shown} is not part of index notation", place, "docs/language.md lists what is"
+        )
 
     @contextlib.contextmanager
     def _chain(self, links: int, place: tree.Place) -> Iterator[None]:
         """A chain of operators is as deep as it is long."""
         self.depth += links - 1
         if self.depth > MAX_DEPTH:
-            raise self.source.error("E411", f"this expression is nested deeper than {MAX_DEPTH}", place, "give parts of it names")
+            raise self.source.error(
+                "E411", f"this expression is nested deeper than {MAX_DEPTH}", place, "give parts of it names"
+            )
         yield
         self.depth -= links - 1
 
@@ -287,7 +328,9 @@ class _Reader:
         match node.func:
             case ast.Subscript(ast.Name(name), subscript):
                 if name not in REDUCTIONS:
-                    raise self.source.error("E415", f"unknown reduction {name!r}", place, did_you_mean(name, REDUCTIONS))
+                    raise self.source.error(
+                        "E415", f"unknown reduction {name!r}", place, did_you_mean(name, REDUCTIONS)
+                    )
                 parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
                 if not all(isinstance(p, ast.Name) for p in parts):
                     raise self.source.error("E415", "a reduction runs over plain index names", place, self._form(name))
@@ -297,7 +340,9 @@ class _Reader:
                 where = None
                 for keyword in node.keywords:
                     if keyword.arg != "where":
-                        raise self.source.error("E415", f"{name} has no option {keyword.arg or '**'}", place, self._form(name))
+                        raise self.source.error(
+                            "E415", f"{name} has no option {keyword.arg or '**'}", place, self._form(name)
+                        )
                     where = self.read(keyword.value)
                 if len(node.args) != 1:
                     raise self.source.error("E415", f"{name}[...] takes one expression", place, self._form(name))
@@ -312,14 +357,24 @@ class _Reader:
             raise self.source.error("E417", f"{name} takes its arguments by position", place)
         if name == "round_to" and not spec:
             if len(node.args) != 2 or not isinstance(node.args[0], ast.Name) or node.args[0].id not in ROUND_DTYPES:
-                raise self.source.error("E417", "round_to takes a dtype and a value", place, f"round_to(bf16, x[i]); dtypes: {', '.join(ROUND_DTYPES)}")
+                raise self.source.error(
+                    "E417",
+                    "round_to takes a dtype and a value",
+                    place,
+                    f"round_to(bf16, x[i]); dtypes: {', '.join(ROUND_DTYPES)}",
+                )
             return tree.RoundTo(place, node.args[0].id, self.read(node.args[1]))
         arguments = tuple(self.read(a) for a in node.args)
         if not spec and name in FUNCTIONS:
             low, high = FUNCTIONS[name].arity
             if not low <= len(arguments) <= high:
                 hint = f"{name}[i](...) reduces over an index" if name in REDUCTIONS else FUNCTIONS[name].note
-                raise self.source.error("E417", f"{name} takes {low if low == high else f'{low} to {high}'} arguments, found {len(arguments)}", place, hint)
+                raise self.source.error(
+                    "E417",
+                    f"{name} takes {low if low == high else f'{low} to {high}'} arguments, found {len(arguments)}",
+                    place,
+                    hint,
+                )
             return tree.Apply(place, name, arguments)
         if not spec and name in CLAIMS:
             if len(arguments) != 2:

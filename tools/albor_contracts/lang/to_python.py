@@ -88,7 +88,9 @@ class Emitter:
                 signature = self.scope.equations.get(equation)
                 return signature is not None and all(p.type.dtype == "int" for p in signature.outputs)
             case tree.Binary(_, op, left, right):
-                return op in ("//", "%", "&", "|", "^", "<<", ">>") or (op in "+-*" and self.is_integer(left) and self.is_integer(right))
+                return op in ("//", "%", "&", "|", "^", "<<", ">>") or (
+                    op in "+-*" and self.is_integer(left) and self.is_integer(right)
+                )
             case tree.Apply(_, "floor" | "ceil" | "round" | "int" | "length" | "occurrences", _):
                 return True
             case tree.Apply(_, "max" | "min" | "clip" | "abs" | "sign", arguments):
@@ -127,7 +129,9 @@ class Emitter:
                 return self._apply("ratio", left, right)
             case tree.Binary(_, "/", left, right) if not isinstance(right, tree.Number) and self._is_python(node):
                 return self._apply("ratio", left, right)  # Python raises where a divisor is 0
-            case tree.Binary(_, "**", left, right) if not _is_count(right) and (self.is_integer(left) or self._is_python(node)):
+            case tree.Binary(_, "**", left, right) if not _is_count(right) and (
+                self.is_integer(left) or self._is_python(node)
+            ):
                 # Python raises, or gives complex or truncated numbers, where a power of reals does not.
                 return ast.BinOp(self._apply("real", left), ast.Pow(), self.expression(right))
             case tree.Binary(_, "//" | "%" | "&" | "|" | "^" | "<<" | ">>" as op, left, right):
@@ -162,7 +166,9 @@ class Emitter:
             if (node.array, node.place, axis) in self.scope.guarded:
                 self.used.add("within")
                 self.sizes.add(str(size))
-                part = ast.Call(ast.Name("within"), [part, ast.Constant(size) if isinstance(size, int) else ast.Name(size)], [])
+                part = ast.Call(
+                    ast.Name("within"), [part, ast.Constant(size) if isinstance(size, int) else ast.Name(size)], []
+                )
             parts.append(part)
         return _subscript(ast.Name(node.array), parts)
 
@@ -204,7 +210,8 @@ class Emitter:
             return False
         parts = [n for side in (node.left, node.right) for n in tree.walk(side)]
         return not any(
-            isinstance(n, tree.Element | tree.Reduce) or (isinstance(n, tree.Name) and n.id in self.scope.indices) for n in parts
+            isinstance(n, tree.Element | tree.Reduce) or (isinstance(n, tree.Name) and n.id in self.scope.indices)
+            for n in parts
         )
 
     def _apply(self, function: str, *arguments: tree.Node) -> ast.expr:

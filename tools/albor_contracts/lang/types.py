@@ -12,7 +12,6 @@ Bounds of domains are small arithmetic expressions in dimensions and scalar inpu
 from __future__ import annotations
 
 import ast
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -59,12 +58,18 @@ def parse_type(text: str) -> tuple[Type, str]:
     """The type at the beginning of `text`, and the rest of the text."""
     match = _TYPE.match(text)
     if not match:
-        raise problem("E401", f"expected a type, found {text!r}", _place(text), "for example float[B, N], i64[T] or real")
+        raise problem(
+            "E401", f"expected a type, found {text!r}", _place(text), "for example float[B, N], i64[T] or real"
+        )
     name, brackets, inside = match.groups()
     rest = text[match.end() :].strip()
     if brackets is None:
         if name not in (*SCALARS, *OPAQUE):
-            hint = f"write {name}[] for a single value" if name in ARRAY_DTYPES else f"one of {', '.join((*SCALARS, *OPAQUE))}"
+            hint = (
+                f"write {name}[] for a single value"
+                if name in ARRAY_DTYPES
+                else f"one of {', '.join((*SCALARS, *OPAQUE))}"
+            )
             raise problem("E401", f"unknown scalar type {name!r}", _place(text), hint)
         return Type(name), rest
     if name not in ARRAY_DTYPES:
@@ -77,7 +82,9 @@ def parse_type(text: str) -> tuple[Type, str]:
         elif word.isidentifier() and word.isascii():
             shape.append(word)
         else:
-            raise problem("E401", f"{word!r} is not a dimension", _place(text), "a name or a number; declare H: G * K under dims")
+            raise problem(
+                "E401", f"{word!r} is not a dimension", _place(text), "a name or a number; declare H: G * K under dims"
+            )
     return Type(name, tuple(shape)), rest
 
 
@@ -114,7 +121,12 @@ def parse_domain(text: str) -> Domain:
         low, high = parse_range(body.removeprefix("length").strip(), text)
         return Domain(length=(low, high))
     if not body.startswith("in "):
-        raise problem("E402", f"expected a domain, found {body!r}", _place(text), "for example: in [-50, 50], in [0, V), in {1, 2, 4}")
+        raise problem(
+            "E402",
+            f"expected a domain, found {body!r}",
+            _place(text),
+            "for example: in [-50, 50], in [0, V), in {1, 2, 4}",
+        )
     intervals: list[Interval] = []
     values: list[str] = []
     for part in re.split(r"\bor\b", body[3:]):
@@ -125,7 +137,9 @@ def parse_domain(text: str) -> Domain:
             left, start, end, right = match.groups()
             intervals.append(Interval(start, end, left == "(", right == ")"))
         else:
-            raise problem("E402", f"cannot read the domain {piece!r}", _place(text), "an interval [a, b] or a set {a, b}")
+            raise problem(
+                "E402", f"cannot read the domain {piece!r}", _place(text), "an interval [a, b] or a set {a, b}"
+            )
     for expression in [*values, *(b for i in intervals for b in (i.low, i.high))]:
         parse_arithmetic(expression, text)
     return Domain(tuple(intervals), tuple(values))
@@ -149,7 +163,9 @@ def parse_dim(text: str) -> DimRange | str:
         choices = tuple(sorted({int(v) for v in body.split(",")}))
         return DimRange(choices[0], choices[-1], choices)
     if not names_in(parse_arithmetic(body, text)):
-        raise problem("E403", f"{body!r} is not a size", _place(text), "1..4097, 8, or a product of dimensions such as G * K")
+        raise problem(
+            "E403", f"{body!r} is not a size", _place(text), "1..4097, 8, or a product of dimensions such as G * K"
+        )
     return body
 
 
@@ -185,7 +201,12 @@ def _read_arithmetic(text: str, origin: str | None) -> ast.expr:
     if len(text) > 200:
         raise problem("E402", "this expression is too long", _place(origin), "bounds are short: numbers and dimensions")
     if not all(" " <= c <= "~" and c not in "#\\" for c in text.strip()):
-        raise problem("E402", f"{text!a} holds a character that has no place here", _place(origin), "numbers, names and + - * / // %, on one line")
+        raise problem(
+            "E402",
+            f"{text!a} holds a character that has no place here",
+            _place(origin),
+            "numbers, names and + - * / // %, on one line",
+        )
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -201,7 +222,12 @@ def _read_arithmetic(text: str, origin: str | None) -> ast.expr:
         else:
             fine = isinstance(node, (ast.Name, ast.operator, ast.unaryop, ast.Load))
         if not fine:
-            raise problem("E402", f"{ast.unparse(node) or text!r} is not allowed here", _place(origin), "numbers, names and + - * / // %")
+            raise problem(
+                "E402",
+                f"{ast.unparse(node) or text!r} is not allowed here",
+                _place(origin),
+                "numbers, names and + - * / // %",
+            )
     return tree
 
 

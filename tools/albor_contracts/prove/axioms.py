@@ -145,9 +145,7 @@ _ALL = (
         "exp_positive", "exp", "exp(x) > 0", "exp(x) = exp(x/2)^2 and exp never vanishes", _each(lambda x: exp(x) > 0)
     ),
     Axiom("exp_zero", "exp", "exp(0) = 1", "definition", _at_zero(exp, 1), arity=0),
-    Axiom(
-        "exp_negative", "exp", "exp(x) exp(-x) = 1", "exp(x - x) = exp(0)", _each(lambda x: exp(x) * exp(-x) == 1)
-    ),
+    Axiom("exp_negative", "exp", "exp(x) exp(-x) = 1", "exp(x - x) = exp(0)", _each(lambda x: exp(x) * exp(-x) == 1)),
     Axiom("exp_add", "exp", "exp(s) = exp(t) exp(s - t)", "functional equation of exp", _exp_sum, arity=2),
     Axiom(
         "exp_monotone",

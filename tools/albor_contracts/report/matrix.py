@@ -16,9 +16,17 @@ def render_matrix(matrix: Matrix, form: str = "text") -> str:
             {"fault": c.fault, "obligation": c.obligation, "killed": c.killed, "named": c.named, "message": c.message}
             for c in matrix.cells.values()
         ]
-        return json.dumps({"contract": matrix.contract, "cells": cells, "problems": matrix.problems + [str(d) for d in matrix.diagnostics]})
+        return json.dumps(
+            {
+                "contract": matrix.contract,
+                "cells": cells,
+                "problems": matrix.problems + [str(d) for d in matrix.diagnostics],
+            }
+        )
     killed = {f for (f, _), c in matrix.cells.items() if c.killed}
-    lines = [f"{matrix.contract}: {len(killed)} of {len(matrix.faults)} faults killed, {len(matrix.obligations)} obligations"]
+    lines = [
+        f"{matrix.contract}: {len(killed)} of {len(matrix.faults)} faults killed, {len(matrix.obligations)} obligations"
+    ]
     width = max((len(f) for f in matrix.faults), default=0)
     for number, obligation in enumerate(matrix.obligations, 1):
         lines.append(f"  {number:>2} {obligation}")

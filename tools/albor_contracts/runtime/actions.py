@@ -35,10 +35,14 @@ def rejects(
     except Refused as refused:
         found = refused.error
         if not isinstance(found, error):
-            raise KernelFault("wrong error", f"expected {error.__name__}, got {type(found).__name__}: {found}") from None
+            raise KernelFault(
+                "wrong error", f"expected {error.__name__}, got {type(found).__name__}: {found}"
+            ) from None
         missing = [m for m in mentions if m not in str(found)]
         if missing:
-            raise KernelFault("unclear error", f"the message {str(found)!r} does not mention {', '.join(missing)}") from None
+            raise KernelFault(
+                "unclear error", f"the message {str(found)!r} does not mention {', '.join(missing)}"
+            ) from None
     else:
         raise KernelFault("no error", f"{equation} accepted inputs that it must reject with {error.__name__}")
 
@@ -52,14 +56,23 @@ def uses_at_most(limit: Any, what: str, call: Callable[[], Any]) -> None:
         call()
     if not launches:
         raise NotOffered("no instrumented kernel was launched")
-    used = {"launches": len(launches), "allocations": len(allocations), "bytes": sum(a.nbytes for a in allocations)}[what]
+    used = {"launches": len(launches), "allocations": len(allocations), "bytes": sum(a.nbytes for a in allocations)}[
+        what
+    ]
     most = float(np.asarray(limit))
     if used > most:
         raise Falsified(f"{used} {what}, at most {most:g} are allowed")
 
 
 def independent(
-    run: Callable[[Any], Any], value: Any, other: Any, *, when: Any, output: Sequence[Any], input: Sequence[Any], case: Any
+    run: Callable[[Any], Any],
+    value: Any,
+    other: Any,
+    *,
+    when: Any,
+    output: Sequence[Any],
+    input: Sequence[Any],
+    case: Any,
 ) -> None:
     """Input elements that must not matter are replaced; the output elements stay bitwise the same.
 
@@ -80,7 +93,9 @@ def independent(
     if not len(places):
         hypothesis.reject()
     picked = places[rng.integers(len(places))]
-    chosen = {axis: int(picked[axis] if condition.shape[axis] > 1 else rng.integers(size)) for axis, size in outside.items()}
+    chosen = {
+        axis: int(picked[axis] if condition.shape[axis] > 1 else rng.integers(size)) for axis, size in outside.items()
+    }
 
     def at_chosen(axes: Sequence[int]) -> np.ndarray:
         """The condition where these axes are at the chosen place."""
@@ -97,7 +112,9 @@ def independent(
     replaced = at_chosen(tuple(outside))
     mask = lay_out(replaced & only_chosen(inside, outside), tuple(inside.get(k, 1) for k in range(ndim)), tuple(inside))
     untouched = (at_chosen([k for k in outside if k in inside]) | ~replaced).all(axis=free, keepdims=True)
-    look = lay_out(untouched & only_chosen(outside, inside), tuple(outside.get(k, 1) for k in range(ndim)), tuple(outside))
+    look = lay_out(
+        untouched & only_chosen(outside, inside), tuple(outside.get(k, 1) for k in range(ndim)), tuple(outside)
+    )
     plain, fresh = _plain(value), _plain(other)
     changed = np.where(mask, fresh, plain)
     if changed.tobytes() == plain.tobytes():

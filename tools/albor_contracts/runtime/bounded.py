@@ -395,8 +395,9 @@ def log(a: Bounded) -> Bounded:
 def log1p(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
         value = np.log1p(a.value)
-        found = _logarithm(a, value, 1.0 + a.value - a.error, np.abs(value), "log1p")
-        return Bounded(value, found.error + np.minimum(np.nan_to_num(np.abs(value)), _now.tiny))
+        size = np.abs(value)
+        found = _logarithm(a, value, 1.0 + a.value - a.error, size, "log1p")
+        return Bounded(value, found.error + np.where(np.isfinite(size), np.minimum(size, _now.tiny), 0.0))
 
 
 def sqrt(a: Bounded) -> Bounded:
@@ -711,8 +712,10 @@ def arg_largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     with np.errstate(invalid="ignore"):
         high = value + errors if t is None else np.where(t.possible, a.value + errors, -np.inf)
         low = np.where(unsure, -np.inf, value - errors).max(axis=axis, keepdims=True)
-        # Exact ties follow the rule of the first place: such an element does not contend.
-        contends = (high > low) | ((high == low) & ((errors > 0) | unsure) & (high > -np.inf))
+        # Exact ties follow the rule of the first place: such an element contends only if that place may be lost.
+        loose = np.broadcast_to((errors > 0) | unsure, value.shape)
+        loose = loose | np.take_along_axis(loose, place, axis)
+        contends = (high > low) | ((high == low) & loose & (high > -np.inf))
     spot = np.arange(value.shape[axis]).reshape([-1 if k == axis else 1 for k in range(value.ndim)])
     reach = np.where(contends, np.abs(spot - place), 0).max(axis=axis, keepdims=True)
     return Bounded(place, reach.astype(np.float64))
@@ -791,4 +794,4 @@ def approx(left: Any, right: Any) -> Truth:
             ratio = np.where(same, 0.0, np.where(np.isfinite(difference), difference / bound, np.inf))
             inside = np.minimum(np.nan_to_num(ratio, nan=0.0), 1.0)
             ratio = np.where(close, inside, np.maximum(np.nan_to_num(ratio, nan=np.inf), 1.0))
-    return Truth(close, False, (Gap(a.value, b.value, bound, "==", ratio),))
+    return Truth(close, False, (Gap(a.value, b.value, bound, "approx", ratio),))

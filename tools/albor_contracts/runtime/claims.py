@@ -39,14 +39,18 @@ def exact(left: Any, right: Any) -> Truth:
     """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
     a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
     if isinstance(a, str | bytes):
-        return Truth(np.asarray(a == b), False, (Gap(boxed(a), boxed(b), np.zeros(()), "exact", np.asarray(0.0 if a == b else np.inf)),))
+        return Truth(
+            np.asarray(a == b),
+            False,
+            (Gap(boxed(a), boxed(b), np.zeros(()), "exact", np.asarray(0.0 if a == b else np.inf)),),
+        )
     a, b = np.asarray(a), np.asarray(b)
     same = a == b
     if a.dtype.kind == "f" and b.dtype.kind == "f":
         same = (same & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
         ratio = np.where(same, 0.0, np.inf)
-    return Truth(same, False, (Gap(a, b, np.float64(0.0), "exact", ratio),))
+    return Truth(same, False, (Gap(a, b, np.zeros(()), "exact", ratio),))
 
 
 def claim(statement: Any) -> None:
@@ -73,13 +77,19 @@ def explain(gap: Gap) -> str:
     if gap.relation == "exact":
         return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
     apart = abs(float(got) - float(wanted))
-    return f"{_shown(got)} {gap.relation} {_shown(wanted)} does not hold{place}: they are {apart:.3g} apart, the bound is {bound:.3g}"
+    relation = "==" if gap.relation == "approx" else gap.relation
+    claimed = f"{_shown(got)} {relation} {_shown(wanted)}"
+    return f"{claimed} does not hold{place}: they are {apart:.3g} apart, the bound is {bound:.3g}"
 
 
 def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
     left, right, bound, ratio = np.broadcast_arrays(gap.left, gap.right, gap.bound, gap.ratio)
     place = np.unravel_index(int(np.argmax(np.nan_to_num(ratio, nan=np.inf))), left.shape) if left.ndim else ()
-    where = f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1)}]" if left.size > 1 else ""
+    where = (
+        f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1)}]"
+        if left.size > 1
+        else ""
+    )
     return where, left[place], right[place], float(bound[place])
 
 
@@ -117,7 +127,7 @@ def watch(result: Truth) -> None:
     if _watching:
         top = _watching[-1]
         for gap in result.gaps:
-            if gap.relation == "==" and np.size(gap.ratio):
+            if gap.relation == "approx" and np.size(gap.ratio):
                 top.worst = max(top.worst, float(np.nanmax(np.where(np.isfinite(gap.ratio), gap.ratio, 0.0))))
 
 

@@ -74,6 +74,8 @@ sqrt = _function("sqrt", np.sqrt, bounded.sqrt)
 rsqrt = _function("rsqrt", lambda x: 1.0 / np.sqrt(x), bounded.rsqrt)
 sin = _function("sin", np.sin, bounded.sin)
 cos = _function("cos", np.cos, bounded.cos)
+
+
 def atan2(y: Any, x: Any) -> Any:
     if _traced(y, x):
         return _torch().apply("atan2", y, x)
@@ -144,7 +146,13 @@ def take(a: Any, *indices: Any) -> Any:
     for index, size in zip(indices, a.shape, strict=True):
         if isinstance(index, Bounded):
             unsure = unsure | (np.asarray(index.error) > 0)
-        plain = index.value.detach().numpy() if _traced(index) else index.value if isinstance(index, Bounded) else np.asarray(index)
+        plain = (
+            index.value.detach().numpy()
+            if _traced(index)
+            else index.value
+            if isinstance(index, Bounded)
+            else np.asarray(index)
+        )
         parts.append(within(plain if plain.dtype.kind in "iu" else _integers(plain), size))
     found = a[tuple(parts)]
     if not unsure.any() or _traced(found):
@@ -171,7 +179,11 @@ def where(condition: Any, first: Any, second: Any) -> Any:
         return first if bool(Truth.of(condition).value.all()) else second
     if _traced(first, second):
         return _torch().where(condition, first, second)
-    if isinstance(first, Truth) or isinstance(second, Truth) or (isinstance(condition, Truth) and _is_truth_value(first)):
+    if (
+        isinstance(first, Truth)
+        or isinstance(second, Truth)
+        or (isinstance(condition, Truth) and _is_truth_value(first))
+    ):
         c = Truth.of(condition)
         return (c & Truth.of(first)) | (~c & Truth.of(second))
     condition = _decided(condition)
@@ -320,12 +332,16 @@ class _Dot:
         sizes = {i.axis: i.size for i in indices}
 
         def run(*factors: Any) -> Any:
-            missing = [k for k in axes if not builtins.any(getattr(f, "ndim", 0) and f.shape[k] == sizes[k] for f in factors)]
+            missing = [
+                k for k in axes if not builtins.any(getattr(f, "ndim", 0) and f.shape[k] == sizes[k] for f in factors)
+            ]
             if missing:
                 factors = (*factors, np.ones([sizes[k] if k in missing else 1 for k in range(indices[0].ndim)]))
             if _traced(*factors):
                 return _torch().dot([_lifted(f, indices[0].ndim) for f in factors], axes)
-            if builtins.all(isinstance(f, np.ndarray | builtins.int) and np.asarray(f).dtype.kind in "iu" for f in factors):
+            if builtins.all(
+                isinstance(f, np.ndarray | builtins.int) and np.asarray(f).dtype.kind in "iu" for f in factors
+            ):
                 return bounded.sum_of_products([_lifted(f, indices[0].ndim) for f in factors], axes)  # exact
             if _is_bounded(*factors):
                 return bounded.dot([Bounded.of(_lifted(f, indices[0].ndim)) for f in factors], axes)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,14 @@ from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
 from .truth import Truth
+
+# What a single value of each type may be in Python.
+SINGLE: dict[str, tuple[type, ...]] = {
+    "int": (int, np.integer),
+    "bool": (bool, np.bool_),
+    "real": (float, int, np.floating, np.integer),
+}
+OPAQUE: dict[str, type] = {"text": str, "bytes": bytes, "nothing": type(None)}
 
 
 class KernelFault(AssertionError):
@@ -129,7 +138,9 @@ class Definitions:
         self.contract = contract
         self.functions = dict(functions)
         self.signatures = dict(signatures)
-        self.recent: list[tuple[str, tuple[Any, ...], _Lazy]] = []  # calls of the kernel in this case, with their bounds
+        self.recent: list[
+            tuple[str, tuple[Any, ...], _Lazy]
+        ] = []  # calls of the kernel in this case, with their bounds
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         try:
@@ -157,7 +168,11 @@ class Definitions:
     def _known(self, name: str, arguments: tuple[Any, ...]) -> Any:
         """The values of a definition that was just evaluated with bounds on the very same inputs."""
         for other, given, lazy in self.recent:
-            if other == name and len(given) == len(arguments) and all(a is b for a, b in zip(given, arguments, strict=True)):
+            if (
+                other == name
+                and len(given) == len(arguments)
+                and all(a is b for a, b in zip(given, arguments, strict=True))
+            ):
                 outputs = lazy.outputs()
                 if outputs is None or not all(isinstance(o, Bounded) for o in outputs):
                     return None
@@ -191,7 +206,13 @@ def _wide(a: Any) -> Any:
 
 def _counted(a: Any, type_: Type) -> Any:
     """Whole numbers that a kernel returned, as such: a definition may take bits from them, or use them as indices."""
-    if type_.is_array and not type_.is_floating and type_.dtype != "bool" and isinstance(a, Bounded) and not np.any(a.error):
+    if (
+        type_.is_array
+        and not type_.is_floating
+        and type_.dtype != "bool"
+        and isinstance(a, Bounded)
+        and not np.any(a.error)
+    ):
         return a.value.astype(np.int64)
     return _wide(a)
 
@@ -276,7 +297,9 @@ class Kernel:
             return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
         presented = [
-            self._present(r, p.type) if p.type.is_array and (p.type.shape or isinstance(r, np.ndarray | Bounded)) else _plain(r)
+            self._present(r, p.type)
+            if p.type.is_array and (p.type.shape or isinstance(r, np.ndarray | Bounded))
+            else _plain(r)
             for r, p in zip(received, signature.inputs, strict=True)
         ]
         raw = [p.view if isinstance(p, Presented) else p for p in presented]
@@ -309,8 +332,12 @@ class Kernel:
             outputs = self._call(target, signature, [_plain(a) for a in arguments], True)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(signature.outputs):
-                raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(signature.outputs)}")
-            return tuple(self._value(target, p.name, p.type, got, {}) for p, got in zip(signature.outputs, given, strict=True))
+                raise KernelFault(
+                    "wrong type", f"{target.name} returned {len(given)} values, expected {len(signature.outputs)}"
+                )
+            return tuple(
+                self._value(target, p.name, p.type, got, {}) for p, got in zip(signature.outputs, given, strict=True)
+            )
 
         return call
 
@@ -350,7 +377,9 @@ class Kernel:
             if isinstance(p, Presented):
                 damage = p.damage()
                 if damage:
-                    raise KernelFault("writes to its inputs", f"{signature.name} changed its input {parameter.name}: {damage}")
+                    raise KernelFault(
+                        "writes to its inputs", f"{signature.name} changed its input {parameter.name}: {damage}"
+                    )
 
     # The call
 
@@ -360,7 +389,9 @@ class Kernel:
             positional, keywords = list(raw), {}
         else:
             known = dict(zip(names, raw, strict=True)) | _sizes(signature, raw)
-            positional = [f(known) for k, f in sorted(((k, f) for k, f in target.arguments.items() if isinstance(k, int)))]
+            positional = [
+                f(known) for k, f in sorted(((k, f) for k, f in target.arguments.items() if isinstance(k, int)))
+            ]
             keywords = {k: f(known) for k, f in target.arguments.items() if isinstance(k, str)}
         from .poison import poisoned
 
@@ -382,7 +413,9 @@ class Kernel:
         wanted = target.returns or tuple(p.name for p in signature.outputs)
         given = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
         if len(given) != len(wanted):
-            raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(wanted)}: {', '.join(wanted)}")
+            raise KernelFault(
+                "wrong type", f"{target.name} returned {len(given)} values, expected {len(wanted)}: {', '.join(wanted)}"
+            )
         by_name = dict(zip(wanted, given, strict=True))
         sizes = _sizes(signature, [_plain(r) for r in received])
         values: list[Any] = []
@@ -394,28 +427,33 @@ class Kernel:
             if p.type.is_opaque or isinstance(value, bool | int | str | bytes):
                 values.append(value)
             elif p.type.dtype == "bool":
-                values.append(OutputTruth(value, lambda k=k: bounds.unsure(k)))  # type: ignore[misc]
+                values.append(OutputTruth(value, partial(bounds.unsure, k)))
             else:
                 label = f"{target.name.rpartition(':')[2] or target.name}: {p.name}"
-                values.append(Output(value, lambda k=k, p=p, v=value, n=label: self._tolerance(bounds, k, p.type, v, n)))  # type: ignore[misc]
+                tolerance = partial(self._tolerance, bounds, k, p.type, value, label)
+                values.append(Output(value, tolerance))
         return tuple(values)
 
     def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:
         """The output as float64 (or integers, truth values), after checking what it is."""
         if type_.is_opaque:
-            kinds = {"text": str, "bytes": bytes, "nothing": type(None)}.get(type_.dtype, object)
-            if not isinstance(got, kinds):
-                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}")
+            if not isinstance(got, OPAQUE.get(type_.dtype, object)):
+                raise KernelFault(
+                    "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}"
+                )
             return got
         if not type_.is_array:
-            kind = {"int": (int, np.integer), "bool": (bool, np.bool_), "real": (float, int, np.floating, np.integer)}[type_.dtype]
-            if not isinstance(got, kind) or (type_.dtype != "bool" and isinstance(got, bool)):
-                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}")
+            if not isinstance(got, SINGLE[type_.dtype]) or (type_.dtype != "bool" and isinstance(got, bool)):
+                raise KernelFault(
+                    "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected {type_}"
+                )
             return float(got) if type_.dtype == "real" else got if type_.dtype == "bool" else int(got)
         shape = tuple(sizes.get(d, -1) if isinstance(d, str) else d for d in type_.shape or ())
         array = self._as_array(target, name, type_, got)
         if -1 not in shape and array.shape != shape:
-            raise KernelFault("wrong shape", f"{target.name} returned {name} of shape {array.shape}, expected {shape} ({type_})")
+            raise KernelFault(
+                "wrong shape", f"{target.name} returned {name} of shape {array.shape}, expected {shape} ({type_})"
+            )
         return array
 
     def _as_array(self, target: Target, name: str, type_: Type, got: Any) -> np.ndarray:
@@ -424,23 +462,35 @@ class Kernel:
             import torch
 
             if not isinstance(got, torch.Tensor):
-                raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected a tensor")
+                raise KernelFault(
+                    "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected a tensor"
+                )
             if got.device.type != self.device:
-                raise KernelFault("wrong device", f"{target.name} returned {name} on {got.device}, expected {self.device}")
-            found = {torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.int64: "i64",
-                     torch.int32: "i32", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool"}.get(got.dtype, str(got.dtype))  # fmt: skip
+                raise KernelFault(
+                    "wrong device", f"{target.name} returned {name} on {got.device}, expected {self.device}"
+                )
+            names = {
+                torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
+                torch.int64: "i64", torch.int32: "i32", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool",
+            }  # fmt: skip
+            found = names.get(got.dtype, str(got.dtype))
             if found != expected:
                 raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
-            array = got.detach().cpu()
-            return (array.to(torch.float64) if type_.is_floating else array).numpy()
+            held = got.detach().cpu()
+            return (held.to(torch.float64) if type_.is_floating else held).numpy()
         if type_.shape == () and isinstance(got, float | int) and not isinstance(got, bool):
             return np.asarray(got, dtype=np.float64)
         if not isinstance(got, np.ndarray | np.generic):
-            raise KernelFault("wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array")
+            raise KernelFault(
+                "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array"
+            )
         array = np.asarray(got)
-        names = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "bool": "bool", "u8": "uint8", "i64": "int64", "i32": "int32", "i8": "int8"}
-        if array.dtype.name != names[expected]:
-            raise KernelFault("wrong dtype", f"{target.name} returned {name} as {array.dtype.name}, expected {names[expected]}")
+        wanted = {
+            "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "bool": "bool", "u8": "uint8",
+            "i64": "int64", "i32": "int32", "i8": "int8",
+        }[expected]  # fmt: skip
+        if array.dtype.name != wanted:
+            raise KernelFault("wrong dtype", f"{target.name} returned {name} as {array.dtype.name}, expected {wanted}")
         return array.astype(np.float64) if type_.is_floating else array
 
     def _bounds(self, signature: Signature, received: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -95,7 +95,15 @@ class Recorder:
         now = time.monotonic()
         if session.tell is not None and now - self.beat > HEARTBEAT:
             self.beat = now
-            session.tell(Progress(contract=self.kernel.contract, obligation=self.id, binding=self.kernel.binding, dtype=self.kernel.dtype, cases=self.cases))
+            session.tell(
+                Progress(
+                    contract=self.kernel.contract,
+                    obligation=self.id,
+                    binding=self.kernel.binding,
+                    dtype=self.kernel.dtype,
+                    cases=self.cases,
+                )
+            )
 
     def stepped(self, case: Any) -> None:
         self.steps.append(case)
@@ -110,13 +118,23 @@ class Recorder:
         texts = dict(session.describe(k.contract, self.id)) if session.describe is not None else {}
         names = " ".join(sorted({t.name for t in k.targets.values()}))
         started = ObligationStarted(
-            contract=k.contract, obligation=self.id, equation=self.equation, type=self.type, property=self.words,
-            if_fails=texts.get("if_fails", self.if_fails), binding=k.binding, kernel=names,
-            device=k.device, dtype=k.dtype, seed=session.seed or 0, profile=session.profile,
+            contract=k.contract,
+            obligation=self.id,
+            equation=self.equation,
+            type=self.type,
+            property=self.words,
+            if_fails=texts.get("if_fails", self.if_fails),
+            binding=k.binding,
+            kernel=names,
+            device=k.device,
+            dtype=k.dtype,
+            seed=session.seed or 0,
+            profile=session.profile,
             case_budget=1 if self.type == "falsification" else session.settings().max_examples,
-            contract_hash=texts.get("contract_hash", ""), kernel_hash=session.hash_kernel(names) if session.hash_kernel else "",
+            contract_hash=texts.get("contract_hash", ""),
+            kernel_hash=session.hash_kernel(names) if session.hash_kernel else "",
             replay=session.replay(k, self.id) if session.replay else "",
-        )  # fmt: skip
+        )
         self._tell(started)
         if (why := k.deviates.get(self.id)) is not None:
             # The library documents another convention: neither passed nor failed.
@@ -139,16 +157,26 @@ class Recorder:
             except Exception as error:
                 failure = self._failure(error, started)
                 outcome = "failed" if isinstance(error, AssertionError) else "error"
-                self._tell(started.finished(outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin))
+                self._tell(
+                    started.finished(
+                        outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin
+                    )
+                )
                 raise ObligationFailed(failure) from (None if isinstance(error, Falsified | KernelFault) else error)
             finally:
                 deviation, k.deviation = k.deviation, None
                 k.on_case = k.on_step = k.on_reject = None
         ulp = deviation.worst_ulp if deviation is not None else None
-        self._tell(started.finished(
-            "passed", cases=self.cases, rows=self.rows, worst=round(seen.worst, 4), worst_ulp=None if ulp is None else round(ulp, 4),
-            seconds=round(time.monotonic() - begin, 4),
-        ))  # fmt: skip
+        self._tell(
+            started.finished(
+                "passed",
+                cases=self.cases,
+                rows=self.rows,
+                worst=round(seen.worst, 4),
+                worst_ulp=None if ulp is None else round(ulp, 4),
+                seconds=round(time.monotonic() - begin, 4),
+            )
+        )
 
     def _unbiased(self, deviation: Deviation) -> None:
         """No case alone shows that a kernel errs in one direction; all of them together do."""
@@ -165,7 +193,9 @@ class Recorder:
         """The case that failed; of a run, the inputs of every step."""
         if self.last is None:
             return ""
-        return "\n".join([self.last.describe(), *(f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1))])
+        return "\n".join(
+            [self.last.describe(), *(f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1))]
+        )
 
     def _failure(self, error: Exception, started: ObligationStarted) -> Failure:
         gap = getattr(error, "gap", None)
@@ -178,12 +208,20 @@ class Recorder:
         if session.diagnose is not None:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        unexpected = not isinstance(error, Falsified | KernelFault)
         return Failure(
-            property=self.words, message=message, case=self._inputs(),
-            expected=expected, got=got, bound=bound, if_fails=started.if_fails,
-            behaves_like=like[0] if like else "", behaves_like_title=like[1] if like else "", replay=started.replay,
-            traceback="" if isinstance(error, Falsified | KernelFault) else "".join(traceback.format_exception(error)[-3:]),
-        )  # fmt: skip
+            property=self.words,
+            message=message,
+            case=self._inputs(),
+            expected=expected,
+            got=got,
+            bound=bound,
+            if_fails=started.if_fails,
+            behaves_like=like[0] if like else "",
+            behaves_like_title=like[1] if like else "",
+            replay=started.replay,
+            traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
+        )
 
 
 def _rows(case: Any) -> int:

@@ -69,8 +69,8 @@ def statistically(
     share = false_alarm / cases
     if not finds(shift, v, n, share):
         raise Refused(
-            f"{n:g} observations cannot detect a shift of {shift:g} at a false-alarm probability of {false_alarm:g} over "
-            f"{cases} cases: {needed(shift, v, share)} are needed"
+            f"{n:g} observations cannot detect a shift of {shift:g} at a false-alarm probability of {false_alarm:g} "
+            f"over {cases} cases: {needed(shift, v, share)} are needed"
         )
     limit = threshold(v, n, share)
     if not abs(seen - wanted) <= limit:

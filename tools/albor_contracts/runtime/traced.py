@@ -193,7 +193,9 @@ def dot(factors: Sequence[Any], axes: tuple[int, ...]) -> Traced:
     return Traced(bounded.sum_of_products(values, axes, torch.einsum))
 
 
-def gradients(function: Any, arguments: dict[str, Any], wrt: Sequence[str], cotangents: Sequence[Any]) -> list[np.ndarray]:
+def gradients(
+    function: Any, arguments: dict[str, Any], wrt: Sequence[str], cotangents: Sequence[Any]
+) -> list[np.ndarray]:
     """Vector-Jacobian product of a definition by autograd in float64.
 
     `cotangents` has one entry for each output of the function: an array, a number, or None for "not used".

@@ -104,11 +104,11 @@ class Truth:
 
     def all(self, axes: tuple[int, ...], where: Truth | np.ndarray | None = None) -> Truth:
         me = self if where is None else self | ~Truth.of(where)
-        value = me.value.all(axis=axes, keepdims=True)
+        value = np.asarray(me.value.all(axis=axes, keepdims=True))
         if me.unsure is False:
             return Truth(value, False, me.gaps)
         possible, avoidable = me.possible.all(axis=axes, keepdims=True), me.avoidable.any(axis=axes, keepdims=True)
-        return Truth(value, possible & avoidable, me.gaps)
+        return Truth(value, np.asarray(possible & avoidable), me.gaps)
 
     def any(self, axes: tuple[int, ...], where: Truth | np.ndarray | None = None) -> Truth:
         return ~(~(self if where is None else self & where)).all(axes)

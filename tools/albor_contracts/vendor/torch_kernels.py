@@ -89,9 +89,7 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.
     return o, torch.logsumexp(scores.masked_fill(future, -math.inf), dim=-1)
 
 
-def attention_backward(
-    g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
-) -> tuple[torch.Tensor, ...]:
+def attention_backward(g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """dq, dk and dv of sum(g * scaled_dot_product_attention(q, k, v))."""
     return vector_jacobian(
         lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True), (q, k, v), g
@@ -99,9 +97,18 @@ def attention_backward(
 
 
 def adamw(
-    p: torch.Tensor, g: torch.Tensor, m: torch.Tensor, v: torch.Tensor, step: int, lr: float, beta1: float, beta2: float,
-    eps: float, weight_decay: float, max_norm: float,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    p: torch.Tensor,
+    g: torch.Tensor,
+    m: torch.Tensor,
+    v: torch.Tensor,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    max_norm: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """clip_grad_norm_ and one step of AdamW on copies: p2, m2, v2 [L, P] and the norm []."""
     params = [torch.nn.Parameter(row.clone()) for row in p]
     for param, row in zip(params, g, strict=True):

@@ -34,8 +34,8 @@ class Planned:
 
     @staticmethod
     def parse(text: str) -> Planned:
-        *parts, module = text.split("|")
-        return Planned(*parts, Path(module))  # type: ignore[arg-type]
+        contract, obligation, binding, dtype, device, module = text.split("|", 5)
+        return Planned(contract, obligation, binding, dtype, device, Path(module))
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,15 @@ class Declined:
 
 
 def plan(
-    library: Library, contracts: Mapping[str, CheckedContract], bindings: Sequence[str], *, device: str = "cpu",
-    dtypes: Iterable[str] | None = None, match: str = "", offers: Mapping[str, Mapping[str, object]] | None = None,
-) -> tuple[list[Planned], list[Declined]]:  # fmt: skip
+    library: Library,
+    contracts: Mapping[str, CheckedContract],
+    bindings: Sequence[str],
+    *,
+    device: str = "cpu",
+    dtypes: Iterable[str] | None = None,
+    match: str = "",
+    offers: Mapping[str, Mapping[str, object]] | None = None,
+) -> tuple[list[Planned], list[Declined]]:
     """All tests of a run, in the order of contracts, and what bindings decline.
 
     `offers` holds what was found out about bindings that are single callables: {"equation": ..., "dtypes": [...]}
@@ -118,7 +124,12 @@ def binding_data(root: Path, name: str) -> Binding:
     path = Path(name) if name.endswith((".yaml", ".yml")) else root / "bindings" / f"{name}.yaml"
     if not path.is_file():
         known = [p.stem for p in (root / "bindings").glob("*.yaml")]
-        raise problem("E503", f"there is no binding {name!r}", Position(str(path)), did_you_mean(name, known, "a file under bindings/, a path to one, or package.module:function"))
+        raise problem(
+            "E503",
+            f"there is no binding {name!r}",
+            Position(str(path)),
+            did_you_mean(name, known, "a file under bindings/, a path to one, or package.module:function"),
+        )
     return load_binding(path)
 
 

@@ -1,6 +1,6 @@
 """What a single callable offers, found out in a process of its own: importing it may do anything.
 
-    python -m albor_contracts.verify.probe ROOT DEVICE BINDING CONTRACT...
+python -m albor_contracts.verify.probe ROOT DEVICE BINDING CONTRACT...
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ def probe(root: Path, device: str, binding: str, contracts: Iterable[str], secon
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise problem("E506", f"importing {binding} ended with exit status {done.returncode}: {last}", Position(binding))
+        raise problem(
+            "E506", f"importing {binding} ended with exit status {done.returncode}: {last}", Position(binding)
+        )
     answer = json.loads(lines[-1])
     if "problems" in answer:
-        raise ContractError(*(Diagnostic(p["code"], p["message"], Position(*p["position"]), hint=p["hint"]) for p in answer["problems"]))
+        raise ContractError(
+            *(Diagnostic(p["code"], p["message"], Position(*p["position"]), hint=p["hint"]) for p in answer["problems"])
+        )
     return answer["offers"]
 
 
@@ -38,7 +42,12 @@ def main() -> int:
         print(json.dumps({"offers": _offers(Path(root), device, binding, contracts)}))
     except ContractError as error:
         problems = [
-            {"code": d.code, "message": d.message, "position": [d.position.file, d.position.line, d.position.column], "hint": d.hint}
+            {
+                "code": d.code,
+                "message": d.message,
+                "position": [d.position.file, d.position.line, d.position.column],
+                "hint": d.hint,
+            }
             for d in error.diagnostics
         ]
         print(json.dumps({"problems": problems}))
@@ -53,14 +62,23 @@ def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict
         import torch
 
         if not torch.cuda.is_available():
-            raise problem("E510", "cuda was asked for, but torch finds no usable GPU here", Position(binding), "run without --device cuda, or on a machine with a GPU")
+            raise problem(
+                "E510",
+                "cuda was asked for, but torch finds no usable GPU here",
+                Position(binding),
+                "run without --device cuda, or on a machine with a GPU",
+            )
     library = open_library(root=root)
     found: dict[str, Any] = {}
     for name in contracts:
         signatures = {n: e.signature for n, e in library.checked[name].equations.items()}
         bound = bind(binding, name, signatures, root)
         if bound is not None and bound.targets:
-            found[name] = {"equation": next(iter(bound.targets)), "dtypes": list(bound.dtypes), "devices": list(bound.devices)}
+            found[name] = {
+                "equation": next(iter(bound.targets)),
+                "dtypes": list(bound.dtypes),
+                "devices": list(bound.devices),
+            }
     return found
 
 

@@ -15,18 +15,28 @@ from ..events import Listener, ObligationFinished, broadcast
 from ..evidence.hashing import obligation_hash, obligations_of, prediction_hash
 from ..library import Library
 from ..run.orchestrator import Job, RunResult, run_jobs
-from .plan import Declined, Planned, plan
+from .plan import Declined, plan
 from .probe import probe
 
 WEIGHTS = {"impl": 6.0, "reference": 1.0}  # Triton's interpreter is slow
 
 
 def verify(
-    library: Library, contracts: Mapping[str, CheckedContract], bindings: Sequence[str], *, device: str = "cpu",
-    dtypes: Iterable[str] | None = None, match: str = "", profile: str = "quick", seed: int = 0, cases: int | None = None,
-    workers: int = 2, stall_seconds: float = 120.0, listeners: Sequence[Listener] = (),
+    library: Library,
+    contracts: Mapping[str, CheckedContract],
+    bindings: Sequence[str],
+    *,
+    device: str = "cpu",
+    dtypes: Iterable[str] | None = None,
+    match: str = "",
+    profile: str = "quick",
+    seed: int = 0,
+    cases: int | None = None,
+    workers: int = 2,
+    stall_seconds: float = 120.0,
+    listeners: Sequence[Listener] = (),
     on_plan: Callable[[Mapping[tuple[str, str], int]], None] | None = None,
-) -> RunResult:  # fmt: skip
+) -> RunResult:
     """Run the obligations of contracts on bindings; every verdict goes to the listeners.
 
     Raises `ContractError` when a binding cannot be used at all.
@@ -42,20 +52,41 @@ def verify(
     if on_plan is not None:
         on_plan(Counter((t.contract, t.binding) for t in tests))
     for d in declined:
-        tell(ObligationFinished(
-            contract=d.contract, obligation=d.obligation or d.equation, equation=d.equation, binding=d.binding, outcome="declined",
-            reason=d.reason, device=device, contract_hash=_meaning(library, d),
-        ))  # fmt: skip
+        tell(
+            ObligationFinished(
+                contract=d.contract,
+                obligation=d.obligation or d.equation,
+                equation=d.equation,
+                binding=d.binding,
+                outcome="declined",
+                reason=d.reason,
+                device=device,
+                contract_hash=_meaning(library, d),
+            )
+        )
     options: dict[str, Any] = {
-        "root": str(library.root), "device": device, "profile": profile, "seed": seed, "cases": cases, "cwd": os.getcwd(),
-    }  # fmt: skip
+        "root": str(library.root),
+        "device": device,
+        "profile": profile,
+        "seed": seed,
+        "cases": cases,
+        "cwd": os.getcwd(),
+    }
 
     def command(ids: Sequence[str], channel: Path) -> list[str]:
         return [sys.executable, "-m", "albor_contracts.verify.worker", str(channel), json.dumps(options), *ids]
 
     jobs = [Job(t.id, WEIGHTS.get(t.binding, 2.0)) for t in tests]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    return run_jobs(jobs, command, on_event=tell, workers=workers, stall_seconds=stall_seconds, batches=4 if len(jobs) > 200 else 1, env=environment)
+    return run_jobs(
+        jobs,
+        command,
+        on_event=tell,
+        workers=workers,
+        stall_seconds=stall_seconds,
+        batches=4 if len(jobs) > 200 else 1,
+        env=environment,
+    )
 
 
 def _meaning(library: Library, declined: Declined) -> str:
@@ -64,7 +95,3 @@ def _meaning(library: Library, declined: Declined) -> str:
     if declined.obligation in obligations_of(model):
         return obligation_hash(model, declined.obligation, library.contracts)
     return prediction_hash(model, declined.obligation, library.contracts) if declined.obligation else ""
-
-
-def parse(identifier: str) -> Planned:
-    return Planned.parse(identifier)

@@ -1,6 +1,6 @@
 """A worker: imports kernels, runs the tests it was given, and reports each in a file of events.
 
-    python -m albor_contracts.verify.worker CHANNEL OPTIONS < list of tests, one a line
+python -m albor_contracts.verify.worker CHANNEL OPTIONS < list of tests, one a line
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
     context = _Context(Path(options["root"]))
     session.describe, session.diagnose, session.replay = context.describe, context.diagnose, context.replay
     session.hash_kernel = context.kernel_hash
-    tell(RunStarted(seed=options["seed"], profile=options["profile"], device=options["device"], versions=versions(options["device"])))
+    tell(
+        RunStarted(
+            seed=options["seed"],
+            profile=options["profile"],
+            device=options["device"],
+            versions=versions(options["device"]),
+        )
+    )
     for test in tests:
         tell(TestStarted(test=test.id))
         outcome = context.run(test, tell)
@@ -78,9 +85,14 @@ class _Context:
         """The kernel cannot be called at all."""
         d = error.diagnostics[0]
         started = ObligationStarted(
-            contract=test.contract, obligation=test.obligation, binding=test.binding, dtype=test.dtype, device=test.device,
-            seed=session.seed or 0, profile=session.profile,
-        )  # fmt: skip
+            contract=test.contract,
+            obligation=test.obligation,
+            binding=test.binding,
+            dtype=test.dtype,
+            device=test.device,
+            seed=session.seed or 0,
+            profile=session.profile,
+        )
         tell(started)
         tell(started.finished("error", failure=Failure(property="", message=f"{d.message} [{d.code}]")))
         return "error"
@@ -105,10 +117,16 @@ class _Context:
             return {}
         for o in model.proof_obligations:
             if o.id == identifier:
-                return {"if_fails": str(o.if_fails), "contract_hash": obligation_hash(model, identifier, self.library.contracts)}
+                return {
+                    "if_fails": str(o.if_fails),
+                    "contract_hash": obligation_hash(model, identifier, self.library.contracts),
+                }
         for t in model.falsification_tests:
             if t.id == identifier:
-                return {"if_fails": str(t.if_fails), "contract_hash": prediction_hash(model, identifier, self.library.contracts)}
+                return {
+                    "if_fails": str(t.if_fails),
+                    "contract_hash": prediction_hash(model, identifier, self.library.contracts),
+                }
         return {"contract_hash": obligation_hash(model, identifier, self.library.contracts)}
 
     def kernel_hash(self, target: str) -> str:
