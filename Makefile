@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 JOBS   ?= 2
 
-.PHONY: setup verify test bench clean format
+.PHONY: setup verify test test-project test-generated bench clean format
 setup: $(READY)
 
 # PyTorch is installed first and by exact version: a range would fetch a newer release with gigabytes of CUDA packages.
@@ -30,11 +30,18 @@ verify: $(READY)
 	@echo "== faults ==";        $(ALBOR) falsify -n $(JOBS)
 	@echo "== coverage ==";      $(ALBOR) coverage --level 2 --fail-under 100
 
+# Tests of the tool and kernels, and the generated tests, side by side: two cores, two processes.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests generated -q
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-project test-generated
+
+test-project: $(READY)
+	$(BIN)/python -m pytest tests -q
+
+test-generated: $(READY)
+	$(BIN)/python -m pytest generated -q
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only

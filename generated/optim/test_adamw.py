@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e98a6f8c472fb56b77c71298aad8a4a191ac8a6e73812bd51f720363e9f7bf2a
+Meaning: 13ce0746e69e26947cba4446ec7295af1fd4b7de2061f79160824d4991313a7f
 """
 
 from albor_contracts.testing import (
@@ -30,8 +30,8 @@ def adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm):
     vn = array[l, i](beta2 * v[l, i] + (1 - beta2) * gc[l, i] * gc[l, i])
     mh = array[l, i](mn[l, i] / (1 - real(beta1) ** step))
     vh = array[l, i](vn[l, i] / (1 - real(beta2) ** step))
-    u = array[l, i](mh[l, i] / (sqrt(vh[l, i]) + eps) + weight_decay * p[l, i])
-    p2 = array[l, i](where(isfinite(norm), p[l, i] - lr * u[l, i], p[l, i]))
+    u = array[l, i](mh[l, i] / (sqrt(vh[l, i]) + eps))
+    p2 = array[l, i](where(isfinite(norm), (1 - lr * weight_decay) * p[l, i] - lr * u[l, i], p[l, i]))
     m2 = array[l, i](where(isfinite(norm), mn[l, i], m[l, i]))
     v2 = array[l, i](where(isfinite(norm), vn[l, i], v[l, i]))
     return p2, m2, v2, norm
@@ -51,8 +51,22 @@ adamw_inputs = cases(
     beta2="real in [0.9, 0.999]",
     eps="real in [1e-8, 0.01]",
     weight_decay="real in [0.01, 0.5]",
-    max_norm="real in [0.05, 5] or {inf}",
+    max_norm="real in {inf}",
     gs="float[Q, L, P] in [-4, 4]",
+)
+aw_unclipped_inputs = cases(
+    dims={"L": "1..4", "P": "1..257"},
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in [0.0001, 0.1]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
 )
 aw_first_inputs = cases(
     dims={"L": "1..4", "P": "1..257"},
@@ -238,6 +252,19 @@ class AwStepsRun(Steps):
 def test_aw_steps(kernel):
     """Over several steps with different gradients the state follows the definition, and no step exceeds its bound."""
     run_steps(AwStepsRun, adamw_inputs, kernel, steps=6)
+
+
+@obligation("AW-UNCLIPPED", equation="adamw", type="equivalence")
+@given(case=aw_unclipped_inputs)
+def test_aw_unclipped(kernel, case):
+    """Without clipping the step agrees with the definition."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
 
 
 @obligation("AW-FIRST", equation="adamw", type="boundary")

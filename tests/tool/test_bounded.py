@@ -149,11 +149,9 @@ def test_powers(form, power):
     with accumulating(form):
         result = Bounded(a, ea) ** power
         rough = np.abs(a + injected(rng, a.shape, ea)) ** power
-        # A library's power: within the constant of the right one.
-        computed = stored(
-            rough * (1 + rng.choice([-1, 0, 1], a.shape) * (0.0 if power in (1, 2, 3, 4) else 7) * FORMATS[form].unit),
-            form,
-        )
+        # A library's power: within the constant of the right one. The first power is the operand itself.
+        off = 0.0 if power in (1, 2, 3, 4) else 7 * FORMATS[form].unit
+        computed = rough if power == 1 else stored(rough * (1 + off * rng.choice([-1, 0, 1], a.shape)), form)
     inside(result, computed, truth(lambda x: x ** mpmath.mpf(power), a))
 
 
@@ -230,14 +228,9 @@ class TestFunctions:
             for _ in range(3):
                 moved = a + injected(rng, a.shape, ea)
                 moved = moved * (1 + unit * rng.uniform(-1, 1, a.shape)) if rounds else moved
-                y = IN_FLOAT64[name](np.clip(moved, low if name not in ("sqrt",) else 0, None) if not rounds else moved)
-                scale = (
-                    np.ones_like(y)
-                    if name in ("sin", "cos")
-                    else np.maximum(np.abs(y), 1)
-                    if name == "log"
-                    else np.abs(y)
-                )
+                y = IN_FLOAT64[name](moved if rounds else np.maximum(moved, low))
+                # The constants of sin, cos and, near 1, log are absolute.
+                scale = np.maximum(np.abs(y), 1 if name in ("sin", "cos", "log") else 0)
                 computed = y + (FUNCTIONS[name].ulp - 1) * unit * scale * rng.choice([-1, 0, 1], a.shape)
                 inside(result, stored(computed, form), right)
 
@@ -527,18 +520,30 @@ ORDERS = [
 
 
 def _rows(rng, n):
-    """Terms of sums: random, equal, nearly equal, alternating, swallowed by one large term, cancelling, of few values."""
+    """Terms of sums: random, equal, nearly equal, alternating, swallowed by a large one, cancelling, of few values."""
+    k = np.arange(n)
     spike = np.abs(rng.normal(size=n))
     spike[0] = 4e6
-    wave = np.where(np.arange(n) % 2, 1.1, -1.1)
     cancel = rng.normal(size=n)
     cancel[n // 2 : 2 * (n // 2)] = -cancel[: n // 2]
-    decay = np.exp(-np.arange(n) / 9.0)
-    return np.stack([
-        rng.normal(size=n), rng.uniform(0, 1, n), np.full(n, 0.1), np.full(n, rng.uniform(1, 2)), 1 + 1e-6 * rng.normal(size=n),
-        wave, spike, spike[::-1], cancel, rng.choice([0.1, 0.7, 0.3], n), np.where(rng.random(n) < 0.01, 3.0, 0.0), decay,
-        rng.standard_cauchy(n), np.arange(n) * 0.1, np.where(np.arange(n) == n - 1, 1e6, 0.1),
-    ])  # fmt: skip
+    rows = [
+        rng.normal(size=n),
+        rng.uniform(0, 1, n),
+        np.full(n, 0.1),
+        np.full(n, rng.uniform(1, 2)),
+        1 + 1e-6 * rng.normal(size=n),
+        np.where(k % 2, 1.1, -1.1),
+        spike,
+        spike[::-1],
+        cancel,
+        rng.choice([0.1, 0.7, 0.3], n),
+        np.where(rng.random(n) < 0.01, 3.0, 0.0),
+        np.exp(-k / 9.0),
+        rng.standard_cauchy(n),
+        k * 0.1,
+        np.where(k == n - 1, 1e6, 0.1),
+    ]
+    return np.stack(rows)
 
 
 def _sums(terms, order, form):
@@ -575,11 +580,11 @@ def test_sums_in_narrow_formats(n, form, order):
 def test_sums_of_random_terms_are_not_charged_for_the_worst_case():
     rng = np.random.default_rng(20)
     for n in (257, 1025, 4097, 20001):
-        terms = stored(rng.normal(size=(20, n)), "f32")
+        terms = stored(rng.uniform(0, 1, (20, n)), "f32")
         with accumulating("f32"):
             result = bounded.total(Bounded(terms), (1,))
         unit = 2.0**-24 * np.abs(terms).sum(axis=1, keepdims=True)
-        assert (result.errors() < 13 * math.sqrt(n) * unit).all()
+        assert (result.errors() < 24 * math.sqrt(n) * unit).all()
         off = np.abs(_sums(terms, ORDERS[0], "f32") - np.array([[math.fsum(row)] for row in terms]))
         assert np.median(off / result.errors()) > 1 / 200
 

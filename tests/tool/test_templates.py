@@ -1,4 +1,4 @@
-"""Every obligation type, from YAML to a verdict: a correct kernel passes, and each wrong kernel fails for its reason."""
+"""Every obligation type, from YAML to a verdict: a correct kernel passes, each wrong kernel fails for its reason."""
 
 from __future__ import annotations
 
@@ -157,55 +157,240 @@ def raising(error: type[Exception], message: str, when: Any = lambda *a: True, s
 
 # id, type, equation, parameters, right kernels, wrong kernels
 LAWS: list[tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = [
-    ("definition", "equation: double", {"double": double}, [{"double": spoilt(double)}, {"double": lambda x: -2 * x}, {"double": np.zeros_like}]),
-    ("definition", "equation: matmul", {"matmul": matmul}, [{"matmul": spoilt(matmul)}, {"matmul": lambda a, c: (a @ c, np.ones(len(a)))}]),
+    (
+        "definition",
+        "equation: double",
+        {"double": double},
+        [{"double": spoilt(double)}, {"double": lambda x: -2 * x}, {"double": np.zeros_like}],
+    ),
+    (
+        "definition",
+        "equation: matmul",
+        {"matmul": matmul},
+        [{"matmul": spoilt(matmul)}, {"matmul": lambda a, c: (a @ c, np.ones(len(a)))}],
+    ),
     ("definition", "equation: double, exact: true", {"double": double}, [{"double": spoilt(double, by=1e-15)}]),
-    ("gradient", "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx], cotangent: {p: g}", {"softmax_backward": softmax_backward},
-     [{"softmax_backward": lambda g, x: softmax(x) * g}, {"softmax_backward": spoilt(softmax_backward)}]),
-    ("gradient", "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx]", {"softmax_backward": softmax_backward},
-     [{"softmax_backward": lambda g, x: -softmax_backward(g, x)}]),
-    ("equivalence", "equation: flip, left: 'flip(x)', right: 'spec.double(x)', exact: false", {"flip": double}, [{"flip": flip}]),
+    (
+        "gradient",
+        "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx], cotangent: {p: g}",
+        {"softmax_backward": softmax_backward},
+        [{"softmax_backward": lambda g, x: softmax(x) * g}, {"softmax_backward": spoilt(softmax_backward)}],
+    ),
+    (
+        "gradient",
+        "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx]",
+        {"softmax_backward": softmax_backward},
+        [{"softmax_backward": lambda g, x: -softmax_backward(g, x)}],
+    ),
+    (
+        "equivalence",
+        "equation: flip, left: 'flip(x)', right: 'spec.double(x)', exact: false",
+        {"flip": double},
+        [{"flip": flip}],
+    ),
     ("equivalence", "equation: double, left: 'double(x)[0, 0]', right: '2'", {}, []),
-    ("roundtrip", "equation: flip, left: 'flip(flip(x))', right: x", {"flip": flip}, [{"flip": lambda x: -1.001 * x}, {"flip": double}]),
-    ("invariance", "equation: softmax, forall: {c: 'real in [-3, 3]'}, let: 'z[b, i] = x[b, i] + c', left: softmax(z), right: softmax(x)",
-     {"softmax": softmax}, [{"softmax": double}, {"softmax": lambda x: np.exp(x) / 9}]),
-    ("bound", "equation: softmax, of: softmax, lower: 0, upper: 1", {"softmax": softmax}, [{"softmax": lambda x: softmax(x) * 1.01}, {"softmax": lambda x: softmax(x) - 1e-3}]),
-    ("bound", "equation: clamp, of: clamp, lower: low", {"clamp": clamp}, [{"clamp": lambda x, low: (x, low)}, {"clamp": lambda x, low: (np.maximum(x, low), low - 1)}]),
-    ("monotonicity", "equation: softmax, of: softmax, in: x, direction: increasing, axis: N", {"softmax": softmax}, [{"softmax": lambda x: softmax(-x)}, {"softmax": lambda x: np.sort(softmax(x))}]),
-    ("monotonicity", "equation: flip, of: flip, in: x, direction: decreasing, axis: N", {"flip": flip}, [{"flip": double}]),
-    ("monotonicity", "equation: clamp, of: clamp, in: low, direction: increasing", {"clamp": clamp}, [{"clamp": lambda x, low: (np.maximum(x, -low), low)}]),
-    ("idempotency", "equation: clamp, of: clamp, in: x, exact: true", {"clamp": clamp}, [{"clamp": lambda x, low: (np.maximum(x, low) + 1, low)}]),
-    ("idempotency", "equation: softmax, of: softmax, in: x", {"softmax": lambda x: np.ones_like(x)}, [{"softmax": lambda x: 1 + x}]),
+    (
+        "roundtrip",
+        "equation: flip, left: 'flip(flip(x))', right: x",
+        {"flip": flip},
+        [{"flip": lambda x: -1.001 * x}, {"flip": double}],
+    ),
+    (
+        "invariance",
+        (
+            "equation: softmax, forall: {c: 'real in [-3, 3]'}, let: 'z[b, i] = x[b, i] + c', left: softmax(z), "
+            "right: softmax(x)"
+        ),
+        {"softmax": softmax},
+        [{"softmax": double}, {"softmax": lambda x: np.exp(x) / 9}],
+    ),
+    (
+        "bound",
+        "equation: softmax, of: softmax, lower: 0, upper: 1",
+        {"softmax": softmax},
+        [{"softmax": lambda x: softmax(x) * 1.01}, {"softmax": lambda x: softmax(x) - 1e-3}],
+    ),
+    (
+        "bound",
+        "equation: clamp, of: clamp, lower: low",
+        {"clamp": clamp},
+        [{"clamp": lambda x, low: (x, low)}, {"clamp": lambda x, low: (np.maximum(x, low), low - 1)}],
+    ),
+    (
+        "monotonicity",
+        "equation: softmax, of: softmax, in: x, direction: increasing, axis: N",
+        {"softmax": softmax},
+        [{"softmax": lambda x: softmax(-x)}, {"softmax": lambda x: np.sort(softmax(x))}],
+    ),
+    (
+        "monotonicity",
+        "equation: flip, of: flip, in: x, direction: decreasing, axis: N",
+        {"flip": flip},
+        [{"flip": double}],
+    ),
+    (
+        "monotonicity",
+        "equation: clamp, of: clamp, in: low, direction: increasing",
+        {"clamp": clamp},
+        [{"clamp": lambda x, low: (np.maximum(x, -low), low)}],
+    ),
+    (
+        "idempotency",
+        "equation: clamp, of: clamp, in: x, exact: true",
+        {"clamp": clamp},
+        [{"clamp": lambda x, low: (np.maximum(x, low) + 1, low)}],
+    ),
+    (
+        "idempotency",
+        "equation: softmax, of: softmax, in: x",
+        {"softmax": np.ones_like},
+        [{"softmax": lambda x: 1 + x}],
+    ),
     ("involution", "equation: flip, of: flip, in: x", {"flip": flip}, [{"flip": double}, {"flip": np.abs}]),
-    ("linearity", "equation: matmul, of: matmul, in: a", {"matmul": matmul}, [{"matmul": lambda a, c: (a @ c + 1, matmul(a, c)[1])}, {"matmul": lambda a, c: (a @ c, np.abs(matmul(a, c)[1]))}]),
-    ("homogeneity", "equation: matmul, of: matmul, in: c, degree: 1", {"matmul": matmul}, [{"matmul": lambda a, c: (a @ c, matmul(a, c)[1] ** 2)}]),
-    ("homogeneity", "equation: square, of: square, in: x, degree: 2", {"square": lambda x: x * x}, [{"square": double}]),
-    ("symmetry", "equation: softmax, of: softmax, permute: {x: N}, permutes: {p: N}", {"softmax": softmax}, [{"softmax": cumulate}, {"softmax": lambda x: np.sort(softmax(x))}]),
-    ("symmetry", "equation: softmax, of: softmax, permute: {x: B}, permutes: {p: B}, exact: true", {"softmax": softmax}, [{"softmax": lambda x: np.cumsum(x, axis=0)}]),
-    ("symmetry", "equation: matmul, of: matmul, permute: {a: N, c: N}", {"matmul": matmul}, [{"matmul": lambda a, c: (a[:, :1] @ c[:1], matmul(a, c)[1])}]),
-    ("conservation", "equation: softmax, let: 'p = softmax(x)', check: 'all[b](approx(sum[i](p[b, i]), 1))'", {"softmax": softmax}, [{"softmax": double}]),
-    ("ordering", "equation: softmax, let: 'p = softmax(x)', check: 'all[b, i, j](not (x[b, i] < x[b, j]) or p[b, i] <= p[b, j])'", {"softmax": softmax}, [{"softmax": flip}]),
-    ("boundary", "equation: softmax, dims: {N: 1}, check: 'approx(sum[b, i](one[b, i]), B)', let: 'one = softmax(x)'", {"softmax": softmax}, [{"softmax": double}]),
+    (
+        "linearity",
+        "equation: matmul, of: matmul, in: a",
+        {"matmul": matmul},
+        [
+            {"matmul": lambda a, c: (a @ c + 1, matmul(a, c)[1])},
+            {"matmul": lambda a, c: (a @ c, np.abs(matmul(a, c)[1]))},
+        ],
+    ),
+    (
+        "homogeneity",
+        "equation: matmul, of: matmul, in: c, degree: 1",
+        {"matmul": matmul},
+        [{"matmul": lambda a, c: (a @ c, matmul(a, c)[1] ** 2)}],
+    ),
+    (
+        "homogeneity",
+        "equation: square, of: square, in: x, degree: 2",
+        {"square": lambda x: x * x},
+        [{"square": double}],
+    ),
+    (
+        "symmetry",
+        "equation: softmax, of: softmax, permute: {x: N}, permutes: {p: N}",
+        {"softmax": softmax},
+        [{"softmax": cumulate}, {"softmax": lambda x: np.sort(softmax(x))}],
+    ),
+    (
+        "symmetry",
+        "equation: softmax, of: softmax, permute: {x: B}, permutes: {p: B}, exact: true",
+        {"softmax": softmax},
+        [{"softmax": lambda x: np.cumsum(x, axis=0)}],
+    ),
+    (
+        "symmetry",
+        "equation: matmul, of: matmul, permute: {a: N, c: N}",
+        {"matmul": matmul},
+        [{"matmul": lambda a, c: (a[:, :1] @ c[:1], matmul(a, c)[1])}],
+    ),
+    (
+        "conservation",
+        "equation: softmax, let: 'p = softmax(x)', check: 'all[b](approx(sum[i](p[b, i]), 1))'",
+        {"softmax": softmax},
+        [{"softmax": double}],
+    ),
+    (
+        "ordering",
+        (
+            "equation: softmax, let: 'p = softmax(x)', check: 'all[b, i, j](not (x[b, i] < x[b, j]) or p[b, "
+            "i] <= p[b, j])'"
+        ),
+        {"softmax": softmax},
+        [{"softmax": flip}],
+    ),
+    (
+        "boundary",
+        "equation: softmax, dims: {N: 1}, check: 'approx(sum[b, i](one[b, i]), B)', let: 'one = softmax(x)'",
+        {"softmax": softmax},
+        [{"softmax": double}],
+    ),
     ("determinism", "equation: softmax, call: softmax(x)", {"softmax": softmax}, [{"softmax": remembering(softmax)}]),
     ("determinism", "equation: matmul, call: 'matmul(a, c)'", {"matmul": matmul}, []),
     ("determinism", "equation: echo, call: 'echo(s, n)'", {"echo": echo}, [{"echo": remembering(echo)}]),
-    ("independence", "equation: cumulate, output: 'y[b, i]', input: 'x[b, j]', when: j > i", {"cumulate": cumulate},
-     [{"cumulate": lambda x: np.cumsum(x, axis=1) + 1e-12 * x.sum(axis=1, keepdims=True)}, {"cumulate": lambda x: x - x.mean(axis=1, keepdims=True)}]),
-    ("independence", "equation: cumulate, output: 'y[b, i]', input: 'x[c, j]', when: b != c", {"cumulate": cumulate}, [{"cumulate": lambda x: np.cumsum(x, axis=0)}]),
-    ("independence", "equation: cumulate, output: 'y[b, i]', input: 'x[c, j]', when: 'b != c or j > i'", {"cumulate": cumulate}, [{"cumulate": lambda x: x / np.abs(x).max()}]),
-    ("independence", "equation: double, output: 'y[b, i]', input: 'x[b, i]', when: 'i % 2 == 1'", {"double": lambda x: np.where(np.arange(x.shape[1]) % 2 == 1, 0.0, x)}, [{"double": double}]),
-    ("independence", "equation: matmul, output: 'm[b, d]', input: 'a[e, n]', when: 'e != b'", {"matmul": matmul}, [{"matmul": lambda a, c: (np.cumsum(a, axis=0) @ c, matmul(a, c)[1])}]),
-    ("rejection", "equation: clamp, forall: {bad: 'real in {nan, 9}'}, call: 'clamp(x, bad)', raises: ValueError, mentions: ['low']",
-     {"clamp": raising(ValueError, "low is 9")},
-     [{"clamp": clamp}, {"clamp": raising(TypeError, "low")}, {"clamp": raising(ValueError, "bad")}, {"clamp": raising(ValueError, "low", spoil=True)},
-      {"clamp": raising(SystemError, "low")}]),
-    ("rejection", "equation: softmax, dims: {C: 2..3}, forall: {wide: 'float[B, N, C]'}, let: 'y[b, i] = sum[c](wide[b, i, c])', call: 'softmax(wide)', raises: IndexError",
-     {"softmax": raising(IndexError, "")}, [{"softmax": softmax}]),
-    ("statistical", "equation: draw, dims: {N: 16000}, trials: 20, let: 'y, kept = draw(x, seed, q)', statistic: 'mean[i](int(kept[i]))', expect: q, variance: 'q * (1 - q)', observations: N, detects: 0.05",
-     {"draw": draw}, [{"draw": lambda x, seed, q: draw(x, seed, 1 - q)}, {"draw": lambda x, seed, q: draw(x, seed, q + 0.06)}, {"draw": lambda x, seed, q: draw(x, seed, 0 * q)}]),
-    ("protocol", "equation: ema, state: {a: m, b: m, n: 0}, steps: 2..5, step: \"c = ema(a, g, beta)\\nd = spec.ema(b, g, beta)\\nnext_a[i] = c[i]\\nnext_b[i] = d[i]\\nnext_n = n + 1\", check: 'approx(c, d) and n < 5'",
-     {"ema": ema}, [{"ema": lambda m, g, beta: beta * m + g}, {"ema": lambda m, g, beta: ema(m, g, 0.9)}]),
-]  # fmt: skip
+    (
+        "independence",
+        "equation: cumulate, output: 'y[b, i]', input: 'x[b, j]', when: j > i",
+        {"cumulate": cumulate},
+        [
+            {"cumulate": lambda x: np.cumsum(x, axis=1) + 1e-12 * x.sum(axis=1, keepdims=True)},
+            {"cumulate": lambda x: x - x.mean(axis=1, keepdims=True)},
+        ],
+    ),
+    (
+        "independence",
+        "equation: cumulate, output: 'y[b, i]', input: 'x[c, j]', when: b != c",
+        {"cumulate": cumulate},
+        [{"cumulate": lambda x: np.cumsum(x, axis=0)}],
+    ),
+    (
+        "independence",
+        "equation: cumulate, output: 'y[b, i]', input: 'x[c, j]', when: 'b != c or j > i'",
+        {"cumulate": cumulate},
+        [{"cumulate": lambda x: x / np.abs(x).max()}],
+    ),
+    (
+        "independence",
+        "equation: double, output: 'y[b, i]', input: 'x[b, i]', when: 'i % 2 == 1'",
+        {"double": lambda x: np.where(np.arange(x.shape[1]) % 2 == 1, 0.0, x)},
+        [{"double": double}],
+    ),
+    (
+        "independence",
+        "equation: matmul, output: 'm[b, d]', input: 'a[e, n]', when: 'e != b'",
+        {"matmul": matmul},
+        [{"matmul": lambda a, c: (np.cumsum(a, axis=0) @ c, matmul(a, c)[1])}],
+    ),
+    (
+        "rejection",
+        (
+            "equation: clamp, forall: {bad: 'real in {nan, 9}'}, call: 'clamp(x, bad)', raises: ValueError, "
+            "mentions: ['low']"
+        ),
+        {"clamp": raising(ValueError, "low is 9")},
+        [
+            {"clamp": clamp},
+            {"clamp": raising(TypeError, "low")},
+            {"clamp": raising(ValueError, "bad")},
+            {"clamp": raising(ValueError, "low", spoil=True)},
+            {"clamp": raising(SystemError, "low")},
+        ],
+    ),
+    (
+        "rejection",
+        (
+            "equation: softmax, dims: {C: 2..3}, forall: {wide: 'float[B, N, C]'}, let: 'y[b, "
+            "i] = sum[c](wide[b, i, c])', call: 'softmax(wide)', raises: IndexError"
+        ),
+        {"softmax": raising(IndexError, "")},
+        [{"softmax": softmax}],
+    ),
+    (
+        "statistical",
+        (
+            "equation: draw, dims: {N: 16000}, trials: 20, let: 'y, kept = draw(x, seed, q)', "
+            "statistic: 'mean[i](int(kept[i]))', expect: q, variance: 'q * (1 - q)', observations: N, detects: 0.05"
+        ),
+        {"draw": draw},
+        [
+            {"draw": lambda x, seed, q: draw(x, seed, 1 - q)},
+            {"draw": lambda x, seed, q: draw(x, seed, q + 0.06)},
+            {"draw": lambda x, seed, q: draw(x, seed, 0 * q)},
+        ],
+    ),
+    (
+        "protocol",
+        (
+            'equation: ema, state: {a: m, b: m, n: 0}, steps: 2..5, step: "c = ema(a, g, '
+            'beta)\\nd = spec.ema(b, g, beta)\\nnext_a[i] = c[i]\\nnext_b[i] = d[i]\\nnext_n = n + 1", '
+            "check: 'approx(c, d) and n < 5'"
+        ),
+        {"ema": ema},
+        [{"ema": lambda m, g, beta: beta * m + g}, {"ema": lambda m, g, beta: ema(m, g, 0.9)}],
+    ),
+]
 
 
 def contract(kind: str, parameters: str) -> str:
@@ -357,7 +542,11 @@ def test_ty_law(kernel):
 '''
 
 
-STATISTIC = "equation: draw, dims: {{N: {n}}}, trials: 1, let: 'y, kept = draw(x, seed, q)', statistic: 'mean[i](int(kept[i]))', expect: q, variance: 'q * (1 - q)', observations: N, detects: {shift}"
+STATISTIC = (
+    "equation: draw, dims: {{N: {n}}}, trials: 1, let: 'y, kept = draw(x, seed, q)', "
+    "statistic: 'mean[i](int(kept[i]))', expect: q, variance: 'q * (1 - q)', observations: N, "
+    "detects: {shift}"
+)
 
 
 def test_a_statistic_without_the_power_it_promises_is_refused():
@@ -385,7 +574,11 @@ def test_power_and_false_alarms_are_what_is_stated():
 
 
 def test_undefined_statistics_fail():
-    nothing = "equation: draw, dims: {N: 16000}, trials: 1, let: 'y, kept = draw(x, seed, q)', statistic: 'mean[i](0 * y[i]) / (q - q)', expect: q, variance: 'q * (1 - q)', observations: N, detects: 0.1"
+    nothing = (
+        "equation: draw, dims: {N: 16000}, trials: 1, let: 'y, kept = draw(x, seed, q)', "
+        "statistic: 'mean[i](0 * y[i]) / (q - q)', expect: q, variance: 'q * (1 - q)', observations: N, "
+        "detects: 0.1"
+    )
     assert "the statistic is nan" in judged("statistical", nothing, draw=draw)
 
 
@@ -431,11 +624,13 @@ PARAMETERS = [
     ("E420", "independence", "equation: double, output: 'y[b, i]', input: 'x[b, j]', when: z > i"),
     ("E426", "resource", "equation: double, call: double(x), count: launches, at_most: 1 > 0"),
     ("E420", "resource", "equation: double, call: double(x), count: launches, at_most: n_launches"),
-    ("E426", "statistical", "equation: double, trials: 1, statistic: 'x[0, 0] > 0', expect: 0, variance: 1, observations: N, detects: 1"),
+    ("E426", "statistical", ("equation: double, trials: 1, statistic: 'x[0, 0] > 0', expect: 0, variance: 1, "
+                             "observations: N, detects: 1")),
     ("E403", "protocol", "equation: ema, state: {a: m}, steps: many, step: 'next_a = ema(a, g, beta)', check: 'True'"),
     ("E403", "protocol", "equation: ema, state: {a: m}, steps: 0, step: 'next_a = ema(a, g, beta)', check: 'True'"),
     ("E403", "protocol", "equation: ema, state: {a: m}, steps: 5..2, step: 'next_a = ema(a, g, beta)', check: 'True'"),
-    ("E403", "protocol", "equation: ema, state: {a: m}, steps: 1..9999, step: 'next_a = ema(a, g, beta)', check: 'True'"),
+    ("E403", "protocol", ("equation: ema, state: {a: m}, steps: 1..9999, step: 'next_a = ema(a, g, beta)', "
+                          "check: 'True'")),
     ("E421", "protocol", "equation: ema, state: {m: m}, steps: 3, step: 'next_m = ema(m, g, beta)', check: 'True'"),
     ("E413", "protocol", "equation: ema, state: {sum: m}, steps: 3, step: 'next_sum = ema(m, g, beta)', check: 'True'"),
     ("E303", "protocol", "equation: ema, state: {a: m}, steps: 3, step: 'c = ema(a, g, beta)', check: 'True'"),
@@ -448,7 +643,8 @@ PARAMETERS = [
     ("E401", "conservation", "equation: double, forall: {r: record}, check: 'True'"),
     ("E407", "conservation", "equation: double, forall: {r: 'permutation[M]'}, check: 'True'"),
     ("E401", "conservation", "equation: double, forall: {r: 'permutation[N + 1]'}, check: 'True'"),
-    ("E402", "conservation", "equation: double, forall: {r: 'permutation[N]'}, domain: {r: 'in [0, 1]'}, check: 'True'"),
+    ("E402", "conservation", ("equation: double, forall: {r: 'permutation[N]'}, domain: {r: 'in [0, 1]'}, "
+                              "check: 'True'")),
     ("E402", "conservation", "equation: double, domain: {x: 'permutation of N'}, check: 'True'"),
     ("E404", "conservation", "equation: double, domain: {z: 'in [0, 1]'}, check: 'True'"),
     ("E404", "conservation", "equation: double, forall: {r: 'real in [0, r]'}, check: 'True'"),

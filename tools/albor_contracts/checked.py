@@ -21,7 +21,7 @@ from .lang.signature import Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
 from .lang.to_python import sizes_found, used_indices
 from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
-from .links import check_parameters, implied_definitions
+from .links import check_parameters, implied_obligations
 from .model import Contract, Equation, FalsificationTest, Fault, Obligation
 from .suggest import did_you_mean
 from .templates import law_of
@@ -189,7 +189,7 @@ def _contract(checking: Checking, contract: Contract) -> CheckedContract:
             equations[name] = equation
     checking.attempt(lambda: _acyclic(equations))
     obligations = []
-    for obligation in (*contract.proof_obligations, *_implied(contract)):
+    for obligation in (*contract.proof_obligations, *implied_obligations(contract)):
         if obligation.equation not in equations or any(check_parameters(obligation)):
             checking.complete = False
             continue
@@ -261,7 +261,7 @@ def _acyclic(equations: Mapping[str, CheckedEquation]) -> None:
 def _distinct(contract: Contract) -> None:
     """Ids give names to tests, in which - and _ are the same."""
     found: dict[str, Text] = {}
-    ids = [o.id for o in (*contract.proof_obligations, *_implied(contract))] + [
+    ids = [o.id for o in (*contract.proof_obligations, *implied_obligations(contract))] + [
         t.id for t in contract.falsification_tests
     ]
     for identifier in ids:
@@ -274,21 +274,6 @@ def _distinct(contract: Contract) -> None:
                 identifier,
                 "ids differ in more than - and _",
             )
-
-
-def _implied(contract: Contract) -> list[Obligation]:
-    """A definition obligation for every equation with a `define` that does not state one itself."""
-    return [
-        Obligation(
-            id=Text(identifier, (position,)),
-            equation=Text(name),
-            type=Text("definition"),
-            property=Text(f"{name} computes its definition."),
-            if_fails=Text("Compare the terms of the kernel with the define of the contract, factor by factor."),
-            position=position,
-        )
-        for name, identifier, position in implied_definitions(contract)
-    ]
 
 
 def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str], where: Text | None) -> Dims:

@@ -102,6 +102,21 @@ def implied_definitions(contract: Contract) -> Iterator[tuple[str, str, Position
             yield name, definition_id(contract, name), _at(name, equation.position)
 
 
+def implied_obligations(contract: Contract) -> list[Obligation]:
+    """A definition obligation for every equation with a `define` that does not state one itself."""
+    return [
+        Obligation(
+            id=Text(identifier, (position,)),
+            equation=Text(name),
+            type=Text("definition"),
+            property=Text(f"{name} computes its definition."),
+            if_fails=Text("Compare the terms of the kernel with the define of the contract, factor by factor."),
+            position=position,
+        )
+        for name, identifier, position in implied_definitions(contract)
+    ]
+
+
 def written_keys(entry: Obligation | Proof) -> frozenset[str]:
     """YAML keys that are present: as read from a file, or differing from the default when built in Python."""
     present = set(entry.keys)

@@ -11,6 +11,7 @@ made wrong in one way at a time, and the obligation of the definition has to not
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ import numpy as np
 from .checked import CheckedContract, CheckedObligation
 from .falsify.matrix import few_cases, load_generated, tests_of
 from .lang import tree
+from .lang.signature import Signature
 from .library import Library, open_library
 from .links import definition_id
 from .runtime.bounded import Bounded
@@ -29,7 +31,7 @@ from .runtime.claims import approx, watching
 from .runtime.deviation import Deviation
 from .runtime.dtypes import FORMATS, round_to
 from .runtime.kernel import Definitions, Kernel, Output, Target, _Lazy
-from .runtime.rounded import Arithmetic, implementations, longest_sum
+from .runtime.rounded import Arithmetic, implementations, in_float64, longest_sum, overflowed
 from .runtime.session import ObligationFailed
 from .runtime.truth import Truth
 from .verify.plan import current_modules
@@ -57,7 +59,9 @@ Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def _shifted(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.roll(y.reshape(-1), 1).reshape(y.shape) if y.ndim and y.shape[-1] == 1 else np.roll(y, 1, axis=-1)
+    if y.ndim and y.shape[-1] > 1:
+        return np.roll(y, 1, axis=-1)
+    return np.roll(y.reshape(-1), 1).reshape(y.shape)
 
 
 def _one_wrong(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,13 +105,12 @@ UNCHANGED = {
 
 def truncated(y: np.ndarray, dtype: str) -> np.ndarray:
     """y rounded towards zero."""
-    near = round_to(y, dtype)
-    beyond = np.abs(near) > np.abs(y)
-    form = FORMATS[dtype]
+    near, form = round_to(y, dtype), FORMATS[dtype]
     _, exponent = np.frexp(np.where(np.isfinite(y), y, 0.0))
     quantum = np.ldexp(1.0, np.maximum(exponent - 1, form.emin) - form.digits + 1)
     with np.errstate(invalid="ignore"):
-        return np.where(beyond & np.isfinite(near), np.trunc(y / quantum) * quantum, near)
+        cut = np.where(np.isfinite(near), np.trunc(y / quantum) * quantum, np.copysign(form.largest, y))
+        return np.where(np.abs(near) > np.abs(y), cut, near)
 
 
 @dataclass
@@ -191,6 +194,7 @@ class Trial(Kernel):
         self.samples: dict[str, list[Sample]] = {}
         self.sampling = ""  # equation whose calls are kept
         self.latest: list[Any] = []
+        self.evaluated: tuple[Any, ...] | None = None  # bounds of the last call
         self.functions = implementations(spec, self._arithmetic)
         targets = {name: Target(self._implementation(name, f), f"trial:{name}") for name, f in self.functions.items()}
         super().__init__(spec.contract, "trial", "numpy", dtype, "cpu", targets, spec)
@@ -201,7 +205,8 @@ class Trial(Kernel):
 
     def form(self, equation: str, k: int) -> str:
         """The dtype of an output."""
-        return self._dtype_of(self.signatures[equation].outputs[k].type)
+        found = self._dtype_of(self.signatures[equation].outputs[k].type)
+        return found if found in FORMATS else self.precision
 
     def _arithmetic(self) -> Arithmetic:
         how = replace(ORDERS[self.stream % len(ORDERS)], precision=self.precision, dtype=self.dtype)
@@ -219,6 +224,10 @@ class Trial(Kernel):
     def _implementation(self, name: str, function: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
         def run(*arguments: Any) -> Any:
             self.latest = list(function(*arguments))
+            if overflowed():
+                # The formula leaves the range of float32 on the way; a careful implementation scales.
+                with in_float64():
+                    self.latest = list(function(*arguments))
             made = tuple([self._stored(name, k, value) for k, value in enumerate(self.latest)])
             return made if len(made) != 1 else made[0]
 
@@ -238,24 +247,32 @@ class Trial(Kernel):
             return round_to(value, form).astype(NUMPY[form])
 
     def run(self, name: str, arguments: Any, judged: bool = True) -> Any:
+        self.evaluated = None
         found = super().run(name, arguments, judged)
-        bounds = self.spec.recent[-1][2].outputs() if self.spec.recent and self.spec.recent[-1][0] == name else None
-        if judged and bounds is not None:
-            for k, value in enumerate(found if isinstance(found, tuple) else (found,)):
-                if isinstance(value, Output):
-                    self._note(name, k, value, Bounded.of(bounds[k]).value)
-            if self.sampling == name and len(self.samples.setdefault(name, [])) < KEPT:
-                plain = tuple(a.value if isinstance(a, Bounded) else a for a in arguments)
-                self.samples[name].append(Sample(plain, self.stream, list(self.latest), bounds))
+        outputs = found if isinstance(found, tuple) else (found,)
+        for k, value in enumerate(outputs):
+            if isinstance(value, Output) and self.signatures[name].outputs[k].type.is_floating:
+                self._note(name, k, value)
+        if self.evaluated is not None and self.sampling == name and len(self.samples.setdefault(name, [])) < KEPT:
+            plain = tuple(a.value if isinstance(a, Bounded) else a for a in arguments)
+            self.samples[name].append(Sample(plain, self.stream, list(self.latest), self.evaluated))
         return found
 
-    def _note(self, name: str, k: int, value: Output, expected: np.ndarray) -> None:
+    def _bounds(self, signature: Signature, received: Any) -> tuple[Any, ...] | None:
+        self.evaluated = super()._bounds(signature, received)
+        return self.evaluated
+
+    def _note(self, name: str, k: int, value: Output) -> None:
         """Compare a correct output with the definition, whatever the obligation is about."""
+        error = value.error
+        if self.evaluated is None:
+            return
+        expected = Bounded.of(self.evaluated[k]).value
         accuracy = self.seen.setdefault((name, k), Accuracy())
         accuracy.cases += 1
         with np.errstate(all="ignore"):
             distance = np.abs(value.value - expected)
-            share = np.where(distance <= 0, 0.0, distance / value.error)
+            share = np.where(distance <= 0, 0.0, distance / error)
         # What is flushed to zero is off by its own size, which is all that its bound says.
         share = share[np.isfinite(share) & (np.abs(expected) >= FORMATS[self.form(name, k)].smallest_normal)]
         accuracy.worst = max(accuracy.worst, float(share.max(initial=0.0)))
@@ -356,9 +373,12 @@ def _fails(test: Any, kernel: Trial, cases: int) -> str | None:
 
 
 def defines_floats(contract: CheckedContract) -> bool:
-    """Whether an equation with a definition has a floating output."""
+    """Whether an equation with a definition has an output of floating-point numbers."""
     return any(
-        p.type.is_floating for e in contract.equations.values() if e.define is not None for p in e.signature.outputs
+        p.type.is_floating and p.type.is_array
+        for e in contract.equations.values()
+        if e.define is not None
+        for p in e.signature.outputs
     )
 
 
@@ -369,6 +389,12 @@ def modules(library: Library, names: Iterable[str]) -> Iterator[tuple[CheckedCon
     for name in chosen:
         if defines_floats(library.checked[name]):
             yield library.checked[name], load_generated(paths[name])
+
+
+def shared_out(contract: CheckedContract, cases: int) -> int:
+    """Cases of each definition and dtype, so that they are `cases` over all of them."""
+    defined = sum(e.define is not None for e in contract.equations.values())
+    return max(KEPT, math.ceil(cases / (len(DTYPES) * defined)))
 
 
 def try_contract(
@@ -508,14 +534,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the trials from the command line. 0: no false alarm and nothing wrong accepted."""
     parser = argparse.ArgumentParser(prog="python -m albor_contracts.trials", description=__doc__.split("\n")[0])
     parser.add_argument("contract", nargs="*", help="names of contracts; all that define a floating output")
-    parser.add_argument("--cases", type=int, default=200, help="cases of each definition and dtype (default 200)")
-    parser.add_argument("--others", type=int, help="cases of every other obligation (default: as many)")
+    parser.add_argument("--cases", type=int, default=1000, help="cases of a contract's definitions, over all dtypes")
+    parser.add_argument("--others", type=int, default=20, help="cases of every other obligation and dtype")
     parser.add_argument("--write", action="store_true", help="write docs/tolerance-trials.md")
     options = parser.parse_args(arguments)
     library = open_library()
     reports = []
     for contract, module in modules(library, options.contract or sorted(library.checked)):
-        report = try_contract(contract, module, cases=options.cases, others=options.others)
+        report = try_contract(contract, module, cases=shared_out(contract, options.cases), others=options.others)
         print(table([report]), *report.alarms, *(f"survives: {s}" for s in report.survivors), "", sep="\n", flush=True)
         reports.append(report)
     if options.write:

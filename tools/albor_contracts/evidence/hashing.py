@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..errors import Text
+from ..links import implied_obligations
 from ..model import Contract, Entry, Equation, FalsificationTest, Fault, Obligation, Proof
 from .canonical import canonical_text, digest
 from .source import kernel_hash
@@ -48,18 +48,8 @@ def obligations_of(contract: Contract) -> dict[str, Obligation]:
     An equation for which a `definition` obligation is written gets no second one.
     """
     found = {str(o.id): o for o in contract.proof_obligations}
-    written = {str(o.equation) for o in contract.proof_obligations if o.type == "definition"}
-    for name, equation in contract.equations.items():
-        identifier = f"{contract.metadata.prefix}-DEF-{name.upper()}"
-        if equation.define is None or name in written or identifier in found:
-            continue
-        found[identifier] = Obligation(
-            id=Text(identifier),
-            equation=Text(name),
-            type=Text("definition"),
-            property=Text(f"{name} computes what its definition says"),
-            position=equation.position,
-        )
+    for implied in implied_obligations(contract):
+        found.setdefault(str(implied.id), implied)
     return found
 
 

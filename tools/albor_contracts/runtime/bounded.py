@@ -685,14 +685,16 @@ def largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
         return Bounded(result)
     with np.errstate(invalid="ignore"):
         high, low = a.value + a.error, a.value - a.error
+        anything = np.isposinf(a.error)
         if t is not None:
             high = np.where(t.possible, high, -np.inf)
             low = np.where(t.value & ~np.asarray(t.unsure), low, -np.inf)
+            anything = anything & t.possible
         high, low = high.max(axis=axes, keepdims=True), low.max(axis=axes, keepdims=True)
         error = np.maximum(np.where(high == result, 0.0, high - result), np.where(low == result, 0.0, result - low))
-    found = _settled(result, error)
-    # No element may count, or only undecided ones: minus infinity and a finite maximum are both possible.
-    return Bounded(result, np.where((error == np.inf) & ~np.isnan(result), np.inf, found.error))
+        # If no element need count, minus infinity and a finite maximum are both possible.
+        lost = np.broadcast_to(anything, a.shape).any(axis=axes, keepdims=True) | (error == np.inf)
+    return Bounded(result, np.where(lost, np.inf, np.where(np.isfinite(result), error, 0.0)))
 
 
 def smallest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:

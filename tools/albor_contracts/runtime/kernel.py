@@ -31,7 +31,7 @@ from .functions import carrying_bounds
 from .truth import Truth
 
 # What a single value of each type may be in Python.
-SINGLE: dict[str, tuple[type, ...]] = {
+SINGLE: dict[str, Any] = {
     "int": (int, np.integer),
     "bool": (bool, np.bool_),
     "real": (float, int, np.floating, np.integer),

@@ -11,7 +11,7 @@ import builtins
 import contextlib
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class _Current:
     def __init__(self) -> None:
         self.arithmetic = Arithmetic()
         self.longest = 0  # terms of the longest sum so far
+        self.overflowed = False  # a product or a sum of finite numbers was infinite
+        self.wide = False
 
 
 _current = _Current()
@@ -61,7 +63,7 @@ _current = _Current()
 def computing(arithmetic: Arithmetic) -> Iterator[None]:
     """Rounded arrays inside compute like this."""
     saved = _current.arithmetic
-    _current.arithmetic = arithmetic
+    _current.arithmetic = replace(arithmetic, precision="f64") if _current.wide else arithmetic
     try:
         yield
     finally:
@@ -72,6 +74,28 @@ def longest_sum() -> int:
     """Number of terms of the longest sum since the last call."""
     found, _current.longest = _current.longest, 0
     return found
+
+
+def overflowed() -> bool:
+    """Whether a product or a sum of finite numbers was infinite since the last call."""
+    found, _current.overflowed = _current.overflowed, False
+    return found
+
+
+@contextlib.contextmanager
+def in_float64() -> Iterator[None]:
+    """Everything inside is computed in float64, whatever the arithmetic says."""
+    _current.wide = True
+    try:
+        yield
+    finally:
+        _current.wide = False
+
+
+def _watched(result: np.ndarray, *operands: np.ndarray) -> np.ndarray:
+    if np.isinf(result).any() and all(np.isfinite(x).all() for x in operands):
+        _current.overflowed = True
+    return result
 
 
 _NATIVE: dict[str, Any] = {"f32": np.float32, "f64": np.float64}
@@ -158,8 +182,8 @@ class Rounded:
         with np.errstate(all="ignore"):
             if _current.arithmetic.fused:
                 exact = _wide(self.value) * _wide(o.value)
-                return Rounded(fit(exact, flush=True), exact)
-            return Rounded(fit(self.value * o.value, flush=True))
+                return Rounded(_watched(fit(exact, flush=True), exact), exact)
+            return Rounded(_watched(fit(self.value * o.value, flush=True), self.value, o.value))
 
     __rmul__ = __mul__
 
@@ -243,7 +267,7 @@ def add_up(terms: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
                 found = one_by_one(one_by_one(_blocks(row, int(size)), form), form)
             case _:
                 found = in_pairs(row, form)
-    return fit(found.reshape(kept))
+    return _watched(fit(found.reshape(kept)), terms)
 
 
 _TYPES: dict[str, Any] = {"f32": np.float32, "f64": np.float64, "f16": np.float16}
@@ -291,7 +315,7 @@ def _products(factors: Any) -> np.ndarray:
         for number, f in enumerate(factors[1:], 2):
             terms = terms * f.value
             if not how.fused or number < len(factors):
-                terms = fit(terms, flush=True)
+                terms = _watched(fit(terms, flush=True), *(f.value for f in factors))
                 terms = _wide(terms) if how.fused else terms
         return terms
 

@@ -68,10 +68,11 @@ def knowledge_distillation(
     leaf = s.detach().requires_grad_()
     valid = y != ignore
     with torch.enable_grad():
-        student = functional.log_softmax(leaf / temperature, dim=-1)
-        teacher = functional.log_softmax(t / temperature, dim=-1)
-        divergence = functional.kl_div(student[valid], teacher[valid], reduction="sum", log_target=True)
-        hard = functional.cross_entropy(leaf, y, ignore_index=ignore, reduction="sum")
+        rows = leaf[valid]
+        student = functional.log_softmax(rows / temperature, dim=-1)
+        teacher = functional.log_softmax(t[valid] / temperature, dim=-1)
+        divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
+        hard = functional.cross_entropy(rows, y[valid], reduction="sum")
         loss = (alpha * temperature**2 * divergence + (1 - alpha) * hard) / valid.sum().clamp(min=1)
     (gradient,) = torch.autograd.grad(loss, leaf)
     return loss.detach(), gradient
