@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ac8c9c4e8092497e2d670e827cfed65a2fa399e42c3f417e9120a4f399d67738
+Meaning: 2599f464a47dedfe35f52386d11e9d665f24453bdc8f86460339a5d0e5ce5cac
 """
 
 from albor_contracts.testing import (
@@ -168,7 +168,7 @@ def test_att_grad(kernel, case):
     expected_dq, expected_dk, expected_dv = gradient(
         spec,
         "attention",
-        dict(q=q, k=k, v=v),
+        {"q": q, "k": k, "v": v},
         wrt="q k v",
         cotangents=(g, None),
     )
@@ -256,7 +256,7 @@ def test_att_hull(kernel, case):
     q, k, v = kernel.receives(case, "q k v")
     B, G, H, S, D = case.B, case.G, case.H, case.S, case.D
     b, j, d, h, i = grid(B, S, D, H, S)
-    o, lse = kernel.attention(q, k, v)
+    o, _ = kernel.attention(q, k, v)
     claim(all[b, h, i, d]((min[j](v[b, h // G, j, d], where=j <= i) <= o[b, h, i, d]) & (o[b, h, i, d] <= max[j](v[b, h // G, j, d], where=j <= i))))
 
 
@@ -298,7 +298,7 @@ def test_att_sums(kernel, case):
     g, q, k, v = kernel.receives(case, "g q k v")
     B, G, K, H, S, D = case.B, case.G, case.K, case.H, case.S, case.D
     b, c, j, d, h, i = grid(B, K, S, D, H, S)
-    dq, dk, dv = kernel.attention_backward(g, q, k, v)
+    _, dk, dv = kernel.attention_backward(g, q, k, v)
     claim(all[b, c, d](approx(sum[j](dv[b, c, j, d]), sum[h, i](g[b, h, i, d], where=h // G == c))))
     claim(all[b, c, d](approx(sum[j](dk[b, c, j, d]), 0)))
 
@@ -386,7 +386,7 @@ def test_att_def_attention_backward(kernel, case):
 def test_att_t_first(kernel):
     """The first position sees itself alone: its output is v_0 exactly, its lse the score."""
     case = example(
-        dict(q="float[B, H, S, D]", k="float[B, K, S, D]", v="float[B, K, S, D]"),
+        {"q": "float[B, H, S, D]", "k": "float[B, K, S, D]", "v": "float[B, K, S, D]"},
         q=[[[[1.5, -2.0]]]],
         k=[[[[2.0, 0.5]]]],
         v=[[[[0.3125, -7.0]]]],
@@ -403,7 +403,7 @@ def test_att_t_first(kernel):
 def test_att_t_mean(kernel):
     """Queries of zero give the mean of all values so far, and lse = log(i + 1)."""
     case = example(
-        dict(q="float[B, H, S, D]", k="float[B, K, S, D]", v="float[B, K, S, D]"),
+        {"q": "float[B, H, S, D]", "k": "float[B, K, S, D]", "v": "float[B, K, S, D]"},
         q=[[[[0, 0], [0, 0], [0, 0]]]],
         k=[[[[1, 2], [-3, 4], [5, -6]]]],
         v=[[[[3, 0], [6, -3], [-3, 9]]]],
@@ -422,7 +422,7 @@ def test_att_t_mean(kernel):
 def test_att_t_far(kernel):
     """Scores thousands apart select one position, with no overflow."""
     case = example(
-        dict(q="float[B, H, S, D]", k="float[B, K, S, D]", v="float[B, K, S, D]"),
+        {"q": "float[B, H, S, D]", "k": "float[B, K, S, D]", "v": "float[B, K, S, D]"},
         q=[[[[100], [100], [100]]]],
         k=[[[[-50], [90], [30]]]],
         v=[[[[1], [2], [4]]]],
@@ -439,7 +439,7 @@ def test_att_t_far(kernel):
 def test_att_t_group(kernel):
     """With one position dv is the sum of g over the group, and dq and dk are 0."""
     case = example(
-        dict(g="float[B, H, S, D]", q="float[B, H, S, D]", k="float[B, K, S, D]", v="float[B, K, S, D]"),
+        {"g": "float[B, H, S, D]", "q": "float[B, H, S, D]", "k": "float[B, K, S, D]", "v": "float[B, K, S, D]"},
         g=[[[[1.0]], [[2.5]]]],
         q=[[[[1.0]], [[-2.0]]]],
         k=[[[[3.0]]]],

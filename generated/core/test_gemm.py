@@ -136,7 +136,7 @@ def test_gm_grad(kernel, case):
     """da and db are the gradients of sum(g * (a b))."""
     g, a, b = kernel.receives(case, "g a b")
     da, db = kernel.gemm_backward(g, a, b)
-    expected_da, expected_db = gradient(spec, "gemm", dict(a=a, b=b), wrt="a b", cotangents=(g,))
+    expected_da, expected_db = gradient(spec, "gemm", {"a": a, "b": b}, wrt="a b", cotangents=(g,))
     claim(approx(da, expected_da))
     claim(approx(db, expected_db))
 
@@ -311,7 +311,7 @@ def test_gm_def_gemm_backward(kernel, case):
 @obligation("GM-FT-ORDER", rule="GM-DEF-GEMM", type="falsification")
 def test_gm_ft_order(kernel):
     """Two matrices that do not commute: a b has one element, b a none."""
-    case = example(dict(a="float[M, K]", b="float[K, N]"), a=[[0, 1], [0, 0]], b=[[0, 0], [0, 1]])
+    case = example({"a": "float[M, K]", "b": "float[K, N]"}, a=[[0, 1], [0, 0]], b=[[0, 0], [0, 1]])
     a, b = kernel.receives(case, "a b")
     M, N = case.M, case.N
     m, n = grid(M, N)
@@ -324,7 +324,7 @@ def test_gm_ft_large(kernel):
     """A gradient of 2^17 in a transposed operand stays finite, and powers of two stay exact where the type holds
     them."""
     case = example(
-        dict(a="float[K, M]", b="float[K, N]"),
+        {"a": "float[K, M]", "b": "float[K, N]"},
         a=[[32768, -32768], [-32768, 32768]],
         b=[[0.5, 0.25], [0.25, 0.5]],
     )

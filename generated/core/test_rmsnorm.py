@@ -114,7 +114,7 @@ def test_rn_grad(kernel, case):
     """dx and dw are the gradients of sum(g * rmsnorm(x, w, eps))."""
     g, x, w, eps = kernel.receives(case, "g x w eps")
     dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
-    expected_dx, expected_dw = gradient(spec, "rmsnorm", dict(x=x, w=w, eps=eps), wrt="x w", cotangents=(g,))
+    expected_dx, expected_dw = gradient(spec, "rmsnorm", {"x": x, "w": w, "eps": eps}, wrt="x w", cotangents=(g,))
     claim(approx(dx, expected_dx))
     claim(approx(dw, expected_dw))
 
@@ -151,7 +151,7 @@ def test_rn_radial(kernel, case):
     g, x, w, eps = kernel.receives(case, "g x w eps")
     R, N = case.R, case.N
     r, j, i = grid(R, N, N)
-    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    dx, _ = kernel.rmsnorm_backward(g, x, w, eps)
     v = array[r](1 / sqrt(mean[j](x[r, j] * x[r, j]) + eps))
     claim(all[r](approx(dot[i](x[r, i], dx[r, i]), eps * v[r] ** 3 * dot[i](g[r, i], w[i], x[r, i]))))
 
@@ -251,7 +251,7 @@ def test_rn_def_rmsnorm_backward(kernel, case):
 @obligation("RN-FT-ZERO", rule="RN-DEF-RMSNORM", type="falsification")
 def test_rn_ft_zero(kernel):
     """A row of zeros stays zero: eps keeps the root away from zero."""
-    case = example(dict(x="float[R, N]", w="float[N]", eps="real"), x=[[0, 0, 0]], w=[1.5, 2, -1], eps=1e-05)
+    case = example({"x": "float[R, N]", "w": "float[N]", "eps": "real"}, x=[[0, 0, 0]], w=[1.5, 2, -1], eps=1e-05)
     x, w, eps = kernel.receives(case, "x w eps")
     R, N = case.R, case.N
     r, i = grid(R, N)
@@ -262,7 +262,7 @@ def test_rn_ft_zero(kernel):
 @obligation("RN-FT-TINY", rule="RN-UNIT", type="falsification")
 def test_rn_ft_tiny(kernel):
     """Elements of 1e-4 come out near 0.03 at eps = 1e-5, not near 1: eps outweighs their square a thousandfold."""
-    case = example(dict(x="float[R, N]", w="float[N]", eps="real"), x=[[0.0001, -0.0001]], w=[1, 1], eps=1e-05)
+    case = example({"x": "float[R, N]", "w": "float[N]", "eps": "real"}, x=[[0.0001, -0.0001]], w=[1, 1], eps=1e-05)
     x, w, eps = kernel.receives(case, "x w eps")
     R, N = case.R, case.N
     r, i = grid(R, N)
@@ -274,7 +274,7 @@ def test_rn_ft_tiny(kernel):
 def test_rn_ft_weight(kernel):
     """With g = x = (1, 1) and w = (1, 3) the gradient is (-1, 1): the mean of g w n is 2."""
     case = example(
-        dict(g="float[R, N]", x="float[R, N]", w="float[N]", eps="real"),
+        {"g": "float[R, N]", "x": "float[R, N]", "w": "float[N]", "eps": "real"},
         g=[[1, 1]],
         x=[[1, 1]],
         w=[1, 3],
@@ -283,5 +283,5 @@ def test_rn_ft_weight(kernel):
     g, x, w, eps = kernel.receives(case, "g x w eps")
     R, N = case.R, case.N
     r, i = grid(R, N)
-    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    dx, _ = kernel.rmsnorm_backward(g, x, w, eps)
     claim(all[r](abs(sum[i](dx[r, i])) <= 0.001))

@@ -91,7 +91,7 @@ def test_rp_grad(kernel, case):
     """The inverse is the vector-Jacobian product of the rotation."""
     x, offset, base = kernel.receives(case, "x offset base")
     y = kernel.rope_inverse(x, offset, base)
-    expected_y, = gradient(spec, "rope", dict(x=x, offset=offset, base=base), wrt="x", cotangents=(x,))
+    (expected_y,) = gradient(spec, "rope", {"x": x, "offset": offset, "base": base}, wrt="x", cotangents=(x,))
     claim(approx(y, expected_y))
 
 
@@ -201,7 +201,12 @@ def test_rp_def_rope_inverse(kernel, case):
 @obligation("RP-FT-ZERO", rule="RP-DEF-ROPE", type="falsification")
 def test_rp_ft_zero(kernel):
     """Position 0 is not turned at all."""
-    case = example(dict(x="float[B, H, T, D]", offset="int", base="real"), x=[[[[1, 2, 3, 4]]]], offset=0, base=10000)
+    case = example(
+        {"x": "float[B, H, T, D]", "offset": "int", "base": "real"},
+        x=[[[[1, 2, 3, 4]]]],
+        offset=0,
+        base=10000,
+    )
     x, offset, base = kernel.receives(case, "x offset base")
     y = kernel.rope(x, offset, base)
     claim(approx(y, x))
@@ -210,7 +215,12 @@ def test_rp_ft_zero(kernel):
 @obligation("RP-FT-PAIR", rule="RP-DEF-ROPE", type="falsification")
 def test_rp_ft_pair(kernel):
     """At position 1 the first element turns by one radian into its partner half a width away: (cos 1, 0, sin 1, 0)."""
-    case = example(dict(x="float[B, H, T, D]", offset="int", base="real"), x=[[[[1, 0, 0, 0]]]], offset=1, base=10000)
+    case = example(
+        {"x": "float[B, H, T, D]", "offset": "int", "base": "real"},
+        x=[[[[1, 0, 0, 0]]]],
+        offset=1,
+        base=10000,
+    )
     x, offset, base = kernel.receives(case, "x offset base")
     B, H, T, D = case.B, case.H, case.T, case.D
     b, h, t, d = grid(B, H, T, D)

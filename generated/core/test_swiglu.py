@@ -121,7 +121,7 @@ def test_sg_grad(kernel, case):
     """dgate and dup are the gradients of sum(g * swiglu(gate, up))."""
     g, gate, up = kernel.receives(case, "g gate up")
     dgate, dup = kernel.swiglu_backward(g, gate, up)
-    expected_dgate, expected_dup = gradient(spec, "swiglu", dict(gate=gate, up=up), wrt="gate up", cotangents=(g,))
+    expected_dgate, expected_dup = gradient(spec, "swiglu", {"gate": gate, "up": up}, wrt="gate up", cotangents=(g,))
     claim(approx(dgate, expected_dgate))
     claim(approx(dup, expected_dup))
 
@@ -133,7 +133,7 @@ def test_sg_euler(kernel, case):
     g, gate, up = kernel.receives(case, "g gate up")
     R, N = case.R, case.N
     r, i = grid(R, N)
-    dgate, dup = kernel.swiglu_backward(g, gate, up)
+    _, dup = kernel.swiglu_backward(g, gate, up)
     h = kernel.swiglu(gate, up)
     claim(all[r, i](approx(up[r, i] * dup[r, i], g[r, i] * h[r, i])))
 
@@ -192,7 +192,7 @@ def test_sg_def_swiglu_backward(kernel, case):
 @obligation("SG-FT-FAR", rule="SG-DEF-SWIGLU", type="falsification")
 def test_sg_ft_far(kernel):
     """Far from zero the activation is the identity or nothing: no overflow, no NaN."""
-    case = example(dict(gate="float[R, N]", up="float[R, N]"), gate=[[100, -100, 120, -120]], up=[[2, 2, -3, -3]])
+    case = example({"gate": "float[R, N]", "up": "float[R, N]"}, gate=[[100, -100, 120, -120]], up=[[2, 2, -3, -3]])
     gate, up = kernel.receives(case, "gate up")
     R, N = case.R, case.N
     r, i = grid(R, N)
@@ -204,7 +204,7 @@ def test_sg_ft_far(kernel):
 def test_sg_ft_up(kernel):
     """Where up is zero the gate gets no gradient, and up still gets one."""
     case = example(
-        dict(g="float[R, N]", gate="float[R, N]", up="float[R, N]"),
+        {"g": "float[R, N]", "gate": "float[R, N]", "up": "float[R, N]"},
         g=[[1, 1, 1]],
         gate=[[0.5, -1, 3]],
         up=[[0, 0, 0]],

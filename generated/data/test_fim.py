@@ -189,7 +189,7 @@ def test_fim_refuses_damaged(kernel, case):
 def test_fim_predicts_characters(kernel):
     """Characters of one to four bytes, a combining accent and a joined emoji survive any cut."""
     case = example(
-        dict(text="text", seed="int", rate="real", spm="bool"),
+        {"text": "text", "seed": "int", "rate": "real", "spm": "bool"},
         text="\xe9\u0301\u4e2d\u6587\U0001f642\U0001f469\u200d\U0001f4bb\t\r\n  x",
         seed=3,
         rate=1,
@@ -203,7 +203,7 @@ def test_fim_predicts_characters(kernel):
 @obligation("FIM-PREDICTS-EMPTY", rule="FIM-ORDER", type="falsification")
 def test_fim_predicts_empty(kernel):
     """The empty text is transformed to the three sentinels alone."""
-    case = example(dict(text="text", seed="int", rate="real", spm="bool"), text="", seed=0, rate=1, spm=False)
+    case = example({"text": "text", "seed": "int", "rate": "real", "spm": "bool"}, text="", seed=0, rate=1, spm=False)
     text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
     claim(kernel.fim(text, seed, rate, spm) == '<|fim_prefix|><|fim_suffix|><|fim_middle|>')
 
@@ -212,7 +212,7 @@ def test_fim_predicts_empty(kernel):
 def test_fim_predicts_nested(kernel):
     """A transformed text is not transformed again."""
     case = example(
-        dict(text="text", seed="int", rate="real", spm="bool"),
+        {"text": "text", "seed": "int", "rate": "real", "spm": "bool"},
         text="<|fim_prefix|>def f(<|fim_suffix|>: return x<|fim_middle|>x)",
         seed=1,
         rate=0,

@@ -197,10 +197,10 @@ def test_kd_grad(kernel, case):
     """ds is the gradient of the loss with respect to the student's logits."""
     s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
     _, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
-    expected_ds, = gradient(
+    (expected_ds,) = gradient(
         spec,
         "knowledge_distillation",
-        dict(s=s, t=t, y=y, alpha=alpha, temperature=temperature, ignore=ignore),
+        {"s": s, "t": t, "y": y, "alpha": alpha, "temperature": temperature, "ignore": ignore},
         wrt="s",
         cotangents=(1, None),
     )
@@ -426,7 +426,7 @@ def test_kd_def_knowledge_distillation(kernel, case):
 def test_kd_t_value(kernel):
     """Teacher (1/2, 1/2), student (3/4, 1/4) at T = 2, alpha = 1: loss 4 (log 2 - log(3)/2), gradient 2 (1/4, -1/4)."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int"},
         s=[[2.1972245773362196, 0.0]],
         t=[[1.0, 1.0]],
         y=[0],
@@ -445,7 +445,7 @@ def test_kd_t_value(kernel):
 def test_kd_t_ignored(kernel):
     """When every token is ignored, loss and gradient are exactly 0, whatever the logits hold."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int"},
         s=[[1.0, float("-inf"), float("nan")]],
         t=[[float("-inf"), float("-inf"), float("-inf")]],
         y=[-1],
@@ -465,7 +465,7 @@ def test_kd_t_ignored(kernel):
 def test_kd_t_both_impossible(kernel):
     """A class that teacher and student both call impossible adds nothing and gets no gradient."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int"},
         s=[[0.0, float("-inf"), 0.0]],
         t=[[0.0, float("-inf"), 0.0]],
         y=[0],
@@ -483,7 +483,7 @@ def test_kd_t_both_impossible(kernel):
 def test_kd_t_gap(kernel):
     """A teacher that is sure of what the student gives exp(-60) costs 60 nats, not what a clamp allows."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int"},
         s=[[60.0, 0.0]],
         t=[[0.0, 60.0]],
         y=[0],
@@ -502,7 +502,7 @@ def test_kd_t_gap(kernel):
 def test_kd_t_alpha(kernel):
     """A weight above 1 is refused."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int", wrong="float[T, W]"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int", "wrong": "float[T, W]"},
         s=[[1.0, 2.0]],
         wrong=[[1.0, 2.0, 0.0]],
         t=[[1.0, 2.0]],
@@ -519,7 +519,7 @@ def test_kd_t_alpha(kernel):
 def test_kd_t_temperature(kernel):
     """A temperature of 0 is refused."""
     case = example(
-        dict(s="float[T, V]", t="float[T, V]", y="i64[T]", alpha="real", temperature="real", ignore="int", wrong="float[T, W]"),
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int", "wrong": "float[T, W]"},
         s=[[1.0, 2.0]],
         wrong=[[1.0, 2.0, 0.0]],
         t=[[1.0, 2.0]],

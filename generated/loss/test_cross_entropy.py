@@ -71,7 +71,7 @@ def test_ce_grad(kernel, case):
     """dz is the gradient of the loss."""
     z, y, ignore = kernel.receives(case, "z y ignore")
     _, dz = kernel.cross_entropy(z, y, ignore)
-    expected_dz, = gradient(spec, "cross_entropy", dict(z=z, y=y, ignore=ignore), wrt="z", cotangents=(1, None))
+    (expected_dz,) = gradient(spec, "cross_entropy", {"z": z, "y": y, "ignore": ignore}, wrt="z", cotangents=(1, None))
     claim(approx(dz, expected_dz))
 
 
@@ -175,7 +175,7 @@ def test_ce_def_cross_entropy(kernel, case):
 def test_ce_t_ignored(kernel):
     """When every token is ignored, loss and gradient are exactly 0."""
     case = example(
-        dict(z="float[T, V]", y="i64[T]", ignore="int"),
+        {"z": "float[T, V]", "y": "i64[T]", "ignore": "int"},
         z=[[1.0, 2.0, -3.0], [0.5, 0.0, 4.0]],
         y=[-100, -100],
         ignore=-100,
@@ -191,7 +191,7 @@ def test_ce_t_ignored(kernel):
 @obligation("CE-T-UNIFORM", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
 def test_ce_t_uniform(kernel):
     """Equal logits cost log V whatever the label."""
-    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[3.0, 3.0, 3.0, 3.0]], y=[2], ignore=-100)
+    case = example({"z": "float[T, V]", "y": "i64[T]", "ignore": "int"}, z=[[3.0, 3.0, 3.0, 3.0]], y=[2], ignore=-100)
     z, y, ignore = kernel.receives(case, "z y ignore")
     loss, dz = kernel.cross_entropy(z, y, ignore)
     claim(approx(loss, log(4)))
@@ -202,7 +202,7 @@ def test_ce_t_uniform(kernel):
 def test_ce_t_far(kernel):
     """Logits far from 0 do not overflow, and a certain token costs nothing."""
     case = example(
-        dict(z="float[T, V]", y="i64[T]", ignore="int"),
+        {"z": "float[T, V]", "y": "i64[T]", "ignore": "int"},
         z=[[-30000.0, -30000.0, 30000.0]],
         y=[2],
         ignore=-100,
@@ -218,7 +218,12 @@ def test_ce_t_far(kernel):
 @obligation("CE-T-MASKED", rule="CE-DEF-CROSS_ENTROPY", type="falsification")
 def test_ce_t_masked(kernel):
     """A logit of -inf is a class of probability zero: no NaN."""
-    case = example(dict(z="float[T, V]", y="i64[T]", ignore="int"), z=[[0.0, float("-inf"), 0.0]], y=[0], ignore=-100)
+    case = example(
+        {"z": "float[T, V]", "y": "i64[T]", "ignore": "int"},
+        z=[[0.0, float("-inf"), 0.0]],
+        y=[0],
+        ignore=-100,
+    )
     z, y, ignore = kernel.receives(case, "z y ignore")
     loss, dz = kernel.cross_entropy(z, y, ignore)
     claim(approx(loss, log(2)))

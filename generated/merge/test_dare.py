@@ -303,7 +303,7 @@ def test_dr_def_dare_rescale(kernel, case):
 def test_dr_ft_quarter(kernel):
     """At p = 3/4 a change of 2 that is kept becomes 8: every element is 1 or 9."""
     case = example(
-        dict(base="float[N]", tuned="float[N]", p="real", seed="int"),
+        {"base": "float[N]", "tuned": "float[N]", "p": "real", "seed": "int"},
         base=[1, 1, 1, 1, 1, 1, 1, 1],
         tuned=[3, 3, 3, 3, 3, 3, 3, 3],
         p=0.75,

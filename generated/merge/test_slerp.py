@@ -254,7 +254,7 @@ def test_sl_def_slerp(kernel, case):
 def test_sl_ft_quarter(kernel):
     """A third of the way through a right angle is 30 degrees: (sqrt(3) / 2, 1 / 2)."""
     case = example(
-        dict(a="float[N]", b="float[N]", t="real", theta="real"),
+        {"a": "float[N]", "b": "float[N]", "t": "real", "theta": "real"},
         a=[1, 0],
         b=[0, 1],
         t=0.3333333333333333,
@@ -270,7 +270,7 @@ def test_sl_ft_quarter(kernel):
 def test_sl_ft_lengths(kernel):
     """Norms 1 and 10 at a right angle give the norm 7.106 halfway."""
     case = example(
-        dict(a="float[N]", b="float[N]", t="real", p="real", q="real"),
+        {"a": "float[N]", "b": "float[N]", "t": "real", "p": "real", "q": "real"},
         a=[1, 0],
         b=[0, 10],
         t=0.5,

@@ -313,7 +313,7 @@ def test_tm_def_kept_count(kernel, case):
 def test_tm_ft_mass(kernel):
     """Changes +5, -1, -1: the sum is +3, so +5 is elected although two of three models say minus."""
     case = example(
-        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        {"base": "float[N]", "models": "float[M, N]", "weights": "float[M]", "keep": "int", "lam": "real"},
         base=[1],
         models=[[6], [0], [0]],
         weights=[1, 1, 1],
@@ -329,7 +329,7 @@ def test_tm_ft_mass(kernel):
 def test_tm_ft_disjoint(kernel):
     """Changes 4, 2, 0: the mean over the two that agree is 3."""
     case = example(
-        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        {"base": "float[N]", "models": "float[M, N]", "weights": "float[M]", "keep": "int", "lam": "real"},
         base=[0],
         models=[[4], [2], [0]],
         weights=[1, 1, 1],
@@ -345,7 +345,7 @@ def test_tm_ft_disjoint(kernel):
 def test_tm_ft_zero_sum(kernel):
     """Changes +2 and -2 cancel: +1 is elected, the result is base + 2."""
     case = example(
-        dict(base="float[N]", models="float[M, N]", weights="float[M]", keep="int", lam="real"),
+        {"base": "float[N]", "models": "float[M, N]", "weights": "float[M]", "keep": "int", "lam": "real"},
         base=[1],
         models=[[3], [-1]],
         weights=[1, 1],

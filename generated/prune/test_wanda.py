@@ -432,7 +432,7 @@ def test_wa_def_prune_count(kernel, case):
 def test_wa_ft_norm(kernel):
     """A weight of 1 on an input of norm 5 outlives a weight of 2 on an input of norm 1."""
     case = example(
-        dict(w="float[R, C]", x="float[T, C]", num="int", den="int"),
+        {"w": "float[R, C]", "x": "float[T, C]", "num": "int", "den": "int"},
         w=[[1, 2]],
         x=[[3, 1], [4, 0]],
         num=1,
@@ -448,7 +448,7 @@ def test_wa_ft_norm(kernel):
 def test_wa_ft_rows(kernel):
     """A row of weights near 1000 and a row near 1 lose one weight of two each."""
     case = example(
-        dict(w="float[R, C]", x="float[T, C]", num="int", den="int"),
+        {"w": "float[R, C]", "x": "float[T, C]", "num": "int", "den": "int"},
         w=[[1000, 1001], [1, 2]],
         x=[[1, 1]],
         num=1,
@@ -465,7 +465,7 @@ def test_wa_ft_rows(kernel):
 def test_wa_ft_constant(kernel):
     """In a row of equal weights, 30 % of ten are the first three."""
     case = example(
-        dict(w="float[R, C]", x="float[T, C]", num="int", den="int", size="float[C]"),
+        {"w": "float[R, C]", "x": "float[T, C]", "num": "int", "den": "int", "size": "float[C]"},
         w=[[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]],
         x=[[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]],
         num=3,

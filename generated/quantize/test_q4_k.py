@@ -133,7 +133,7 @@ def test_qk_error(kernel, case):
     B = case.B
     b, i = grid(B, 256)
     blocks = kernel.q4k_encode(x)
-    d, dmin, sc, m, q = spec.q4k_fields(blocks)
+    d, dmin, sc, _, _ = spec.q4k_fields(blocks)
     y = spec.q4k_decode(blocks)
     claim(all[b, i](abs(x[b, i] - y[b, i]) <= max(d[b] * sc[b, i // 32] / 2, 7.5 * d[b] + dmin[b] / 2)))
 
@@ -146,7 +146,7 @@ def test_qk_finest(kernel, case):
     B = case.B
     b, j, i = grid(B, 8, 32)
     blocks = kernel.q4k_encode(x)
-    d, dmin, sc, m, q = spec.q4k_fields(blocks)
+    d, dmin, _, _, q = spec.q4k_fields(blocks)
     z = array[b, j, i](x[b, 32 * j + i] + 0 * q[b, j, i])
     low = array[b, j](max(0, max[i](-z[b, j, i])))
     scale = array[b](max[j]((max[i](z[b, j, i]) + low[b, j]) / 15) / 63)
@@ -167,7 +167,7 @@ def test_qk_zero(kernel, case):
     zeros = array[b, w](0 * x[b, w])
     empty = kernel.q4k_encode(zeros)
     blocks = kernel.q4k_encode(x)
-    d, dmin, sc, m, q = spec.q4k_fields(blocks)
+    d, _, sc, _, q = spec.q4k_fields(blocks)
     claim(all[b, t](empty[b, t] == 0))
     claim(all[b, j, i]((d[b] * sc[b, j] > 0) | (q[b, j, i] == 0)))
 
@@ -180,7 +180,7 @@ def test_qk_own_block(kernel, case):
     B = case.B
     b, t, c, i = grid(B, 144, B, 256)
     independent(
-        lambda x: kernel.q4k_encode(x),
+        kernel.q4k_encode,
         x,
         other_x,
         when=b != c,
@@ -262,7 +262,7 @@ def test_qk_predicts_mins(kernel):
     """With all codes 0, d = 1 and dmin = 0.5 each weight is half the min of its sub-block, negated: 1 to 3 and 63, 0,
     17, 34 and 51."""
     case = example(
-        dict(blocks="u8[B, 144]"),
+        {"blocks": "u8[B, 144]"},
         blocks=[[0, 60, 0, 56, 200, 201, 202, 203, 1, 66, 131, 255, 15, 31, 47, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
     )
     blocks = kernel.receives(case, "blocks")

@@ -321,7 +321,7 @@ def test_tc_rate_falls(kernel, case):
 def test_tc_accepted_runs(kernel, case):
     """A configuration that meets the four inequalities is accepted; it runs all its steps and sees its tokens."""
     samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
-    verdict = kernel.check_training_config(samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget)
+    kernel.check_training_config(samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget)
     total = kernel.total_steps(samples, batch, accumulation, epochs, max_steps)
     tokens = kernel.tokens_per_step(batch, accumulation, sequence)
     claim(total == max_steps)
@@ -465,7 +465,7 @@ def test_tc_def_learning_rate(kernel, case):
 def test_tc_predicts_43_steps(kernel):
     """22,079 samples in steps of 4 * 128 for one epoch are 43 of 5,000 steps: refused, and 117 epochs would do."""
     case = example(
-        dict(samples="int", batch="int", accumulation="int", epochs="int", max_steps="int", warmup="int", sequence="int", token_budget="int"),
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "warmup": "int", "sequence": "int", "token_budget": "int"},
         samples=22079,
         batch=4,
         accumulation=128,
@@ -489,7 +489,7 @@ def test_tc_predicts_43_steps(kernel):
 def test_tc_predicts_117_epochs(kernel):
     """The same run has 43 steps an epoch and needs 117 epochs for 5,000 steps."""
     case = example(
-        dict(samples="int", batch="int", accumulation="int", max_steps="int"),
+        {"samples": "int", "batch": "int", "accumulation": "int", "max_steps": "int"},
         samples=22079,
         batch=4,
         accumulation=128,
@@ -506,7 +506,7 @@ def test_tc_predicts_117_epochs(kernel):
 def test_tc_predicts_midway(kernel):
     """Half-way between the end of a warm-up of 100 steps and step 1,000 the rate is half the peak of 3e-4."""
     case = example(
-        dict(step="int", warmup="int", total="int", peak="real", lowest="real"),
+        {"step": "int", "warmup": "int", "total": "int", "peak": "real", "lowest": "real"},
         step=550,
         warmup=100,
         total=1000,

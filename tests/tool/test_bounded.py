@@ -165,20 +165,20 @@ def test_a_power_of_an_exact_zero_is_exact_and_a_varying_exponent_is_not():
     inside(result, (0.999 - 2.0**-25) ** n.value, right)
 
 
-# Functions: name -> exact function, range of arguments, whether hardware rounds the argument once more
+# Functions: name -> exact function, range of arguments
 
-UNARY: dict[str, tuple[Callable, float, float, bool]] = {
-    "exp": (mpmath.exp, -60, 9, True),
-    "expm1": (mpmath.expm1, -20, 9, True),
-    "log": (mpmath.log, 1e-4, 6e4, False),
-    "log1p": (mpmath.log1p, -0.9, 100, False),
-    "sqrt": (mpmath.sqrt, 0, 6e4, False),
-    "rsqrt": (lambda x: 1 / mpmath.sqrt(x), 1e-4, 6e4, False),
-    "sin": (mpmath.sin, -30, 30, True),
-    "cos": (mpmath.cos, -30, 30, True),
-    "tanh": (mpmath.tanh, -12, 12, True),
-    "erf": (mpmath.erf, -5, 5, False),
-    "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-x)), -60, 60, True),
+UNARY: dict[str, tuple[Callable, float, float]] = {
+    "exp": (mpmath.exp, -60, 9),
+    "expm1": (mpmath.expm1, -20, 9),
+    "log": (mpmath.log, 1e-4, 6e4),
+    "log1p": (mpmath.log1p, -0.9, 100),
+    "sqrt": (mpmath.sqrt, 0, 6e4),
+    "rsqrt": (lambda x: 1 / mpmath.sqrt(x), 1e-4, 6e4),
+    "sin": (mpmath.sin, -30, 30),
+    "cos": (mpmath.cos, -30, 30),
+    "tanh": (mpmath.tanh, -12, 12),
+    "erf": (mpmath.erf, -5, 5),
+    "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-x)), -60, 60),
 }
 IN_FLOAT64 = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")}
 IN_FLOAT64 |= {"rsqrt": lambda x: 1 / np.sqrt(x), "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
@@ -193,11 +193,16 @@ def test_no_function_is_forgotten():
     assert set(UNARY) | CHECKED_ELSEWHERE >= set(FUNCTIONS)
 
 
+def test_what_is_evaluated_through_powers_of_two_rounds_its_argument_twice():
+    rounded = {name: f.argument for name, f in FUNCTIONS.items() if f.argument}
+    assert rounded == {"exp": 2, "expm1": 2, "tanh": 2, "sigmoid": 2, "sin": 1, "cos": 1}
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", UNARY)
 class TestFunctions:
     def arguments(self, name, form, rng):
-        _, low, high, _ = UNARY[name]
+        _, low, high = UNARY[name]
         a = np.concatenate([
             rng.uniform(low, high, COUNT // 2), np.clip(rng.normal(size=COUNT // 2), low, high),
             _within(low, high), [low, high],
@@ -216,19 +221,20 @@ class TestFunctions:
         tight(result, computed, right)
 
     def test_approximate_instructions(self, name, form):
-        """As wrong as the constant of the function allows, on an argument as wrong as its bound and one rounding."""
+        """As wrong as the constants of the function allow, on an argument as wrong as its bound."""
         rng = np.random.default_rng(7)
         unit = FORMATS[form].unit
         a = self.arguments(name, form, rng)
         ea = _errors(rng, form, a)
-        _, low, _, rounds = UNARY[name]
+        _, low, _ = UNARY[name]
+        roundings = FUNCTIONS[name].argument
         with accumulating(form), np.errstate(all="ignore"):
             result = getattr(bounded, name)(Bounded(a, ea))
             right = truth(UNARY[name][0], a)
             for _ in range(3):
                 moved = a + injected(rng, a.shape, ea)
-                moved = moved * (1 + unit * rng.uniform(-1, 1, a.shape)) if rounds else moved
-                y = IN_FLOAT64[name](moved if rounds else np.maximum(moved, low))
+                moved = moved * (1 + roundings * unit * rng.uniform(-1, 1, a.shape))
+                y = IN_FLOAT64[name](moved if roundings else np.maximum(moved, low))
                 # The constants of sin, cos and, near 1, log are absolute.
                 scale = np.maximum(np.abs(y), 1 if name in ("sin", "cos", "log") else 0)
                 computed = y + (FUNCTIONS[name].ulp - 1) * unit * scale * rng.choice([-1, 0, 1], a.shape)
@@ -292,9 +298,9 @@ def test_exp_far_below_where_it_underflows(form):
             assert (result.value == 0).all()
             assert (result.errors() == 0).all()
         near_one = bounded.expm1(Bounded(np.array([-1e30])))
-        assert near_one.errors()[0] < 6 * FORMATS[form].unit
+        assert near_one.errors()[0] < 7 * FORMATS[form].unit
         big = bounded.sigmoid(Bounded(np.array([1e30])))
-        assert big.errors()[0] < 8 * FORMATS[form].unit
+        assert big.errors()[0] < 10 * FORMATS[form].unit
 
 
 def test_flushing_to_zero_is_allowed_and_no_more():

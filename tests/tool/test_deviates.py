@@ -24,7 +24,12 @@ def project(tmp_path, key: str):
     path = root / "bindings" / "impl.yaml"
     text = path.read_text(encoding="utf-8")
     call = text.rsplit("scale: ", 1)[1].strip()
-    edit(root, "bindings/impl.yaml", f"    scale: {call}\n", f"    scale: {{call: '{call}', deviates: {{{key}: '{WHY}'}}}}\n")
+    edit(
+        root,
+        "bindings/impl.yaml",
+        f"    scale: {call}\n",
+        f"    scale: {{call: '{call}', deviates: {{{key}: '{WHY}'}}}}\n",
+    )
     return root
 
 

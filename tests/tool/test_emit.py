@@ -146,14 +146,24 @@ def with_text(path: tuple, change: Any) -> dict:
 PATHS = list(texts(TREE))
 
 
+def trimmed(tree: dict, path: tuple) -> str:
+    """Only what the changed text is about, so that a file is judged quickly."""
+    if path[0] == "proof_obligations":
+        kept = {k: v for k, v in tree.items() if k in ("metadata", "dims", "equations")}
+        tree = {**kept, "proof_obligations": [tree["proof_obligations"][path[1]]]}
+    else:
+        tree = {**tree, "proof_obligations": tree["proof_obligations"][:4]}
+    return yaml.safe_dump(tree, allow_unicode=True, default_style='"', width=10**9)
+
+
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda h: ascii(h[:16]))
 def test_text_that_tries_to_become_code(hostile):
     turn = HOSTILE.index(hostile)
-    for path in PATHS[turn % 9 :: 9]:
-        for change in (lambda _: hostile, lambda old: f"{old}{hostile}", lambda old: f"{hostile}{old}"):
-            source = judged(yaml.safe_dump(with_text(path, change), allow_unicode=True, default_style='"', width=10**9))
-            if source is not None:
-                innocent(source)
+    changes = (lambda _: hostile, lambda old: f"{old}{hostile}", lambda old: f"{hostile}{old}")
+    for count, path in enumerate(PATHS[turn % 17 :: 17]):
+        source = judged(trimmed(with_text(path, changes[count % 3]), path))
+        if source is not None:
+            innocent(source)
 
 
 @pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.strip()], ids=lambda h: ascii(h[:16]))
@@ -167,9 +177,12 @@ def test_prose_changes_no_code(hostile, field):
         "formula": ("equations", "double", "formula"),
     }
     tree = with_text(spots[field][:-1], lambda old: {**old, field: f"A {hostile} b"})
+    tree["proof_obligations"] = tree["proof_obligations"][:4]
     source = judged(yaml.safe_dump(tree, allow_unicode=True, default_style='"', width=10**9))
     if source is None:
         return
+    plain = judged(yaml.safe_dump({**TREE, "proof_obligations": TREE["proof_obligations"][:4]}))
+    assert plain is not None
 
     def code(text: str) -> str:
         parsed = ast.parse(text)
@@ -178,7 +191,7 @@ def test_prose_changes_no_code(hostile, field):
                 node.body[0] = ast.Pass()
         return ast.dump(parsed)
 
-    assert code(source) == code(generate(ALL))
+    assert code(source) == code(plain)
 
 
 MUTATIONS = [
@@ -236,7 +249,7 @@ def test_mutated_contracts_end_in_messages_or_in_a_file(data):
             old = old[:start] + data.draw(st.sampled_from(MUTATIONS)) + old[end:]
         return old
 
-    source = judged(yaml.safe_dump(with_text(path, change), allow_unicode=True, width=10**9))
+    source = judged(trimmed(with_text(path, change), path))
     if source is not None:
         innocent(source)
 
@@ -245,29 +258,28 @@ BUILTINS = [
     "int", "list", "print", "len", "range", "type", "id", "input", "open", "exec", "eval", "object", "super", "zip",
     "map", "iter", "next", "all", "bytes", "bool",
 ]  # fmt: skip
-WORDS = sorted(
-    {
-        *TAKEN,
-        *LISTED_OF_CASES,
-        *LISTED_OF_KERNELS,
-        *BUILTINS,
-        "x",
-        "y",
-        "N",
-        "b",
-        "double",
-        "other",
-        "f_inputs",
-        "TyARun",
-        "np",
-        "albor_contracts",
-        "match",
-        "case",
-        "type",
-        "test_x",
-        "supposed_1",
-    }
-)
+OTHERS = [
+    "exp",
+    "True",
+    "lambda",
+    "x",
+    "y",
+    "N",
+    "b",
+    "f_inputs",
+    "TyCRun",
+    "np",
+    "albor_contracts",
+    "match",
+    "case",
+    "type",
+    "test_x",
+    "supposed_1",
+    "_",
+    "__x",
+]
+WORDS = sorted({*GENERATED, *LISTED_OF_CASES, *LISTED_OF_KERNELS, *BUILTINS, *OTHERS})
+ROLES = ["input", "output", "dimension", "index", "local", "equation", "forall", "state"]
 
 
 def rename(role: str, word: str) -> str:
@@ -327,11 +339,11 @@ def softened(u, r):
     return e / e.sum()
 
 
-@pytest.mark.parametrize("role", ["input", "output", "dimension", "index", "local", "equation", "forall", "state"])
+@pytest.mark.parametrize("role", ROLES)
 def test_names_that_collide(role):
     """Whatever name an author chooses: it is refused with a place, or the tests work."""
     accepted = []
-    for word in WORDS:
+    for word in WORDS[ROLES.index(role) % 3 :: 3]:
         text = rename(role, word)
         found = problems(text)
         if found:
@@ -405,7 +417,7 @@ falsification_tests:
     assert problems(text) == []
     module = load(text)
     assert "G = H // K" in module.source
-    assert "dims=dict(G=2)" in module.source
+    assert 'dims={"G": 2}' in module.source
     toy = Toy(text, cases=5)
     f = lambda x, k: x * np.repeat(k, len(x) // len(k))[:, None]  # noqa: E731
     assert toy.judge("TY-T", f=f) == "passed" and toy.judge("TY-DEF-F", f=f) == "passed"
@@ -446,18 +458,16 @@ def test_given_values_are_checked(values, words):
 def test_given_values_reach_the_kernel():
     test = (
         "  - {id: TY-T, rule: TY-DEF-CLAMP, prediction: p, given: {x: [[-inf, nan, 1e-5, 3]], low: 0.5}, "
-        "let: 'y, s = clamp(x, low)', check: 'y[0, 3] == 3', if_fails: x}\n"
+        "let: 'y, s = clamp(x, low)', check: 'y[0, 3] == 3 and s == 0.5', if_fails: x}\n"
     )
     text = HEAD + ROWS + "falsification_tests:\n" + test
-    (d,) = problems(text)
-    assert d.code == "E430"  # 3 is not shown to lie inside N
     seen = []
 
     def clamp(x, low):
         seen.append((x.copy(), low))
         return np.maximum(x, low), low
 
-    toy = Toy(text.replace("y[0, 3] == 3", "s == 0.5 and all[b](y[b, N - 1] == 3)"))
+    toy = Toy(text)
     assert toy.judge("TY-T", clamp=clamp) == "passed"
     np.testing.assert_array_equal(seen[0][0], [[-np.inf, np.nan, 1e-5, 3]])
 

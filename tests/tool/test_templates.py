@@ -361,8 +361,8 @@ LAWS: list[tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = [
     (
         "rejection",
         (
-            "equation: softmax, dims: {C: 2..3}, forall: {wide: 'float[B, N, C]'}, let: 'y[b, "
-            "i] = sum[c](wide[b, i, c])', call: 'softmax(wide)', raises: IndexError"
+            "equation: softmax, dims: {C: 2..3}, forall: {wide: 'float[B, N, C]'}, call: 'softmax(wide)', "
+            "raises: IndexError"
         ),
         {"softmax": raising(IndexError, "")},
         [{"softmax": softmax}],
@@ -512,15 +512,13 @@ class TyLawRun(Steps):
     @initialize(case=ema_inputs)
     def begin(self, case):
         m = self.receives(case, "m")
-        self.a = m
-        self.b = m
-        self.n = 0
+        self.holds(a=m, b=m, n=0)
 
     @rule(draw=drawing())
     def step(self, draw):
         kernel = self.kernel
         g, beta = self.receives(draw, "g beta")
-        a, b, n = self.a, self.b, self.n
+        a, b, n = self.held("a b n")
         N = self.case.N
         i = grid(N)
         c = kernel.ema(a, g, beta)
@@ -530,9 +528,7 @@ class TyLawRun(Steps):
         next_n = n + 1
         claim(approx(c, d))
         claim(n < 5)
-        self.a = next_a
-        self.b = next_b
-        self.n = next_n
+        self.holds(a=next_a, b=next_b, n=next_n)
 
 
 @obligation("TY-LAW", equation="ema", type="protocol")

@@ -45,20 +45,20 @@ def _gradient(action: Gradient, o: CheckedObligation, emitter: Emitter) -> list[
     emitter.used |= {"claim", "approx", "gradient"}
     signature = o.equation.signature
     outputs = ", ".join(p.name if p.name in action.gives else "_" for p in signature.outputs)
-    at = ", ".join(f"{p.name}={p.name}" for p in action.forward.inputs)
+    at = ", ".join(f'"{p.name}": {p.name}' for p in action.forward.inputs)
     wanted = [f"expected_{n}" for n in action.gives]
-    single = "," if len(wanted) == 1 else ""
+    left = f"({wanted[0]},)" if len(wanted) == 1 else ", ".join(wanted)
     cotangents = ", ".join(action.cotangents) + ("," if len(action.cotangents) == 1 else "")
     call = call_lines(
         "gradient",
         [
             "spec",
             f'"{action.forward.name}"',
-            f"dict({at})",
+            f"{{{at}}}",
             f'wrt="{" ".join(action.wrt)}"',
             f"cotangents=({cotangents})",
         ],
-        before=f"{', '.join(wanted)}{single} = ",
+        before=f"{left} = ",
     )
     lines = [f"{outputs} = kernel.{signature.name}({', '.join(p.name for p in signature.inputs)})", *call]
     return [*lines, *(f"claim(approx({n}, expected_{n}))" for n in action.gives)]
@@ -84,6 +84,9 @@ def _independence(action: Independence, o: CheckedObligation, emitter: Emitter) 
     position = [p.name for p in signature.outputs].index(action.output.array)
     pick = f"[{position}]" if len(signature.outputs) > 1 else ""
     inputs = ", ".join(p.name for p in signature.inputs)
+    call = f"lambda {action.input.array}: kernel.{signature.name}({inputs}){pick}"
+    if not pick and len(signature.inputs) == 1:
+        call = f"kernel.{signature.name}"
 
     def places(element: tree.Element) -> str:
         names = [i.id for i in element.indices if isinstance(i, tree.Name)]
@@ -92,7 +95,7 @@ def _independence(action: Independence, o: CheckedObligation, emitter: Emitter) 
     return call_lines(
         "independent",
         [
-            f"lambda {action.input.array}: kernel.{signature.name}({inputs}){pick}",
+            call,
             action.input.array,
             action.other,
             f"when={emitter.text(action.when)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..actions import Protocol
 from ..checked import CheckedContract, CheckedObligation, Law, Space
@@ -82,7 +83,7 @@ def _cases(space: Space, work: list[str], supposed: list[str]) -> str:
     if space.dims:
         inside = ", ".join(f'"{d}": {literal(" ".join(t.split()))}' for d, t in space.dims.items())
         lines.append(f"    dims={{{inside}}},")
-    plain = [a for a in space.assume if not _arrays_in(a, space)]
+    plain = [a for a in space.assume if not _arrays_in(a, space) and _simple(a)]
     if plain:
         lines.append(f"    assume=({', '.join(literal(str(a)) for a in plain)},),")
     if supposed:
@@ -234,13 +235,22 @@ def _decorator(o: CheckedObligation) -> str:
 
 def _body(law: Law, emitter: Emitter, o: CheckedObligation | None) -> list[str]:
     """Inputs, statements, then the claims or the action."""
-    lines = [emitter.statement(s) for s in law.statements]
+    needed = {n.id for t in law.trees for n in tree.walk(t) if isinstance(n, tree.Name)} | names_of(law, o)
+    needed |= {n.array for t in law.trees for n in tree.walk(t) if isinstance(n, tree.Element)}
+    lines = [emitter.statement(_without_unused(s, needed)) for s in law.statements]
     lines += action_lines(law, emitter, o)
     if law.check is not None:
         lines += _claims(law.check, emitter)
     names = names_of(law, o)
     inputs = _mentioned(law, law.trees, names) or list(law.space.inputs)[:1]
     return [_receive(inputs, "kernel", "case"), *_grid(law, law.trees, emitter, "case"), *lines]
+
+
+def _without_unused(s: tree.Statement, needed: set[str]) -> tree.Statement:
+    """Outputs of a call that nothing mentions become _."""
+    if not isinstance(s.value, tree.Call):
+        return s
+    return replace(s, targets=tuple(t if t in needed else "_" for t in s.targets))
 
 
 def _receive(inputs: list[str], owner: str, source: str) -> str:
@@ -286,19 +296,21 @@ def _run(o: CheckedObligation, action: Protocol, strategy: str, used: set[str]) 
     words |= {n.array for t in later for n in tree.walk(t) if isinstance(n, tree.Element)}
     prepared = [t for s in law.statements for t in s.targets if t in words]
     begin = [emitter.statement(s) for s in law.statements]
-    begin += [f"self.{n} = {n}" for n in prepared]
-    begin += [f"self.{name} = {emitter.text(value)}" for name, value in action.state.items()]
+    kept = [f"{n}={n}" for n in prepared] + [f"{n}={emitter.text(value)}" for n, value in action.state.items()]
+    begin += call_lines("self.holds", kept, indent=8)
     first = (*law.statements, *action.state.values())
     opening = [_receive(_mentioned(law, first) or list(law.space.inputs)[:1], "self", "case")]
     opening += _grid(law, first, emitter, "case")
     held = [n for n in (*action.state, *prepared) if n in words]
     body = [emitter.statement(s) for s in action.step]
     body += _claims(action.check, emitter)
-    body += [f"self.{name} = next_{name}" for name in action.state if f"next_{name}" in law.scope.values]
+    body += call_lines(
+        "self.holds", [f"{n}=next_{n}" for n in action.state if f"next_{n}" in law.scope.values], indent=8
+    )
     inputs = _mentioned(law, later) or list(law.space.inputs)[:1]
     step = [
         _receive(inputs, "self", "draw"),
-        *([f"{', '.join(held)} = {', '.join(f'self.{n}' for n in held)}"] if held else []),
+        *([f'{", ".join(held)} = self.held("{" ".join(held)}")'] if held else []),
     ]
     if any(isinstance(n, tree.Call) and not n.spec for t in later for n in tree.walk(t)):
         step.insert(0, "kernel = self.kernel")
@@ -337,16 +349,17 @@ def _claims(check: tree.Node, emitter: Emitter) -> list[str]:
 
 def _example(test: FalsificationTest, law: Law, used: set[str]) -> list[str]:
     emitter = Emitter(law.scope)
-    specs = ", ".join(f"{n}={literal(str(t))}" for n, (t, _) in law.space.inputs.items())
+    specs = ", ".join(f'"{n}": {literal(str(t))}' for n, (t, _) in law.space.inputs.items())
     body = _body(law, emitter, None)
     hidden = {d: n for d, n in law.sizes.items() if any(f"case.{d}" in line for line in body[1:3])}
-    sizes = [f"dims=dict({', '.join(f'{d}={n}' for d, n in hidden.items())})"] if hidden else []
+    pairs = ", ".join(f'"{d}": {n}' for d, n in hidden.items())
+    sizes = [f"dims={{{pairs}}}"] if hidden else []
     given = [f"{n}={value_text(v)}" for n, v in test.given.items()]
     lines = [
         f'@obligation("{test.id}", rule="{test.rule}", type="falsification")',
         f"def {_test_name(str(test.id))}(kernel):",
         *doc_lines(str(test.prediction)),
-        *(f"    {line}" for line in call_lines("example", [f"dict({specs})", *sizes, *given], before="case = ")),
+        *(f"    {line}" for line in call_lines("example", [f"{{{specs}}}", *sizes, *given], before="case = ")),
         *(f"    {line}" for line in body),
     ]
     used |= emitter.used | {"example", "obligation"}

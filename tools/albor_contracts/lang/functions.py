@@ -1,8 +1,9 @@
 """The closed list of functions and reductions, with one line of truth about each.
 
 `ulp` is the error constant of the derived bounds: how many units roundoff of the accumulation dtype one careful
-evaluation may be wrong by, relative to the result, once its argument is exact. The constants are those of the
-CUDA and libm documentation rounded up, fixed here once and never per kernel.
+evaluation may be wrong by, relative to the result, once its argument is exact. `argument` counts how often hardware
+rounds the argument before it evaluates: exp(x) is computed as 2^(x log2 e), with a rounded constant and a rounded
+product. The constants are those of the CUDA and libm documentation rounded up, fixed here once and never per kernel.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Function:
     latex: str
     ulp: float = 0.0
     note: str = ""
+    argument: float = 0.0
 
 
 # The same for the operators: sums and products are rounded once; a quotient may be a multiplication by an approximate
@@ -31,15 +33,21 @@ FUNCTIONS: dict[str, Function] = {
         Function("abs", (1, 1), "same", r"\left|%s\right|", 0, "exact"),
         Function("sign", (1, 1), "same", r"\operatorname{sign}(%s)", 0, "-1, 0 or 1; undecided within the bound of 0"),
         Function(
-            "exp", (1, 1), "real", r"e^{%s}", 4, "and one rounding of the argument: hardware computes 2^(x log2 e)"
+            "exp",
+            (1, 1),
+            "real",
+            r"e^{%s}",
+            4,
+            "and two roundings of the argument: hardware computes 2^(x log2 e)",
+            argument=2,
         ),
-        Function("expm1", (1, 1), "real", r"(e^{%s}-1)", 4, "and one rounding of the argument"),
+        Function("expm1", (1, 1), "real", r"(e^{%s}-1)", 4, "and two roundings of the argument", argument=2),
         Function("log", (1, 1), "real", r"\log(%s)", 4, "absolute near 1: 4 u"),
         Function("log1p", (1, 1), "real", r"\log(1+%s)", 4),
         Function("sqrt", (1, 1), "real", r"\sqrt{%s}", 4),
         Function("rsqrt", (1, 1), "real", r"\frac{1}{\sqrt{%s}}", 4),
-        Function("sin", (1, 1), "real", r"\sin(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
-        Function("cos", (1, 1), "real", r"\cos(%s)", 4, "absolute: 4 u, and one rounding of the argument"),
+        Function("sin", (1, 1), "real", r"\sin(%s)", 4, "absolute: 4 u, and one rounding of the argument", argument=1),
+        Function("cos", (1, 1), "real", r"\cos(%s)", 4, "absolute: 4 u, and one rounding of the argument", argument=1),
         Function(
             "atan2",
             (2, 2),
@@ -48,15 +56,16 @@ FUNCTIONS: dict[str, Function] = {
             6,
             "atan2(y, x): the angle of the point (x, y), in [-pi, pi]",
         ),
-        Function("tanh", (1, 1), "real", r"\tanh(%s)", 4),
+        Function("tanh", (1, 1), "real", r"\tanh(%s)", 4, "and two roundings of the argument", argument=2),
         Function("erf", (1, 1), "real", r"\operatorname{erf}(%s)", 4),
         Function(
             "sigmoid",
             (1, 1),
             "real",
             r"\sigma(%s)",
-            6,
-            "1 / (1 + exp(-x)): an exponential, a sum and a quotient, each rounded",
+            9,
+            "1 / (1 + exp(-x)): an exponential (4), a sum (1) and a quotient (4)",
+            argument=2,
         ),
         Function(
             "floor", (1, 1), "int", r"\lfloor %s\rfloor", 0, "undecided when a whole number lies within the bound"

@@ -29,8 +29,9 @@ OF_CASES = frozenset([
 ])  # fmt: skip
 # `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
 OF_KERNELS = frozenset([
-    "binding", "bounds", "calls", "contract", "device", "dtype", "framework", "functions", "log", "on_case",
-    "on_reject", "on_step", "precision", "receives", "recent", "refusal", "run", "signatures", "spec", "targets",
+    "binding", "bounds", "calls", "contract", "deviates", "deviation", "device", "dtype", "framework", "functions",
+    "log", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "refusal", "run", "signatures",
+    "spec", "targets",
 ])  # fmt: skip
 
 

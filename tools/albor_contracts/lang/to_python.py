@@ -49,6 +49,8 @@ class Emitter:
             self.arrays.update(s.targets)
         if isinstance(s.value, tree.Call):
             self.loose.update(s.targets)
+            if set(s.targets) == {"_"}:
+                return self.text(s.value)
             return f"{targets} = {self.text(s.value)}"
         if self._is_loose(s.value):
             self.loose.update(s.targets)

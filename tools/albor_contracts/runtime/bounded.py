@@ -9,7 +9,7 @@ of errors; the constants stand in `lang.functions` and nowhere else.
     a * b      |a| eb + |b| ea + ea eb + u |ab|
     a / b      (ea + |a/b| eb) / (|b| - eb) + 4 u |a/b|
     sum of k   sum of errors + growth(k) u sum |a|
-    f(a)       |f'| ea + ulp(f) u |f(a)|, and where hardware rounds the argument once more, |f'| u |a|
+    f(a)       |f'| ea + ulp(f) u |f(a)|, and where hardware rounds the argument first, |f'| u |a| each time
     max        the ends of the interval it may lie in
     discrete   0, or the whole difference where the decision falls inside the bound
 
@@ -340,8 +340,8 @@ def _power(a: Bounded, b: Bounded) -> Bounded:
         slope = np.abs(np.log(a.magnitude))
         relative = np.where(np.asarray(a.error) > 0, -b.magnitude * np.log1p(-a.error / a.magnitude), 0.0)
         relative = relative + np.where(np.asarray(b.error) > 0, slope * b.error, 0.0)
-        # The power is taken as 2^(b log2 a), and that product is rounded.
-        relative = relative + np.where(np.isfinite(slope), _now.unit * b.magnitude * slope, 0.0)
+        # The power is taken as 2^(b log2 a): the logarithm and the product are rounded.
+        relative = relative + np.where(np.isfinite(slope), 2 * _now.unit * b.magnitude * slope, 0.0)
         return _computed(value, np.abs(value) * np.expm1(relative), OPERATORS["**"], a, b)
 
 
@@ -355,14 +355,14 @@ def _at(a: Bounded, value: Any, error: Any, name: str) -> Bounded:
     return _computed(value, error, FUNCTIONS[name].ulp, a)
 
 
-def _argument(a: Bounded) -> Any:
-    """The error of an argument that the hardware rounds once more."""
-    return a.error + _now.unit * a.magnitude
+def _argument(a: Bounded, name: str) -> Any:
+    """The error of the argument, after what the hardware rounds it."""
+    return a.error + FUNCTIONS[name].argument * _now.unit * (a.magnitude + a.error)
 
 
 def exp(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value, slack = np.exp(a.value), _argument(a)
+        value, slack = np.exp(a.value), _argument(a, "exp")
         error = value * np.expm1(slack)
         if not math.isfinite(np.add.reduce(error, axis=None)):
             error = np.fmin(error, np.exp(a.value + slack))  # zero times infinity, far below where exp underflows
@@ -371,33 +371,31 @@ def exp(a: Bounded) -> Bounded:
 
 def expm1(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value, slack, power = np.expm1(a.value), _argument(a), np.exp(a.value)
+        value, slack, power = np.expm1(a.value), _argument(a, "expm1"), np.exp(a.value)
         error = power * np.expm1(slack)
         if not math.isfinite(np.add.reduce(error, axis=None)):
             error = np.fmin(error, power + np.exp(a.value + slack))
         return _at(a, value, error, "expm1")
 
 
-def _logarithm(a: Bounded, value: Any, room: Any, scale: Any, name: str) -> Bounded:
-    """`room` is how far the argument stays from the pole. The constant is absolute near a logarithm of zero."""
-    error = np.where(room > 0, -np.log1p(-a.error / (room + a.error)), 0.0)
-    found = _settled(value, error + FUNCTIONS[name].ulp * _now.unit * scale, a)
+def _logarithm(a: Bounded, value: Any, room: Any, least: float, name: str) -> Bounded:
+    """`room`: how far the argument stays from the pole; `least`: what the constant is relative to at least."""
     lost = ~(room > 0) & (np.asarray(a.error) > 0)
+    error = np.where(room > 0, -np.log1p(-a.error / (room + a.error)), 0.0)
+    size = np.abs(value)
+    rounding = FUNCTIONS[name].ulp * _now.unit * np.maximum(size + error, least) + np.minimum(size + error, _now.tiny)
+    found = _settled(value, error + rounding, a)
     return Bounded(value, np.where(lost, np.inf, found.error)) if lost.any() else found
 
 
 def log(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value = np.log(a.value)
-        return _logarithm(a, value, a.value - a.error, np.maximum(np.abs(value), 1.0), "log")
+        return _logarithm(a, np.log(a.value), a.value - a.error, 1.0, "log")
 
 
 def log1p(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value = np.log1p(a.value)
-        size = np.abs(value)
-        found = _logarithm(a, value, 1.0 + a.value - a.error, size, "log1p")
-        return Bounded(value, found.error + np.where(np.isfinite(size), np.minimum(size, _now.tiny), 0.0))
+        return _logarithm(a, np.log1p(a.value), 1.0 + a.value - a.error, 0.0, "log1p")
 
 
 def sqrt(a: Bounded) -> Bounded:
@@ -428,7 +426,7 @@ def rsqrt(a: Bounded) -> Bounded:
 
 
 def _bounded_wave(a: Bounded, value: Any, name: str) -> Bounded:
-    slack = np.minimum(_argument(a), 2.0)
+    slack = np.minimum(_argument(a, name), 2.0)
     return _settled(value, slack + FUNCTIONS[name].ulp * _now.unit)
 
 
@@ -459,7 +457,7 @@ def atan2(y: Any, x: Any) -> Bounded:
 
 def tanh(a: Bounded) -> Bounded:
     with np.errstate(all="ignore"):
-        value, slack = np.tanh(a.value), _argument(a)
+        value, slack = np.tanh(a.value), _argument(a, "tanh")
         # The slope 1 - tanh^2 grows by no more than exp(2 s) over a distance s.
         error = np.fmin(slack * (1 - value * value) * np.exp(2 * slack), np.minimum(slack, 2.0))
         return _computed(value, error, FUNCTIONS["tanh"].ulp)
@@ -479,7 +477,7 @@ def sigmoid(a: Bounded) -> Bounded:
         e = np.exp(-a.magnitude)
         value = np.where(a.value >= 0, 1.0 / (1.0 + e), e / (1.0 + e))
         rest = np.where(a.value >= 0, e / (1.0 + e), 1.0 / (1.0 + e))
-        slack = _argument(a)
+        slack = _argument(a, "sigmoid")
         error = value * rest * np.expm1(slack)
         if not math.isfinite(np.add.reduce(error, axis=None)):
             error = np.fmin(error, np.minimum(np.exp(slack - a.magnitude), 1.0))

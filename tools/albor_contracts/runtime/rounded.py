@@ -334,7 +334,7 @@ def _function(exact: Callable[[np.ndarray], np.ndarray], fast: Callable[[np.ndar
 
 
 def _exp_of_two(x: np.ndarray) -> np.ndarray:
-    return np.exp2(_wide(fit(x * 1.4426950408889634)))
+    return np.exp2(_wide(fit(x * _wide(fit(1.4426950408889634)))))
 
 
 def _root(x: np.ndarray) -> np.ndarray:

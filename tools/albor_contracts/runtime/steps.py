@@ -19,11 +19,21 @@ from .session import session
 
 
 class Steps(RuleBasedStateMachine):
-    """One run. `case` holds its sizes, scalars and first arrays."""
+    """One run. `case` has its sizes, scalars and first arrays; `holds` and `held` its state."""
 
     kernel: Kernel
     inputs: Any  # the strategy of cases
     case: Case
+    _kept: dict[str, Any]
+
+    def holds(self, **values: Any) -> None:
+        """Keep values for the next steps."""
+        self.__dict__.setdefault("_kept", {}).update(values)
+
+    def held(self, names: str) -> Any:
+        """The values kept under these names."""
+        values = [self._kept[name] for name in names.split()]
+        return values[0] if len(values) == 1 else values
 
     def receives(self, source: Case | DataObject, names: str) -> Any:
         """The named inputs: of the case that begins the run, or drawn for this step."""

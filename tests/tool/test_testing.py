@@ -1,0 +1,197 @@
+"""The runtime of generated tests: actions, concrete examples, counting, and what a failing test says."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from albor_contracts import testing
+from albor_contracts.runtime.actions import independent
+from albor_contracts.runtime.claims import Falsified
+from albor_contracts.runtime.grid import grid
+from albor_contracts.runtime.kernel import NotOffered
+from albor_contracts.testing import example, supposing, uses_at_most
+from hypothesis.errors import UnsatisfiedAssumption
+from toys import HEAD, Toy
+
+
+@pytest.fixture
+def layer(monkeypatch):
+    """An instrumented kernel layer whose logs the test fills."""
+    logs: dict[str, list[Any]] = {"launches": [], "allocations": []}
+
+    @contextlib.contextmanager
+    def recording(name):
+        logs[name] = []
+        yield logs[name]
+
+    module = types.ModuleType("albor_impl._triton")
+    module.record_launches = lambda: recording("launches")
+    module.record_allocations = lambda: recording("allocations")
+    monkeypatch.setitem(sys.modules, "albor_impl._triton", module)
+
+    def call(launches: int, sizes: tuple[int, ...] = ()) -> Any:
+        def run():
+            logs["launches"] += [None] * launches
+            logs["allocations"] += [types.SimpleNamespace(nbytes=n) for n in sizes]
+
+        return run
+
+    return call
+
+
+def test_resources_are_counted(layer):
+    uses_at_most(2, "launches", layer(2))
+    uses_at_most(2, "allocations", layer(1, (100, 200)))
+    uses_at_most(300, "bytes", layer(1, (100, 200)))
+    uses_at_most(np.int64(0), "bytes", layer(1))
+    too_much = [
+        (1, "launches", layer(2)),
+        (1, "allocations", layer(1, (1, 1))),
+        (299, "bytes", layer(1, (100, 200))),
+    ]
+    for limit, what, run in too_much:
+        with pytest.raises(Falsified, match=what):
+            uses_at_most(limit, what, run)
+
+
+def test_a_kernel_that_nobody_counts_is_not_judged(layer, monkeypatch):
+    for what in ("launches", "allocations", "bytes"):
+        with pytest.raises(NotOffered):
+            uses_at_most(1, what, layer(0))
+    monkeypatch.delitem(sys.modules, "albor_impl._triton")
+    with pytest.raises(NotOffered):
+        uses_at_most(1, "launches", lambda: None)
+
+
+def test_a_resource_obligation_from_yaml(layer):
+    toy = Toy(
+        HEAD
+        + """
+dims: {N: 1..9}
+equations:
+  f: {signature: "f(x: float[N]) -> y: float[N]", define: "y[i] = x[i]"}
+proof_obligations:
+  - {id: TY-ONE, equation: f, type: resource, property: One launch, call: f(x), count: launches, at_most: 1}
+  - {id: TY-BYTES, equation: f, type: resource, property: No copies, call: f(x), count: bytes, at_most: 8 * N}
+""",
+        cases=10,
+    )
+    assert toy.judge("TY-ONE", f=lambda x: layer(1)() or x + 0) == "passed"
+    assert "2 launches, at most 1" in toy.judge("TY-ONE", f=lambda x: layer(2)() or x + 0)
+    assert toy.judge("TY-BYTES", f=lambda x: layer(1, (8 * x.size,))() or x + 0) == "passed"
+    assert "bytes, at most" in toy.judge("TY-BYTES", f=lambda x: layer(1, (8 * x.size + 1,))() or x + 0)
+    import _pytest.outcomes
+
+    with pytest.raises(_pytest.outcomes.Skipped):
+        toy.judge("TY-ONE", f=lambda x: x + 0)
+
+
+def test_examples():
+    case = example(
+        {"x": "float[N, M]", "ids": "i64[N]", "q": "u8[M]", "m": "bool[N]", "a": "real", "k": "int", "s": "text", "z": "float[]"},
+        dims={"G": 2},
+        x=[[1, 2.5, float("inf")]], ids=[3], q=[1, 2, 255], m=[True], a=1, k=4, s="a", z=3,
+    )  # fmt: skip
+    assert dict(case.dims) == {"G": 2, "N": 1, "M": 3}
+    assert (
+        case.x.dtype == np.float64 and case.ids.dtype == np.int64 and case.q.dtype == np.uint8 and case.m.dtype == bool
+    )
+    assert case.z.shape == () and isinstance(case.a, float) and case.k == 4 and case.s == "a"
+
+
+def test_suppositions_hold_for_the_rounded_values():
+    hold = supposing(lambda case: testing.truth(case.x != 1.0))
+    near = example({"x": "float[N]"}, x=[1 + 1e-10])
+    assert not hold(near)  # float32 makes it 1
+    assert hold(example({"x": "float[N]"}, x=[1.5]))
+
+
+class Bare:
+    stream = 5
+
+
+def at(stream: int) -> Any:
+    return types.SimpleNamespace(stream=stream)
+
+
+def changes(function, when, output, input_, shape, case=Bare):
+    """Runs an independence on a function of one array."""
+    rng = np.random.default_rng(0)
+    seen = []
+
+    def run(x):
+        seen.append(np.array(x))
+        return function(x)
+
+    independent(run, rng.normal(size=shape), rng.normal(size=shape), when=when, output=output, input=input_, case=case)
+    return seen[0] != seen[1]
+
+
+def test_only_what_must_not_matter_is_replaced():
+    b, i, j = grid(3, 5, 5)
+    for stream in range(20):
+        case = at(stream)
+        changed = changes(lambda x: np.cumsum(x, axis=1), j > i, (b, i), (b, j), (3, 5), case)
+        rows = np.flatnonzero(changed.any(axis=1))
+        assert len(rows) == 1, "the shared index is one place"
+        (row,) = rows
+        assert changed[row].any() and not changed[row, 0]
+        first = np.argmax(changed[row])
+        assert changed[row, first:].all()
+
+
+def test_axes_in_any_order_and_without_a_shared_index():
+    c, j, b, i = grid(3, 5, 3, 5)  # the input's indices come first
+    changes(lambda x: np.cumsum(x, axis=1), (b != c) | (j > i), (b, i), (c, j), (3, 5))
+    for stream in range(5):
+        with pytest.raises(Falsified):
+            changes(lambda x: x - x.mean(), (b != c) | (j > i), (b, i), (c, j), (3, 5), at(stream))
+    changes(lambda x: x.T + 0, c != b, (j, b), (c, i), (3, 5))
+
+
+def test_all_other_elements_that_must_not_change_are_compared():
+    """The chosen place alone would miss a fault of another row in most cases."""
+    b, i, j = grid(1, 8, 8)
+    missed = 0
+
+    def leaky(x):
+        return np.cumsum(x, axis=1) + np.where(np.arange(8) == 0, 1e-9 * x[:, -1:], 0)
+
+    for stream in range(30):
+        try:
+            changes(leaky, j > i, (b, i), (b, j), (1, 8), at(stream))
+        except Falsified:
+            continue
+        missed += 1
+    assert missed == 0
+
+
+@pytest.mark.parametrize("when", [False, np.zeros((1, 1, 1), dtype=bool)])
+def test_nothing_to_replace_is_no_pass(when):
+    b, i, j = grid(2, 3, 3)
+    with pytest.raises(UnsatisfiedAssumption):
+        changes(np.cumsum, when, (b, i), (b, j), (2, 3))
+    x = np.ones((2, 3))
+    with pytest.raises(UnsatisfiedAssumption):
+        independent(lambda y: y, x, x, when=True, output=(b, i), input=(b, j), case=Bare)
+
+
+def test_everything_may_be_replaced():
+    i, j = grid(3, 4)
+    changed = changes(lambda x: np.zeros(3), True, (i,), (j,), (4,))
+    assert changed.all()
+    with pytest.raises(Falsified):
+        changes(lambda x: np.full(3, x[3]), True, (i,), (j,), (4,))
+
+
+def test_not_a_number_and_signed_zeros_are_compared_bitwise():
+    i, j = grid(2, 2)
+    changes(lambda x: np.array([np.nan, -0.0]), True, (i,), (j,), (2,))
+    i, j = grid(6, 6)
+    with pytest.raises(Falsified, match="bitwise"):
+        changes(lambda x: np.copysign(0.0, x), True, (i,), (j,), (6,))
