@@ -1,7 +1,7 @@
 """The derived tolerances on every contract: no false alarm on correct code, no wrong output accepted.
 
 A reduced number of cases by default; `ALBOR_TRIAL_CASES=10000 pytest tests/tolerance` runs 10,000 of every contract.
-The table of a full run stands in docs/tolerance-trials.md.
+`python -m albor_contracts.trials` prints the table of a longer run.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ proof_obligations:
 
 def test_examples():
     case = example(
-        {"x": "float[N, M]", "ids": "i64[N]", "q": "u8[M]", "m": "bool[N]", "a": "real", "k": "int", "s": "text", "z": "float[]"},
+        {"x": "float[N, M]", "ids": "i64[N]", "q": "u8[M]", "m": "bool[N]"}
+        | {"a": "real", "k": "int", "s": "text", "z": "float[]"},
         dims={"G": 2},
         x=[[1, 2.5, float("inf")]], ids=[3], q=[1, 2, 255], m=[True], a=1, k=4, s="a", z=3,
     )  # fmt: skip

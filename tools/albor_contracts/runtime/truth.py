@@ -84,7 +84,9 @@ class Truth:
 
     def __xor__(self, other: Truth | np.ndarray | bool) -> Truth:
         o = Truth.of(other)
-        return Truth(self.value ^ o.value, np.asarray(self.unsure) | o.unsure, self.gaps + o.gaps)
+        decided = self.unsure is False and o.unsure is False
+        unsure = False if decided else np.asarray(self.unsure) | o.unsure
+        return Truth(self.value ^ o.value, unsure, self.gaps + o.gaps)
 
     def __eq__(self, other: object) -> Truth:  # type: ignore[override]
         return ~(self ^ other)  # type: ignore[operator]
