@@ -153,6 +153,12 @@ def test_every_code_of_reader_and_links_is_provoked_somewhere():
         "E212",
         "E310",
         "E313",
+        # Proofs that cannot be written: test_harness.py
+        "E320",
+        "E321",
+        "E322",
+        "E323",
+        "E324",
     }
     slips = {slip.code for slip in (*YAML_SLIPS, *STRUCTURE_SLIPS, *READER_ONLY_SLIPS, *LINK_SLIPS)}
     assert slips | elsewhere == {code for code in CODES if code[1] in "123"}

@@ -8,6 +8,8 @@ import numpy as np
 
 
 def right(x, w, eps):
+    if w.shape != x.shape[1:]:
+        raise ValueError(f"shapes do not fit: x{x.shape} and w{w.shape}")
     q = np.mean(np.square(x, dtype=np.float64), axis=1, keepdims=True)
     return (x / np.sqrt(q + eps) * w).astype(x.dtype)
 
