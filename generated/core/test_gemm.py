@@ -80,23 +80,19 @@ gm_euler_inputs = cases(
 )
 gemm_inputs = cases(
     dims={"M": "1..4097", "N": "1..4097", "K": "1..4097"},
-    work={"M * N": 2**18},
-    a="float[M, K] in [-64, 64]",
-    b="float[K, N] in [-64, 64]",
-)
-gm_layouts_inputs = cases(
-    dims={"M": "1..4097", "N": "1..4097", "K": "1..4097"},
+    work={"M * N": 2**15},
     a="float[M, K] in [-64, 64]",
     b="float[K, N] in [-64, 64]",
 )
 gm_squares_inputs = cases(
     dims={"M": "K", "N": "K", "K": "2..40"},
+    work={"M * N": 2**15},
     a="float[M, K] in [-64, 64]",
     b="float[K, N] in [-64, 64]",
 )
 gm_linear_inputs = cases(
     dims={"M": "1..65", "N": "1..65", "K": "1..257"},
-    work={"M * N": 2**18},
+    work={"M * N": 2**15},
     a="float[M, K] in [-7, 7]",
     b="float[K, N] in [-8, 8]",
     factor="real in [-3, 3]",
@@ -104,27 +100,32 @@ gm_linear_inputs = cases(
 )
 gm_magnitude_inputs = cases(
     dims={"M": "1..33", "N": "1..33", "K": "1..257"},
+    work={"M * N": 2**15},
     a="float[M, K] in [-1e8, 1e8]",
     b="float[K, N] in [-1e8, 1e8]",
 )
 gm_shape_inputs = cases(
     dims={"M": "1..9", "N": "1..9", "K": "2..9", "L": "1, 10"},
+    work={"M * N": 2**15},
     a="float[M, K] in [-64, 64]",
     b="float[K, N] in [-64, 64]",
     wrong="float[L, N] in [-64, 64]",
 )
 gemm_tn_inputs = cases(
     dims={"M": "1..4097", "N": "1..4097", "K": "1..4097"},
+    work={"M * N": 2**15},
     a="float[K, M] in [-64, 64]",
     b="float[K, N] in [-64, 64]",
 )
 gemm_nt_inputs = cases(
     dims={"M": "1..4097", "N": "1..4097", "K": "1..4097"},
+    work={"M * N": 2**15},
     a="float[M, K] in [-64, 64]",
     b="float[N, K] in [-64, 64]",
 )
 gemm_tt_inputs = cases(
     dims={"M": "1..4097", "N": "1..4097", "K": "1..4097"},
+    work={"M * N": 2**15},
     a="float[K, M] in [-64, 64]",
     b="float[N, K] in [-64, 64]",
 )
@@ -170,7 +171,7 @@ def test_gm_order(kernel, case):
 
 
 @obligation("GM-LAYOUTS", equation="gemm", type="equivalence")
-@given(case=gm_layouts_inputs)
+@given(case=gemm_inputs)
 def test_gm_layouts(kernel, case):
     """The four products agree when the operands are transposed accordingly."""
     a, b = kernel.receives(case, "a b")
@@ -242,7 +243,7 @@ def test_gm_magnitude(kernel, case):
 
 
 @obligation("GM-REPEAT", equation="gemm", type="determinism")
-@given(case=gm_layouts_inputs)
+@given(case=gemm_inputs)
 def test_gm_repeat(kernel, case):
     """The same operands give bitwise the same product."""
     a, b = kernel.receives(case, "a b")
@@ -258,7 +259,7 @@ def test_gm_shape(kernel, case):
 
 
 @obligation("GM-DEF-GEMM", equation="gemm", type="definition")
-@given(case=gm_layouts_inputs)
+@given(case=gemm_inputs)
 def test_gm_def_gemm(kernel, case):
     """gemm computes its definition."""
     a, b = kernel.receives(case, "a b")

@@ -38,7 +38,7 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
     tests: list[list[str]] = []
     for obligation in contract.obligations:
         supposed = _supposed(obligation.law, suppositions, used)
-        text = _cases(obligation.law.space, _work(obligation.law), supposed)
+        text = _cases(obligation.law.space, _work(obligation), supposed)
         if text not in spaces:
             spaces[text] = _strategy_name(obligation, set(spaces.values()))
             strategies.append(f"{spaces[text]} = {text}")
@@ -77,7 +77,7 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
 # Inputs
 
 
-def _cases(space: Space, work: list[str], supposed: list[str]) -> str:
+def _cases(space: Space, work: dict[str, str], supposed: list[str]) -> str:
     """The strategy of a space as the call that makes it."""
     lines = ["cases("]
     if space.dims:
@@ -89,7 +89,7 @@ def _cases(space: Space, work: list[str], supposed: list[str]) -> str:
     if supposed:
         lines.append(f"    such_that=supposing({', '.join(supposed)}),")
     if work:
-        lines.append(f"    work={{{', '.join(f'{literal(w)}: 2**18' for w in work)}}},")
+        lines.append(f"    work={{{', '.join(f'{literal(w)}: {limit}' for w, limit in work.items())}}},")
     elements = _elements(space)
     if elements > ELEMENTS:
         lines.append(f"    elements={elements},")
@@ -188,17 +188,25 @@ def _spec(type_: Type, domain: str) -> str:
     return f"{type_} {domain}".strip()
 
 
-def _work(law: Law) -> list[str]:
-    """Grids a law or its definitions span beyond the arrays themselves: bounded, so that cases stay quick."""
-    found: list[str] = []
+def _work(obligation: CheckedObligation) -> dict[str, str]:
+    """Grids that are larger than the inputs, each with a limit, so that cases stay quick: those that a law or its
+    definitions span, and the outputs of kernels, on which every operation of a bound works."""
+    law = obligation.law
+    found: dict[str, str] = {}
     shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
-    for s in law.trees:
-        indices = [i for i in law.scope.indices if i in used_indices([s])]
-        ranges = [str(law.scope.indices[i].range) for i in indices]
+
+    def limit(ranges: list[str], most: str) -> None:
         if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
             product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
-            if product not in found:
-                found.append(product)
+            found.setdefault(product, most)
+
+    for output in obligation.equation.signature.outputs:
+        ranges = [str(d) for d in output.type.shape or ()]
+        if set(ranges) <= law.space.dims.keys():
+            limit(ranges, "2**15")
+    for s in law.trees:
+        indices = [i for i in law.scope.indices if i in used_indices([s])]
+        limit([str(law.scope.indices[i].range) for i in indices], "2**18")
     return found
 
 

@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,11 @@ def read_input(name: str, text: str | SearchStrategy[Any]) -> Input:
         if not declared.shape or rest:
             raise problem("E401", f"{text!r} is not a permutation", hint="permutation[N]")
         return Input(name, "permutation", declared.shape, Bounds(Domain()))
+    return _read_text(name, text)
+
+
+@lru_cache(maxsize=1024)
+def _read_text(name: str, text: str) -> Input:
     declared, rest = parse_type(text)
     if declared.dtype == "record":
         raise problem("E401", f"the record {name!r} needs a strategy", hint=f"pass {name}=strategies.builds(...)")

@@ -38,6 +38,7 @@ import numpy as np
 from ..lang.functions import FUNCTIONS, OPERATORS
 from .dtypes import FORMATS, Format, round_to
 from .grid import Index, lay_out
+from .quiet import quiet
 from .truth import Gap, Truth
 
 LAMBDA = 8.0
@@ -215,7 +216,7 @@ class Bounded:
             excess = np.abs(difference)
         if isinstance(bound, float) and bound == 0.0:
             return Truth(value, False, (Gap(self.value, o.value, np.asarray(0.0), relation, _ratio(excess, bound)),))
-        with np.errstate(invalid="ignore"):
+        with quiet:
             # Equal values without errors are decided; an infinite bound decides nothing, not even about NaN.
             unsure = ((np.abs(difference) <= bound) & (bound > 0)) | (bound == np.inf)
         return Truth(value, unsure, (Gap(self.value, o.value, np.asarray(bound), relation, _ratio(excess, bound)),))
@@ -268,12 +269,18 @@ def _view(places: tuple[tuple[int, int, int], ...], shape: tuple[int, ...]) -> _
 
 
 def _ratio(excess: np.ndarray, bound: Any) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with quiet:
         return np.where(excess <= 0, 0.0, excess / np.asarray(bound))
 
 
 def _is_exact(a: Bounded) -> bool:
-    return isinstance(a.error, float) and a.error == 0.0
+    error = a.error
+    return isinstance(error, float) and error == 0.0
+
+
+def all_finite(x: Any) -> bool:
+    """A quick look. A false answer may be wrong: the square of a very large number overflows."""
+    return math.isfinite(np.vdot(x, x))
 
 
 def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bounded:
@@ -281,7 +288,7 @@ def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bo
 
     Whatever comes of an operand that may be anything may be anything.
     """
-    if not math.isfinite(np.add.reduce(error, axis=None)):
+    if not all_finite(error):
         error = np.where(np.isfinite(value), np.where(np.isnan(error), np.inf, error), 0.0)
         for o in operands:
             if not _is_exact(o):
@@ -320,7 +327,7 @@ def _product_error(a: Bounded, b: Bounded) -> Any:
 
 
 def _divide(a: Bounded, b: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value = a.value / b.value
         if _is_exact(b):
             return _computed(value, 0.0 if _is_exact(a) else a.error / b.magnitude, OPERATORS["/"], a)
@@ -335,7 +342,7 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
 
 
 def _power(a: Bounded, b: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value = np.power(a.value, b.value)
         slope = np.abs(np.log(a.magnitude))
         relative = np.where(np.asarray(a.error) > 0, -b.magnitude * np.log1p(-a.error / a.magnitude), 0.0)
@@ -350,7 +357,7 @@ def _power(a: Bounded, b: Bounded) -> Bounded:
 
 def _at(a: Bounded, value: Any, error: Any, name: str) -> Bounded:
     """The function's value at `a`. At infinite arguments functions are exact limits."""
-    if not math.isfinite(np.add.reduce(a.value, axis=None)):
+    if not all_finite(a.value):
         error = np.where(np.isfinite(a.value), error, 0.0)
     return _computed(value, error, FUNCTIONS[name].ulp, a)
 
@@ -361,19 +368,19 @@ def _argument(a: Bounded, name: str) -> Any:
 
 
 def exp(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value, slack = np.exp(a.value), _argument(a, "exp")
         error = value * np.expm1(slack)
-        if not math.isfinite(np.add.reduce(error, axis=None)):
+        if not all_finite(error):
             error = np.fmin(error, np.exp(a.value + slack))  # zero times infinity, far below where exp underflows
         return _at(a, value, error, "exp")
 
 
 def expm1(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value, slack, power = np.expm1(a.value), _argument(a, "expm1"), np.exp(a.value)
         error = power * np.expm1(slack)
-        if not math.isfinite(np.add.reduce(error, axis=None)):
+        if not all_finite(error):
             error = np.fmin(error, power + np.exp(a.value + slack))
         return _at(a, value, error, "expm1")
 
@@ -389,17 +396,17 @@ def _logarithm(a: Bounded, value: Any, room: Any, least: float, name: str) -> Bo
 
 
 def log(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         return _logarithm(a, np.log(a.value), a.value - a.error, 1.0, "log")
 
 
 def log1p(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         return _logarithm(a, np.log1p(a.value), 1.0 + a.value - a.error, 0.0, "log1p")
 
 
 def sqrt(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value = np.sqrt(a.value)
         if _is_exact(a):
             return _computed(value, 0.0, FUNCTIONS["sqrt"].ulp)
@@ -412,7 +419,7 @@ def sqrt(a: Bounded) -> Bounded:
 
 
 def rsqrt(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value = 1.0 / np.sqrt(a.value)
         if _is_exact(a):
             return _computed(value, 0.0, FUNCTIONS["rsqrt"].ulp)
@@ -441,7 +448,7 @@ def cos(a: Bounded) -> Bounded:
 def atan2(y: Any, x: Any) -> Bounded:
     """The point may move from p to q: the sine of the angle between them is |p x q| / (|p| |q|)."""
     a, b = Bounded.of(y), Bounded.of(x)
-    with np.errstate(all="ignore"):
+    with quiet:
         value = np.arctan2(a.value, b.value)
         across = b.magnitude * a.error + a.magnitude * b.error
         size = np.hypot(a.value, b.value)
@@ -456,7 +463,7 @@ def atan2(y: Any, x: Any) -> Bounded:
 
 
 def tanh(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         value, slack = np.tanh(a.value), _argument(a, "tanh")
         # The slope 1 - tanh^2 grows by no more than exp(2 s) over a distance s.
         error = np.fmin(slack * (1 - value * value) * np.exp(2 * slack), np.minimum(slack, 2.0))
@@ -466,20 +473,20 @@ def tanh(a: Bounded) -> Bounded:
 def erf(a: Bounded) -> Bounded:
     from scipy.special import erf as exact  # only kernels that use it need the package
 
-    with np.errstate(all="ignore"):
+    with quiet:
         value = exact(a.value)
         slope = 2.0 / np.sqrt(np.pi) * np.exp(-(np.maximum(a.magnitude - a.error, 0.0) ** 2))
         return _computed(value, np.minimum(slope * a.error, 2.0), FUNCTIONS["erf"].ulp)
 
 
 def sigmoid(a: Bounded) -> Bounded:
-    with np.errstate(all="ignore"):
+    with quiet:
         e = np.exp(-a.magnitude)
         value = np.where(a.value >= 0, 1.0 / (1.0 + e), e / (1.0 + e))
         rest = np.where(a.value >= 0, e / (1.0 + e), 1.0 / (1.0 + e))
         slack = _argument(a, "sigmoid")
         error = value * rest * np.expm1(slack)
-        if not math.isfinite(np.add.reduce(error, axis=None)):
+        if not all_finite(error):
             error = np.fmin(error, np.minimum(np.exp(slack - a.magnitude), 1.0))
         return _at(a, value, error, "sigmoid")
 
@@ -494,7 +501,7 @@ def _stepped(a: Bounded, step: Any) -> Bounded:
     value = step(a.value)
     if _is_exact(a):
         return Bounded(value)
-    with np.errstate(invalid="ignore"):
+    with quiet:
         low, high = step(a.value - a.error), step(a.value + a.error)
         return _settled(value, np.maximum(np.abs(high - value), np.abs(value - low)), a)
 
@@ -521,7 +528,7 @@ def cast(a: Bounded) -> Bounded:
     form = _now.narrow
     if form is None:
         return a
-    with np.errstate(all="ignore"):
+    with quiet:
         reach = a.magnitude + a.error
         error = a.error + form.unit * reach + np.where(reach > 0, form.smallest, 0.0)
         error = np.where(reach * (1 + form.unit) >= form.largest, np.inf, error)
@@ -538,7 +545,7 @@ def where(condition: Any, first: Any, second: Any) -> Bounded:
         return Bounded(value)
     error = np.where(condition.value, a.error, b.error)
     if condition.unsure is not False:
-        with np.errstate(invalid="ignore"):
+        with quiet:
             spread = np.abs(a.value - b.value) + np.maximum(a.error, b.error)
         same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))
         spread = np.where(np.isnan(spread), np.where(same, 0.0, np.inf), spread)
@@ -558,7 +565,7 @@ def maximum(*values: Any) -> Bounded:
         if _is_exact(result) and _is_exact(other):
             result = Bounded(value)
             continue
-        with np.errstate(invalid="ignore"):
+        with quiet:
             high = np.maximum(result.value + result.error, other.value + other.error)
             low = np.maximum(result.value - result.error, other.value - other.error)
             result = _settled(value, np.maximum(high - value, value - low), result, other)
@@ -640,7 +647,7 @@ def total(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     error = error if np.shape(error) == value.shape else np.broadcast_to(error, value.shape)
     errors = np.add.reduce(error, axis=axes, keepdims=True)
     found = _settled(result, errors + growth * _now.unit * (whole + errors))
-    if math.isfinite(np.add.reduce(errors, axis=None)):
+    if all_finite(errors):
         return found
     return Bounded(result, np.where(_lost(error, axes), np.inf, found.error))
 
@@ -662,7 +669,7 @@ def product(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     value, error = _masked(a, mask, 1.0)
     k = _terms(value.shape, axes)
     ulps = OPERATORS["*"] * min(max(k - 1, 0), LAMBDA * math.sqrt(k))
-    with np.errstate(all="ignore"):
+    with quiet:
         result = value.prod(axis=axes, keepdims=True)
         if isinstance(error, float) and error == 0.0:
             return _computed(result, 0.0, ulps)
@@ -681,7 +688,7 @@ def largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     result = value.max(axis=axes, keepdims=True)
     if _is_exact(a) and (t is None or t.unsure is False):
         return Bounded(result)
-    with np.errstate(invalid="ignore"):
+    with quiet:
         high, low = a.value + a.error, a.value - a.error
         anything = np.isposinf(a.error)
         if t is not None:
@@ -709,7 +716,7 @@ def arg_largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
         return Bounded(place)
     errors = np.broadcast_to(np.asarray(a.error), value.shape)
     unsure: Any = False if t is None else t.unsure
-    with np.errstate(invalid="ignore"):
+    with quiet:
         high = value + errors if t is None else np.where(t.possible, a.value + errors, -np.inf)
         low = np.where(unsure, -np.inf, value - errors).max(axis=axis, keepdims=True)
         # Exact ties follow the rule of the first place: such an element contends only if that place may be lost.
@@ -748,7 +755,7 @@ def dot(factors: Sequence[Bounded], axes: tuple[int, ...]) -> Bounded:
             # |a + ea| in the places before keeps the second-order terms.
             bound = bound + sum_of_products([*reach[:position], factor.errors(), *sizes[position + 1 :]], axes)
     found = _settled(result, bound)
-    if not math.isfinite(np.add.reduce(bound, axis=None)):
+    if not all_finite(bound):
         parts = [np.isposinf(f.errors()) for f in factors]
         lost = [sum_of_products([p.astype(float), *(np.ones_like(s) for s in sizes)], axes) for p in parts if p.any()]
         for places in lost:
@@ -781,13 +788,14 @@ def approx(left: Any, right: Any) -> Truth:
     """Equal within the bounds of both sides; NaN equals NaN, an infinity itself. An infinite bound rejects nothing."""
     a, b = Bounded.of(left), Bounded.of(right)
     bound = np.asarray(a.error + b.error)
-    with np.errstate(all="ignore"):
+    with quiet:
         difference = np.abs(a.value - b.value)
         close = difference <= bound
         if close.all():
             # The usual case: every difference is finite and inside.
-            ratio = np.where(difference == 0, 0.0, difference / bound)
-            ratio = np.where(bound == np.inf, 0.0, ratio)
+            ratio = difference / bound
+            if not all_finite(ratio):
+                ratio = np.where(np.isfinite(ratio), ratio, 0.0)  # nothing by nothing, anything by anything
         else:
             same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value)) | (bound == np.inf)
             close = same | close

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import bounded
 from .bounded import Bounded
+from .quiet import quiet
 from .texts import boxed
 from .truth import Gap, Truth
 
@@ -48,7 +49,7 @@ def exact(left: Any, right: Any) -> Truth:
     same = a == b
     if a.dtype.kind == "f" and b.dtype.kind == "f":
         same = (same & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore"):
+    with quiet:
         ratio = np.where(same, 0.0, np.inf)
     return Truth(same, False, (Gap(a, b, np.zeros(()), "exact", ratio),))
 

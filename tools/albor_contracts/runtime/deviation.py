@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import Format, round_to
+from .quiet import quiet
 
 SIGMAS = 6.0
 ALLOWED = 0.02  # units in the last place
@@ -51,22 +52,26 @@ class Deviation:
         value, exact = np.atleast_1d(value), np.atleast_1d(exact)
         if value.shape != exact.shape or not value.size:
             return
-        with np.errstate(all="ignore"):
+        with quiet:
             self._ulps(value, exact, error, form)
             if narrow:
                 self._bias(name, value, exact, error, form)
 
     def _ulps(self, value: np.ndarray, exact: np.ndarray, error: Any, form: Format) -> None:
+        worst = self.worst_ulp or 0.0
+        self.worst_ulp = worst
         size = np.abs(exact)
         distance = np.abs(value - exact)
+        # A unit in the last place is between 1 and 2 times u |y*|: most elements cannot beat the worst so far.
+        candidates = distance > size * (worst * form.unit)
+        if not candidates.any():
+            return
+        size, distance = size[candidates], distance[candidates]
         # Of a result that may be lost in cancellation no digit is fixed.
-        fixed = (error < size) & (distance < np.inf) & (size >= form.smallest_normal)
-        relative = np.where(fixed, distance / size, 0.0)
-        most = relative.max()
-        self.worst_ulp = max(self.worst_ulp or 0.0, 0.0)
-        if most > 0:
-            near = relative > most / 2  # a unit in the last place is between 1 and 2 times u |y*|
-            self.worst_ulp = max(self.worst_ulp, float((distance[near] / _ulp(size[near], form)).max()))
+        slack = error if np.ndim(error) == 0 else np.broadcast_to(error, exact.shape)[candidates]
+        fixed = (slack < size) & (distance < np.inf) & (size >= form.smallest_normal)
+        if fixed.any():
+            self.worst_ulp = max(worst, float((distance[fixed] / _ulp(size[fixed], form)).max()))
 
     def _bias(self, name: str, value: np.ndarray, exact: np.ndarray, error: Any, form: Format) -> None:
         step = max(1, value.size // LOOKED_AT)

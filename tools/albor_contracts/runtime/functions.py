@@ -10,6 +10,7 @@ import numpy as np
 from . import bounded
 from .bounded import Bounded
 from .grid import Index
+from .quiet import quiet
 from .truth import Truth
 
 _state = {"bounds": False}
@@ -42,7 +43,7 @@ def _function(name: str, plain: Any, with_bounds: Any) -> Any:
             return with_bounds(Bounded.of(x))
         if _traced(x):
             return _torch().apply(name, x)
-        with np.errstate(all="ignore"):
+        with quiet:
             return plain(np.asarray(x, dtype=np.float64))
 
     apply.__name__ = name
@@ -120,7 +121,7 @@ def ratio(a: Any, b: Any) -> Any:
         return a / b
     if _is_bounded(a, b):
         return Bounded.of(a) / Bounded.of(b)
-    with np.errstate(all="ignore"):
+    with quiet:
         return np.true_divide(a, b)
 
 
@@ -283,7 +284,7 @@ class Reduction:
             return function(body, axis=axes, keepdims=True)
         if name == "mean":
             mask = np.broadcast_to(mask, np.broadcast_shapes(body.shape, mask.shape))
-            with np.errstate(all="ignore"):
+            with quiet:
                 return np.where(mask, body, 0.0).sum(axis=axes, keepdims=True) / mask.sum(axis=axes, keepdims=True)
         return function(np.where(mask, body, neutral), axis=axes, keepdims=True)
 

@@ -23,11 +23,12 @@ import numpy as np
 from ..inputs.layouts import Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
-from .bounded import Bounded, accumulating
+from .bounded import Bounded, accumulating, all_finite
 from .deviation import Deviation
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
+from .quiet import quiet
 from .truth import Truth
 
 # What a single value of each type may be in Python.
@@ -158,9 +159,9 @@ class Definitions:
                 known = self._known(name, arguments)
                 if known is not None:
                     return known
-                with np.errstate(all="ignore"):
+                with quiet:
                     return function(*(_plain(a) for a in arguments))
-            with carrying_bounds(), np.errstate(all="ignore"):
+            with carrying_bounds(), quiet:
                 return function(*arguments)
 
         return call
@@ -194,7 +195,7 @@ class Definitions:
                 given.append(Bounded(a, unit * abs(a) if math.isfinite(a) and not held else 0.0))
             else:
                 given.append(a)
-        with accumulating(precision, under_test), carrying_bounds(), np.errstate(all="ignore"):
+        with accumulating(precision, under_test), carrying_bounds(), quiet:
             outputs = self.functions[name](*given)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
@@ -359,7 +360,7 @@ class Kernel:
         value = np.asarray(_plain(a), dtype=np.float64)
         rounded = round_to(value, self._dtype_of(type_))
         error = a.error if isinstance(a, Bounded) else 0.0
-        with np.errstate(invalid="ignore"):
+        with quiet:
             moved = np.where(rounded == value, 0.0, np.abs(rounded - value))
         return Bounded(rounded, error + moved if moved.any() else error)
 
@@ -398,7 +399,7 @@ class Kernel:
         try:
             if not any(p.type.is_array for p in (*signature.inputs, *signature.outputs)):
                 return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
-            with poisoned(self.framework, self.calls), np.errstate(all="ignore"):
+            with poisoned(self.framework, self.calls), quiet:
                 return target.call(*positional, **keywords)
         except (Exception, SystemExit) as error:
             if not judged:
@@ -513,14 +514,18 @@ class Kernel:
             return error
         if self.deviation is not None:
             self.deviation.note(name, value, exact.value, error, form, form.digits < FORMATS[self.precision].digits)
-        size = np.abs(exact.value)
-        with np.errstate(all="ignore"):
+        with quiet:
             # What is rounded is what was computed, at most size + error.
-            tolerance = form.unit * (size + error) + error + form.smallest
-            beyond = size + tolerance >= form.largest
+            tolerance = exact.magnitude + error
+            tolerance *= form.unit
+            tolerance += error
+            tolerance += form.smallest
+            beyond = exact.magnitude + tolerance >= form.largest
         if beyond.any():
             overflows = beyond & np.isinf(value) & (np.signbit(value) == np.signbit(exact.value))
             tolerance = np.where(overflows & np.isfinite(exact.value), np.inf, tolerance)
+        if all_finite(exact.value):
+            return tolerance
         return np.where(np.isfinite(exact.value) | np.isposinf(error), tolerance, 0.0)
 
 

@@ -15,6 +15,7 @@ from ..inputs import profiles
 from .claims import Falsified, watching
 from .deviation import Deviation
 from .kernel import Kernel, KernelFault, NotOffered
+from .quiet import quiet
 
 HEARTBEAT = 1.0  # seconds between signs of life
 
@@ -145,7 +146,7 @@ class Recorder:
         begin = time.monotonic()
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
         k.deviation = Deviation()
-        with watching() as seen:
+        with watching() as seen, quiet:
             try:
                 test(k)
                 self._unbiased(k.deviation)
