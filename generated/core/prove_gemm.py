@@ -1,7 +1,7 @@
 """core/gemm: Matrix products, what is proved.
 
 Compiled from contracts/core/gemm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7015b5be3dae9d8d96be7803ca5e45ab6a65a948c9b38cc904b903b432be35fd
+Meaning: 8a736d15f9cc21ce4d650da6e4b37000500fbb1322301cabe67f1d89944f36dc
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over

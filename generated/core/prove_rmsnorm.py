@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9240766d4e0d208b93676bfb4ad36f58f51f88d73ae5a74ae14363630e3a55f0
+Meaning: 93711d1d72cfb128936b86f8b21dd943863ad6444e28158d1c6dcb8614a4de84
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

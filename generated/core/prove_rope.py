@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d53524e1ec41787356b99dcbb26633286acfe6459ecbd798e2ea3dbabb5f06b4
+Meaning: 1c2e0faa12571501e903a21932c1b1ef24a13e74fecbe905b0c0aa07dc756557
 """
 
 from fractions import Fraction

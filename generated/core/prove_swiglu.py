@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f830c330bfc8724370a74f32c816fbba0aa7bf0869af85c2666c8b83aa79e458
+Meaning: f9d06f6d8e951c26c3a246333a3ab337054e4ac221bb8df8e8668c6765761348
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof

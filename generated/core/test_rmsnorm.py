@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9240766d4e0d208b93676bfb4ad36f58f51f88d73ae5a74ae14363630e3a55f0
+Meaning: 93711d1d72cfb128936b86f8b21dd943863ad6444e28158d1c6dcb8614a4de84
 """
 
 from albor_contracts.testing import (
@@ -38,21 +38,21 @@ def rmsnorm_backward(g, x, w, eps):
 spec = definitions(CONTRACT, rmsnorm, rmsnorm_backward)
 
 rmsnorm_backward_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..1025"},
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-60000, 60000]",
     w="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
 )
 rmsnorm_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..1025"},
     x="float[R, N] in [-100, 100]",
     w="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
     c="real in [0.5, 8]",
 )
 rn_unit_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..1025"},
     x="float[R, N] in [-60000, 60000]",
     w="float[N] in {1}",
     eps="real in [1e-6, 1e-3]",
@@ -75,6 +75,13 @@ rn_long_inputs = cases(
 rn_long_backward_inputs = cases(
     dims={"R": "1..5", "N": "8191..12289"},
     elements=90102,
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_repeat_inputs = cases(
+    dims={"R": "1..8", "N": "1..4097"},
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-60000, 60000]",
     w="float[N] in [-2, 2]",
@@ -196,7 +203,7 @@ def test_rn_long_backward(kernel, case):
 
 
 @obligation("RN-REPEAT", equation="rmsnorm_backward", type="determinism")
-@given(case=rmsnorm_backward_inputs)
+@given(case=rn_repeat_inputs)
 def test_rn_repeat(kernel, case):
     """The same inputs give bitwise the same gradients."""
     g, x, w, eps = kernel.receives(case, "g x w eps")
@@ -238,7 +245,7 @@ def test_rn_def_rmsnorm(kernel, case):
 
 
 @obligation("RN-DEF-RMSNORM_BACKWARD", equation="rmsnorm_backward", type="definition")
-@given(case=rmsnorm_backward_inputs)
+@given(case=rn_repeat_inputs)
 def test_rn_def_rmsnorm_backward(kernel, case):
     """rmsnorm_backward computes its definition."""
     g, x, w, eps = kernel.receives(case, "g x w eps")

@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d53524e1ec41787356b99dcbb26633286acfe6459ecbd798e2ea3dbabb5f06b4
+Meaning: 1c2e0faa12571501e903a21932c1b1ef24a13e74fecbe905b0c0aa07dc756557
 """
 
 from albor_contracts.testing import (
@@ -35,18 +35,24 @@ def rope_inverse(x, offset, base):
 spec = definitions(CONTRACT, rope, rope_inverse)
 
 rope_inverse_inputs = cases(
-    dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
+    dims={"B": "1..2", "H": "1..3", "T": "1..33", "D2": "1..33", "D": "2 * D2"},
     x="float[B, H, T, D] in [-40000, 40000]",
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
 )
 rp_inverse_inputs = cases(
-    dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
+    dims={"B": "1..2", "H": "1..3", "T": "1..33", "D2": "1..33", "D": "2 * D2"},
     x="float[B, H, T, D] in [-1000, 1000]",
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
 )
 rope_inputs = cases(
+    dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
+    x="float[B, H, T, D] in [-1000, 1000]",
+    offset="int in [0, 4096] or {131072, 1000000}",
+    base="real in [100, 1000000]",
+)
+rp_relative_inputs = cases(
     dims={"B": "1..2", "H": "1..3", "T": "1..17", "D2": "1..17", "D": "2 * D2"},
     work={"B * H * T * D * T": 2**18},
     x="float[B, H, T, D] in [-30, 30]",
@@ -83,6 +89,12 @@ rp_even_inputs = cases(
     base="real in [100, 1000000]",
     wrong="float[B, H, T, D1] in [-1, 1]",
 )
+rp_def_rope_inputs = cases(
+    dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
+    x="float[B, H, T, D] in [-40000, 40000]",
+    offset="int in [0, 4096] or {131072, 1000000}",
+    base="real in [100, 1000000]",
+)
 
 
 @obligation("RP-GRAD", equation="rope_inverse", type="gradient")
@@ -106,7 +118,7 @@ def test_rp_inverse(kernel, case):
 
 
 @obligation("RP-NORM", equation="rope", type="conservation")
-@given(case=rp_inverse_inputs)
+@given(case=rope_inputs)
 def test_rp_norm(kernel, case):
     """The length of every pair is kept."""
     x, offset, base = kernel.receives(case, "x offset base")
@@ -117,7 +129,7 @@ def test_rp_norm(kernel, case):
 
 
 @obligation("RP-RELATIVE", equation="rope", type="invariance")
-@given(case=rope_inputs)
+@given(case=rp_relative_inputs)
 def test_rp_relative(kernel, case):
     """The product of a turned query and a turned key does not change when both move on by the same distance."""
     x, offset, base, key, shift = kernel.receives(case, "x offset base key shift")
@@ -179,7 +191,7 @@ def test_rp_even(kernel, case):
 
 
 @obligation("RP-DEF-ROPE", equation="rope", type="definition")
-@given(case=rope_inverse_inputs)
+@given(case=rp_def_rope_inputs)
 def test_rp_def_rope(kernel, case):
     """rope computes its definition."""
     x, offset, base = kernel.receives(case, "x offset base")
@@ -189,7 +201,7 @@ def test_rp_def_rope(kernel, case):
 
 
 @obligation("RP-DEF-ROPE_INVERSE", equation="rope_inverse", type="definition")
-@given(case=rope_inverse_inputs)
+@given(case=rp_def_rope_inputs)
 def test_rp_def_rope_inverse(kernel, case):
     """rope_inverse computes its definition."""
     x, offset, base = kernel.receives(case, "x offset base")

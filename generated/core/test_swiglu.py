@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f830c330bfc8724370a74f32c816fbba0aa7bf0869af85c2666c8b83aa79e458
+Meaning: f9d06f6d8e951c26c3a246333a3ab337054e4ac221bb8df8e8668c6765761348
 """
 
 from albor_contracts.testing import (
@@ -35,12 +35,12 @@ def swiglu_backward(g, gate, up):
 spec = definitions(CONTRACT, swiglu, swiglu_backward)
 
 swiglu_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..257"},
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
 )
 sg_ratio_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..257"},
     gate="float[R, N] in [-10, 10]",
     up="float[R, N] in [-64, 64]",
 )
@@ -52,7 +52,7 @@ sg_element_inputs = cases(
     other_up="float[R, N] in [-64, 64]",
 )
 swiglu_backward_inputs = cases(
-    dims={"R": "1..8", "N": "1..4097"},
+    dims={"R": "1..8", "N": "1..257"},
     g="float[R, N] in [-8, 8]",
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
@@ -67,6 +67,17 @@ sg_shape_inputs = cases(
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
     wrong="float[R, L] in [-64, 64]",
+)
+sg_def_swiglu_inputs = cases(
+    dims={"R": "1..8", "N": "1..4097"},
+    gate="float[R, N] in [-120, 120]",
+    up="float[R, N] in [-64, 64]",
+)
+sg_def_swiglu_backward_inputs = cases(
+    dims={"R": "1..8", "N": "1..4097"},
+    g="float[R, N] in [-8, 8]",
+    gate="float[R, N] in [-120, 120]",
+    up="float[R, N] in [-64, 64]",
 )
 
 
@@ -169,7 +180,7 @@ def test_sg_shape(kernel, case):
 
 
 @obligation("SG-DEF-SWIGLU", equation="swiglu", type="definition")
-@given(case=swiglu_inputs)
+@given(case=sg_def_swiglu_inputs)
 def test_sg_def_swiglu(kernel, case):
     """swiglu computes its definition."""
     gate, up = kernel.receives(case, "gate up")
@@ -179,7 +190,7 @@ def test_sg_def_swiglu(kernel, case):
 
 
 @obligation("SG-DEF-SWIGLU_BACKWARD", equation="swiglu_backward", type="definition")
-@given(case=swiglu_backward_inputs)
+@given(case=sg_def_swiglu_backward_inputs)
 def test_sg_def_swiglu_backward(kernel, case):
     """swiglu_backward computes its definition."""
     g, gate, up = kernel.receives(case, "g gate up")

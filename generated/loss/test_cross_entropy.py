@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4ca6fe5167af14872d54f7fe785afa2e8191e49ad7da9ebd0d29cfe89b3ddd9e
+Meaning: 746ee15a35e16500e86df8b7bc49e1c13449060864d0da27af3460f4b59a15b7
 """
 
 from albor_contracts.testing import (
@@ -29,7 +29,7 @@ def cross_entropy(z, y, ignore):
 spec = definitions(CONTRACT, cross_entropy)
 
 cross_entropy_inputs = cases(
-    dims={"T": "1..8", "V": "1..4099"},
+    dims={"T": "1..8", "V": "1..1025"},
     z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
@@ -41,15 +41,21 @@ ce_wide_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
 )
-ce_shift_inputs = cases(
+ce_rowsum_inputs = cases(
     dims={"T": "1..8", "V": "1..4099"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+ce_shift_inputs = cases(
+    dims={"T": "1..8", "V": "1..257"},
     z="float[T, V] in [-20, 20]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
     c="float[T] in [-30, 30]",
 )
 ce_padding_inputs = cases(
-    dims={"T": "1..8", "V": "1..4099"},
+    dims={"T": "1..8", "V": "1..257"},
     work={"T * T": 2**18},
     z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",
@@ -57,7 +63,7 @@ ce_padding_inputs = cases(
     other_z="float[T, V] in [-80, 80]",
 )
 ce_label_inputs = cases(
-    dims={"T": "1..8", "V": "1..4099"},
+    dims={"T": "1..8", "V": "1..257"},
     z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
@@ -87,7 +93,7 @@ def test_ce_wide(kernel, case):
 
 
 @obligation("CE-ROWSUM", equation="cross_entropy", type="conservation")
-@given(case=cross_entropy_inputs)
+@given(case=ce_rowsum_inputs)
 def test_ce_rowsum(kernel, case):
     """Every row of the gradient sums to zero."""
     z, y, ignore = kernel.receives(case, "z y ignore")
@@ -142,7 +148,7 @@ def test_ce_padding(kernel, case):
 
 
 @obligation("CE-DET", equation="cross_entropy", type="determinism")
-@given(case=cross_entropy_inputs)
+@given(case=ce_rowsum_inputs)
 def test_ce_det(kernel, case):
     """Two runs agree bitwise."""
     z, y, ignore = kernel.receives(case, "z y ignore")
@@ -161,7 +167,7 @@ def test_ce_label(kernel, case):
 
 
 @obligation("CE-DEF-CROSS_ENTROPY", equation="cross_entropy", type="definition")
-@given(case=cross_entropy_inputs)
+@given(case=ce_rowsum_inputs)
 def test_ce_def_cross_entropy(kernel, case):
     """cross_entropy computes its definition."""
     z, y, ignore = kernel.receives(case, "z y ignore")

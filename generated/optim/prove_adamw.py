@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip, what is proved.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0ac630c2a523ef83b66bfdb5ea9329c8b6d2f0e7227beb13e2ff8d59cc4e27fc
+Meaning: 048a4ce2b82881938a57b583b8a114cc17d222ed7d6648261be23612676e2306
 """
 
 from albor_contracts.prove import RealProblem, abs_, all_of, exp, log, minimum, over, proof, sqrt, sum_over, where
