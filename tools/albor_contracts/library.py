@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +83,25 @@ def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
     """Load and check the contracts under `paths`, or under the contracts/ folder of the nearest project."""
     given = [Path(p) for p in paths]
     base = root or Path(find_root(given[0] if given else None))
-    loaded = load_contracts(given or [base / "contracts"])
-    diagnostics = list(loaded.diagnostics)
-    diagnostics += check_links(loaded.contracts)
-    checked, problems = check_contracts(loaded.contracts)
-    problems += (proofs := proof_problems(checked))
+    with _no_collection():
+        loaded = load_contracts(given or [base / "contracts"])
+        diagnostics = list(loaded.diagnostics)
+        diagnostics += check_links(loaded.contracts)
+        checked, problems = check_contracts(loaded.contracts)
+        problems += (proofs := proof_problems(checked))
     unprovable = {d.position.file for d in proofs if d.severity == "error"}
     valid = {name: c for name, c in checked.items() if c.model.path not in unprovable}
     return Library(base, loaded.contracts, valid, (*diagnostics, *problems))
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector: what is read and checked here stays, and it would walk that again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -7,7 +7,7 @@ unification: wherever `j` stands alone as a subscript, its range is the dimensio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import ContractError
@@ -65,10 +65,43 @@ class Scope:
 Kind = str | Type  # "real", "int", "bool", or the Type of a whole array or opaque value
 
 
-def check_block(statements: tuple[tree.Statement, ...], source: Source, scope: Scope) -> None:
-    """Check statements in order and add what they define to `scope.values`."""
-    for statement in statements:
+@dataclass(frozen=True)
+class Step:
+    """A statement of a block that was checked, and what a scope has learnt up to its end."""
+
+    statement: tree.Statement
+    values: Mapping[str, Type]
+    indices: Mapping[str, Index]
+    guarded: frozenset[tuple[str, tree.Place, int]]
+    limits: Mapping[str, Interval]
+
+
+def check_block(
+    statements: tuple[tree.Statement, ...], source: Source, scope: Scope, like: Sequence[Step] = ()
+) -> tuple[Step, ...]:
+    """Check statements in order and add what they define to `scope.values`.
+
+    `like` are the steps of a block that was checked in an equal scope. Where this block begins with the same
+    statements at the same places, the outcome is the same, and checking goes on where the two part.
+    """
+    shared = 0
+    for step, statement in zip(like, statements, strict=False):
+        if step.statement is not statement:  # == would take 1 for 1.0
+            break
+        shared += 1
+    steps = list(like[:shared])
+    if shared:
+        last = steps[-1]
+        scope.values.update(last.values)
+        scope.indices.update((n, Index(i.range, i.place, source, i.seen_in)) for n, i in last.indices.items())
+        scope.guarded.update(last.guarded)
+        scope.limits.update(last.limits)
+    for statement in statements[shared:]:
         _Checker(source, scope).statement(statement)
+        steps.append(
+            Step(statement, dict(scope.values), dict(scope.indices), frozenset(scope.guarded), dict(scope.limits))
+        )
+    return tuple(steps)
 
 
 def check_expression(node: tree.Node, source: Source, scope: Scope) -> Kind:
@@ -84,6 +117,7 @@ class _Checker:
         self.scope = scope
         self.bound: tuple[str, ...] = ()  # indices in force
         self.narrowed: dict[object, tuple[Interval, ...]] = {}  # by the form of an expression
+        self.supposed: tuple[tuple[tree.Node, bool], ...] = ()  # conditions that hold or do not, not yet in `narrowed`
         self.kinds: dict[int, Kind] = {}  # of the nodes checked so far
 
     def error(self, code: str, message: str, node: tree.Node | tree.Place, hint: str = "") -> ContractError:
@@ -436,15 +470,15 @@ class _Checker:
             )
 
     def reduce(self, node: tree.Reduce) -> str:
-        outer, narrowed = self.bound, dict(self.narrowed)
+        outer, narrowed, supposed = self.bound, self.narrowed, self.supposed
         self.bound = (*outer, *node.over)
         try:
             if node.where is not None:
                 self.expect(self.scalar(node.where), "bool", node.where, "where=")
-                self.narrow(node.where, True)
+                self.supposed = (*supposed, (node.where, True))
             kind = self.scalar(node.body)
         finally:
-            self.bound, self.narrowed = outer, narrowed
+            self.bound, self.narrowed, self.supposed = outer, narrowed, supposed
         if node.op in ("count", "all", "any"):
             self.expect(kind, "bool", node.body, node.op)
             return "int" if node.op == "count" else "bool"
@@ -616,6 +650,10 @@ class _Checker:
 
     def intervals(self, node: tree.Node) -> tuple[Interval, ...]:
         """All that is known: limits such as 6 and N - 1 cannot be compared, and both may help."""
+        if self.supposed:
+            supposed, self.supposed, self.narrowed = self.supposed, (), dict(self.narrowed)
+            for condition, holds in supposed:
+                self.narrow(condition, holds)
         plain = self.plain_interval(node)
         return (plain, *self.narrowed.get(tree.form(node), ())) if self.narrowed else (plain,)
 
@@ -791,17 +829,17 @@ def _difference(a: Poly | None, b: Poly | None) -> Poly | None:
 
 
 class _Narrowed:
-    """While a condition is known to hold, or not to hold."""
+    """While a condition is known to hold, or not to hold. What follows is worked out when an index has to fit."""
 
     def __init__(self, checker: _Checker, condition: tree.Node, holds: bool) -> None:
         self.checker, self.condition, self.holds = checker, condition, holds
 
     def __enter__(self) -> None:
-        self.saved = dict(self.checker.narrowed)
-        self.checker.narrow(self.condition, self.holds)
+        self.saved = self.checker.narrowed, self.checker.supposed
+        self.checker.supposed = (*self.checker.supposed, (self.condition, self.holds))
 
     def __exit__(self, *_: object) -> None:
-        self.checker.narrowed = self.saved
+        self.checker.narrowed, self.checker.supposed = self.saved
 
 
 class _Unconditionally:
@@ -811,11 +849,11 @@ class _Unconditionally:
         self.checker = checker
 
     def __enter__(self) -> None:
-        self.saved = self.checker.narrowed
-        self.checker.narrowed = {}
+        self.saved = self.checker.narrowed, self.checker.supposed
+        self.checker.narrowed, self.checker.supposed = {}, ()
 
     def __exit__(self, *_: object) -> None:
-        self.checker.narrowed = self.saved
+        self.checker.narrowed, self.checker.supposed = self.saved
 
 
 def _words(kind: Kind) -> str:
