@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from ..errors import ContractError
 from ..suggest import did_you_mean
@@ -67,7 +68,7 @@ Kind = str | Type  # "real", "int", "bool", or the Type of a whole array or opaq
 
 @dataclass(frozen=True)
 class Step:
-    """A statement of a block that was checked, and what a scope has learnt up to its end."""
+    """A checked statement of a block, and what it added to the scope."""
 
     statement: tree.Statement
     values: Mapping[str, Type]
@@ -75,32 +76,43 @@ class Step:
     guarded: frozenset[tuple[str, tree.Place, int]]
     limits: Mapping[str, Interval]
 
+    def adds_like(self, other: Step) -> bool:
+        """Whether both mean the same to the statements after them."""
+        ranges, others = ([(n, i.range) for n, i in step.indices.items()] for step in (self, other))
+        return self.values == other.values and ranges == others and self.limits == other.limits
+
 
 def check_block(
     statements: tuple[tree.Statement, ...], source: Source, scope: Scope, like: Sequence[Step] = ()
 ) -> tuple[Step, ...]:
     """Check statements in order and add what they define to `scope.values`.
 
-    `like` are the steps of a block that was checked in an equal scope. Where this block begins with the same
-    statements at the same places, the outcome is the same, and checking goes on where the two part.
+    `like` are the steps of a block that was checked in an equal scope. A statement that both blocks have at the same
+    place, after steps that added the same, is not checked again: the outcome is known.
     """
-    shared = 0
-    for step, statement in zip(like, statements, strict=False):
-        if step.statement is not statement:  # == would take 1 for 1.0
-            break
-        shared += 1
-    steps = list(like[:shared])
-    if shared:
-        last = steps[-1]
-        scope.values.update(last.values)
-        scope.indices.update((n, Index(i.range, i.place, source, i.seen_in)) for n, i in last.indices.items())
-        scope.guarded.update(last.guarded)
-        scope.limits.update(last.limits)
-    for statement in statements[shared:]:
+    steps: list[Step] = []
+    alike = True
+    for k, statement in enumerate(statements):
+        other = like[k] if alike and k < len(like) else None
+        if other is not None and other.statement is statement:  # == would take 1 for 1.0
+            scope.values.update(other.values)
+            scope.indices.update((n, Index(i.range, i.place, source, i.seen_in)) for n, i in other.indices.items())
+            scope.guarded.update(other.guarded)
+            scope.limits.update(other.limits)
+            steps.append(other)
+            continue
+        values, indices, limits = len(scope.values), len(scope.indices), len(scope.limits)
+        guarded = frozenset(scope.guarded)
         _Checker(source, scope).statement(statement)
-        steps.append(
-            Step(statement, dict(scope.values), dict(scope.indices), frozenset(scope.guarded), dict(scope.limits))
+        step = Step(
+            statement,
+            dict(islice(scope.values.items(), values, None)),
+            dict(islice(scope.indices.items(), indices, None)),
+            frozenset(scope.guarded) - guarded,
+            dict(islice(scope.limits.items(), limits, None)),
         )
+        alike = other is not None and step.adds_like(other)
+        steps.append(step)
     return tuple(steps)
 
 
@@ -109,6 +121,9 @@ def check_expression(node: tree.Node, source: Source, scope: Scope) -> Kind:
     checker = _Checker(source, scope)
     checker.find_ranges(node, ())
     return checker.kind(node)
+
+
+_LEAVES = (tree.Name, tree.Number, tree.Literal)
 
 
 class _Checker:
@@ -228,9 +243,12 @@ class _Checker:
                     )
                 for dim, subscript in zip(shape, subscripts, strict=True):
                     if isinstance(subscript, tree.Name) and subscript.id in bound:
-                        self.unify(subscript.id, dim, place, f"{array}: {type_}")
+                        known = self.scope.indices.get(subscript.id)
+                        if known is None or known.range != dim:
+                            self.unify(subscript.id, dim, place, f"{array}: {type_}")
         for child in tree.children(node):
-            self.find_ranges(child, bound)
+            if child.__class__ not in _LEAVES:
+                self.find_ranges(child, bound)
 
     def unify(self, name: str, dim: str | int, place: tree.Place, seen_in: str) -> None:
         known = self.scope.indices.get(name)
@@ -241,7 +259,7 @@ class _Checker:
                 )
             self.scope.indices[name] = Index(dim, place, self.source, seen_in)
             return
-        if self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
+        if known.range == dim or self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
             return
         error = self.error(
             "E425",
@@ -273,12 +291,12 @@ class _Checker:
 
     def find_kind(self, node: tree.Node) -> Kind:
         match node:
+            case tree.Name(_, name):
+                return self.name_kind(node, name)
             case tree.Number(_, value):
                 return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
             case tree.Literal():
                 return Type("text")
-            case tree.Name(_, name):
-                return self.name_kind(node, name)
             case tree.Element(_, _, subscripts):
                 type_ = self.array_type(node)
                 for k, (dim, subscript) in enumerate(zip(type_.shape or (), subscripts, strict=True)):

@@ -327,11 +327,12 @@ def used_indices(nodes: Iterable[tree.Node]) -> set[str]:
     """Every name that occurs as an index or a reduction variable."""
     found: set[str] = set()
     for root in nodes:
-        for node in tree.walk(root):
-            if isinstance(node, tree.Reduce):
-                found.update(node.over)
-            elif isinstance(node, tree.Name):
-                found.add(node.id)
-            elif isinstance(node, tree.Statement):
-                found.update(node.indices or ())
+        for node in tree.nodes(root):
+            kind = node.__class__
+            if kind is tree.Name:
+                found.add(node.id)  # type: ignore[attr-defined]
+            elif kind is tree.Reduce:
+                found.update(node.over)  # type: ignore[attr-defined]
+            elif kind is tree.Statement:
+                found.update(node.indices or ())  # type: ignore[attr-defined]
     return found
