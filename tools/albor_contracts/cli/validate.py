@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ContractError, Diagnostic
 from ..library import Library, open_library
+
+if TYPE_CHECKING:
+    from ..older_format import OlderContract
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..older_format import OlderContract
     from ..report.diagnostics import as_data, render, wants_colour
 
     library, named = _open(options.paths)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from .. import prove
 from ..checked import CheckedContract, CheckedEquation, CheckedObligation
 from ..errors import ContractError, Diagnostic, Text, problem
-from ..evidence.source import locate
+from ..evidence.locate import locate
 from ..lang import to_float16, to_loops, to_z3, tree
 from ..lang.to_float16 import HalfEmitter
 from ..lang.to_loops import LoopEmitter
@@ -25,12 +25,11 @@ from ..lang.unroll import CannotExpress, Names
 from ..model import Proof
 from ..suggest import did_you_mean
 from .definitions import only_needed
-from .module import HEADER
 from .proof import ProofOf, check_axioms, sizes_of
 from .proof_halves import HalfProof
 from .proof_integers import IntegerProof
 from .proof_real import RealProof
-from .texts import quoted_doc
+from .texts import HEADER, quoted_doc
 
 _WORDS = {*prove.__all__, *to_z3.WORDS, *to_loops.WORDS, *to_float16.WORDS, "proof", "product"}
 
