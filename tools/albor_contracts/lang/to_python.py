@@ -41,7 +41,7 @@ class Emitter:
         self.arrays: set[str] = set()  # names whose value is no plain Python number
 
     def text(self, node: tree.Node) -> str:
-        return ast.unparse(ast.fix_missing_locations(self.expression(node)))
+        return ast.unparse(self.expression(node))
 
     def statement(self, s: tree.Statement) -> str:
         targets = ", ".join(s.targets)
