@@ -14,7 +14,7 @@ from typing import TypeVar
 from .actions import Action, action_of, refusal_of
 from .errors import ContractError, Diagnostic, Text, problem
 from .lang import tree
-from .lang.check import Scope, check_block, check_expression
+from .lang.check import Scope, Step, check_block, check_expression
 from .lang.dims import Dims, Poly
 from .lang.names import why_not
 from .lang.signature import Signature, parse_signature
@@ -49,6 +49,7 @@ class Block:
     statements: tuple[tree.Statement, ...]
     scope: Scope
     source: Source
+    steps: tuple[Step, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class CheckedEquation:
     signature: Signature
     space: Space
     dims: Dims
+    domains: Mapping[str, Domain]
     define: Block | None
 
 
@@ -459,7 +461,7 @@ def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation
     define = None
     if model.define is not None:
         define = _define(names, model.define, signature, space, dims, domains)
-    return CheckedEquation(name, model, signature, space, dims, define)
+    return CheckedEquation(name, model, signature, space, dims, domains, define)
 
 
 def _needed(texts: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
@@ -484,8 +486,15 @@ def _copy(scope: Scope) -> Scope:
 
 
 def _define(
-    names: _Names, text: Text, signature: Signature, space: Space, dims: Dims, domains: Mapping[str, Domain]
+    names: _Names,
+    text: Text,
+    signature: Signature,
+    space: Space,
+    dims: Dims,
+    domains: Mapping[str, Domain],
+    right: Block | None = None,
 ) -> Block:
+    """The definition of an equation, or a wrong one, which is like the right one but for a line or two."""
     statements, source = parse_block(text)
     outputs = {p.name: p.type for p in signature.outputs}
     visible = {n: s for n, s in names.visible.items() if n != signature.name}
@@ -493,7 +502,7 @@ def _define(
         dims, {p.name: p.type for p in signature.inputs}, domains, visible, outputs, frozenset(space.dims),
         defined=names.defined, definition=True,
     )  # fmt: skip
-    check_block(statements, source, scope)
+    steps = check_block(statements, source, scope, () if right is None else right.steps)
     for p in signature.outputs:
         found = scope.values.get(p.name)
         if found is None:
@@ -524,7 +533,7 @@ def _define(
             text,
             "give it to an input, or derive it from one that has it",
         )
-    return Block(statements, scope, source)
+    return Block(statements, scope, source, steps)
 
 
 def _class(dtype: str) -> str:
@@ -539,8 +548,8 @@ def _fault(names: _Names, fault: Fault, equations: Mapping[str, CheckedEquation]
         equation = equations.get(name)
         if equation is None:
             raise ContractError  # reported as a link that does not resolve
-        domains = _domains(equation.space.inputs, names.dims(equation.model.dims))
-        defines[name] = _define(names, text, equation.signature, equation.space, equation.dims, domains)
+        e = equation
+        defines[name] = _define(names, text, e.signature, e.space, e.dims, e.domains, e.define)
     return CheckedFault(fault, defines)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +83,53 @@ def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
     """Load and check the contracts under `paths`, or under the contracts/ folder of the nearest project."""
     given = [Path(p) for p in paths]
     base = root or Path(find_root(given[0] if given else None))
-    loaded = load_contracts(given or [base / "contracts"])
-    diagnostics = list(loaded.diagnostics)
-    diagnostics += check_links(loaded.contracts)
-    checked, problems = check_contracts(loaded.contracts)
-    problems += (proofs := proof_problems(checked))
+    with without_collection():
+        loaded = load_contracts(given or [base / "contracts"])
+        diagnostics = list(loaded.diagnostics)
+        diagnostics += check_links(loaded.contracts)
+        checked, problems = check_contracts(loaded.contracts)
+        problems += (proofs := proof_problems(checked))
     unprovable = {d.position.file for d in proofs if d.severity == "error"}
     valid = {name: c for name, c in checked.items() if c.model.path not in unprovable}
     return Library(base, loaded.contracts, valid, (*diagnostics, *problems))
+
+
+def read_closure(root: Path, name: str) -> dict[str, Contract]:
+    """A contract and those it depends on, read and not checked: enough to tell what an obligation of it means."""
+    found: dict[str, Contract] = {}
+    everything: dict[str, Contract] | None = None
+    waiting = [name]
+    while waiting:
+        following = waiting.pop()
+        if following in found:
+            continue
+        contract = load_contracts(contract_files(root, following)).contracts.get(following)
+        if contract is None:  # it may lie deeper in the folder
+            if everything is None:
+                everything = load_contracts([root / "contracts"]).contracts
+            contract = everything.get(following)
+        if contract is not None:
+            found[following] = contract
+            waiting += map(str, contract.metadata.depends_on)
+    return found
+
+
+def contract_files(root: Path, name: str) -> list[Path]:
+    """Where the contract of this name stands in a project, if it does."""
+    family, _, kernel = name.partition("/")
+    if not kernel.replace("-", "").isalnum() or not family.replace("-", "").isalnum():
+        return []
+    return sorted((root / "contracts" / family).glob(f"{kernel}-v[0-9]*.yaml"))
+
+
+@contextlib.contextmanager
+def without_collection() -> Iterator[None]:
+    """Without the garbage collector: what is read and checked here stays, and it would walk that again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ContractError, Diagnostic
-from ..library import Library, open_library
+from ..library import Library, contract_files, open_library
+
+if TYPE_CHECKING:
+    from ..older_format import OlderContract
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..older_format import OlderContract
     from ..report.diagnostics import as_data, render, wants_colour
 
     library, named = _open(options.paths)
@@ -83,18 +86,11 @@ def _open(paths: Collection[Path]) -> tuple[Library, set[str] | None]:
     files = list(paths)
     while True:
         missing = {str(d) for c in library.contracts.values() for d in c.metadata.depends_on} - set(library.contracts)
-        found = [p for name in sorted(missing) for p in _contract_files(root, name) if p not in files]
+        found = [p for name in sorted(missing) for p in contract_files(root, name) if p not in files]
         if not found:
             return library, named
         files += found
         library = open_library(files, root)
-
-
-def _contract_files(root: Path, name: str) -> list[Path]:
-    family, _, kernel = name.partition("/")
-    if not kernel.replace("-", "").isalnum() or not family.replace("-", "").isalnum():
-        return []
-    return sorted((root / "contracts" / family).glob(f"{kernel}-v[0-9]*.yaml"))
 
 
 def _bindings(library: Library) -> Iterable[Diagnostic]:

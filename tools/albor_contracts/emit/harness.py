@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from .. import prove
 from ..checked import CheckedContract, CheckedEquation, CheckedObligation
 from ..errors import ContractError, Diagnostic, Text, problem
-from ..evidence.source import locate
+from ..evidence.locate import locate
 from ..lang import to_float16, to_loops, to_z3, tree
 from ..lang.to_float16 import HalfEmitter
 from ..lang.to_loops import LoopEmitter
@@ -24,12 +25,11 @@ from ..lang.unroll import CannotExpress, Names
 from ..model import Proof
 from ..suggest import did_you_mean
 from .definitions import only_needed
-from .module import HEADER
 from .proof import ProofOf, check_axioms, sizes_of
 from .proof_halves import HalfProof
 from .proof_integers import IntegerProof
 from .proof_real import RealProof
-from .texts import quoted_doc
+from .texts import HEADER, quoted_doc
 
 _WORDS = {*prove.__all__, *to_z3.WORDS, *to_loops.WORDS, *to_float16.WORDS, "proof", "product"}
 
@@ -272,12 +272,12 @@ class Harness:
         module, _, function = target.partition(":")
         name = function if call.equation == o.equation.name else call.equation
         first = name.partition(".")[0]
-        known = _top_level_names(module)
-        if known is None:
+        parsed = _parsed(module)
+        if parsed is None:
             message, hint = f"the module {module} of {target} cannot be found", "install it, or correct the name"
             self.warnings.append(Diagnostic("E321", message, target.position, "warning", hint))
-        elif first not in known:
-            hint = did_you_mean(first, known, f"{o.id} calls it; it is looked up beside the target")
+        elif not _defines(parsed, first):
+            hint = did_you_mean(first, _all_names(parsed), f"{o.id} calls it; it is looked up beside the target")
             raise problem("E321", f"{module} has no {first}", target, hint)
         self.use(module, first)
         self.module_names.add(first)
@@ -287,15 +287,30 @@ class Harness:
 # Small things
 
 
-def _top_level_names(module: str) -> set[str] | None:
-    """What a module defines or imports, read and not run; None where it cannot be found."""
+def _parsed(module: str) -> ast.Module | None:
+    """The syntax tree of a module, which is read and not run; None where it cannot be found."""
     spec = locate(module)
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
-    with open(spec.origin, encoding="utf-8") as file:
-        parsed = ast.parse(file.read())
+    with open(spec.origin, "rb") as file:
+        return _syntax_of(file.read())
+
+
+@lru_cache(maxsize=256)
+def _syntax_of(source: bytes) -> ast.Module:
+    return ast.parse(source)
+
+
+def _defines(module: ast.Module, name: str) -> bool:
+    """Whether a module defines or imports a name. Most are functions at its top level."""
+    functions = ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef
+    return any(isinstance(s, functions) and s.name == name for s in module.body) or name in _all_names(module)
+
+
+def _all_names(module: ast.Module) -> set[str]:
+    """What a module defines or imports anywhere in it."""
     names: set[str] = set()
-    for node in ast.walk(parsed):
+    for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.alias):

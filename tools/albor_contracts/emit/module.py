@@ -15,9 +15,7 @@ from ..lang.types import DimRange, Type, evaluate, names_in, parse_dim
 from ..model import FalsificationTest
 from .actions import action_lines, names_of
 from .definitions import definition_lines, definitions_needed
-from .texts import call_lines, doc_lines, import_lines, literal, quoted_doc, value_text
-
-HEADER = "Compiled from {path}: change the contract and run `albor-contracts generate`, never this file."
+from .texts import HEADER, call_lines, doc_lines, import_lines, literal, quoted_doc, value_text
 
 
 def test_module(contract: CheckedContract, library: dict[str, CheckedContract], meaning: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 WIDTH = 120
+HEADER = "Compiled from {path}: change the contract and run `albor-contracts generate`, never this file."
 
 
 def literal(text: str) -> str:

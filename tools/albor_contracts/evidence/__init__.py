@@ -5,18 +5,23 @@ record    one line of evidence
 store     files of such lines: appended while a run goes on, read whatever state they are in
 """
 
-from .hashing import (
-    equation_hash,
-    fault_hash,
-    kernel_hash,
-    meaning_hash,
-    obligation_hash,
-    obligations_of,
-    prediction_hash,
-    proof_hash,
-)
-from .record import Record, installed_versions, utc_now
-from .store import Reading, Recorder, compact, default_folders, read, save, scratch_file
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .hashing import (
+        equation_hash,
+        fault_hash,
+        kernel_hash,
+        meaning_hash,
+        obligation_hash,
+        obligations_of,
+        prediction_hash,
+        proof_hash,
+    )
+    from .record import Record, installed_versions, utc_now
+    from .store import Reading, Recorder, compact, default_folders, read, save, scratch_file
 
 __all__ = [
     "Reading",
@@ -38,3 +43,15 @@ __all__ = [
     "scratch_file",
     "utc_now",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "hashing": (
+            "equation_hash fault_hash kernel_hash meaning_hash obligation_hash obligations_of prediction_hash "
+            "proof_hash"
+        ),
+        "record": "Record installed_versions utc_now",
+        "store": "Reading Recorder compact default_folders read save scratch_file",
+    },
+)

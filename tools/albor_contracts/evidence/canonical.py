@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 import warnings
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 _WORD = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|\S")
@@ -53,18 +53,28 @@ def canonical_source(source: str) -> str:
 def write_tree(node: Any) -> str:
     """The syntax tree as text, without positions, empty fields and docstrings."""
     if isinstance(node, ast.AST):
+        kind = type(node)
         parts = []
-        for name in sorted(node._fields):
+        for name in _meaning(kind):
             value = getattr(node, name, None)
-            if name in _NOT_MEANING or value is None or value == []:
+            if value is None or value == []:
+                continue
+            if kind is ast.Constant:
+                parts.append(f"{name}={_constant(value)}")
                 continue
             if name == "body" and isinstance(node, _DOCUMENTED):
                 value = _without_docstring(value)
-            parts.append(f"{name}={_constant(value) if isinstance(node, ast.Constant) else write_tree(value)}")
-        return f"{type(node).__name__}({','.join(parts)})"
+            parts.append(f"{name}={write_tree(value)}")
+        return f"{kind.__name__}({','.join(parts)})"
     if isinstance(node, list):
-        return f"[{','.join(write_tree(item) for item in node)}]"
+        return f"[{','.join([write_tree(item) for item in node])}]"
     return repr(node)
+
+
+@cache
+def _meaning(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node that mean something, in alphabetical order."""
+    return tuple(name for name in sorted(kind._fields) if name not in _NOT_MEANING)
 
 
 def _constant(value: Any) -> str:

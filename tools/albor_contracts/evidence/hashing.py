@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..links import implied_obligations
@@ -143,10 +144,14 @@ def _used(contract: Contract, texts: Iterable[str], others: Contracts) -> dict[s
     """
     found: dict[str, Any] = {}
     waiting = [(contract, text) for text in texts]
+    reachable: dict[str, list[Contract]] = {}
     while waiting:
         home, text = waiting.pop()
-        for name in set(_NAME.findall(text)):
-            for place in _reachable(home, others):
+        places = reachable.get(home.name)
+        if places is None:
+            places = reachable[home.name] = list(_reachable(home, others))
+        for name in _names_in(text):
+            for place in places:
                 key = f"{place.name}:{name}"
                 if key in found:
                     continue
@@ -157,6 +162,11 @@ def _used(contract: Contract, texts: Iterable[str], others: Contracts) -> dict[s
                     found[key] = canonical_text(place.dims[name])
                     waiting.append((place, str(place.dims[name])))
     return found
+
+
+@lru_cache(maxsize=8192)
+def _names_in(text: str) -> frozenset[str]:
+    return frozenset(_NAME.findall(text))
 
 
 def _reachable(contract: Contract, others: Contracts) -> Iterator[Contract]:

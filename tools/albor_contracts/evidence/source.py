@@ -17,11 +17,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 from .canonical import canonical_source, digest
+from .locate import locate
 
 OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -43,36 +44,6 @@ def kernel_hash(target: str | Sequence[str] | Callable[..., Any], extra: str = "
     for name in names:
         sources.update(_sources(name))
     return digest([sources, extra] if extra else sources)
-
-
-def locate(name: str) -> ModuleSpec | None:
-    """The spec of module `name`, without importing it or the packages around it. None when there is no such module."""
-    spec, path = None, None
-    parts = name.split(".")
-    for k in range(1, len(parts) + 1):
-        spec = _find(".".join(parts[:k]), path)
-        if spec is None:
-            return None
-        path = spec.submodule_search_locations
-        if path is None and k < len(parts):
-            return None
-    return spec
-
-
-def _find(name: str, path: Any) -> ModuleSpec | None:
-    for finder in sys.meta_path:
-        try:
-            spec = finder.find_spec(name, path)
-        except KeyError:
-            # A folder without __init__ inside a package that is not imported: the finder asks for its parent.
-            folders = [os.path.join(folder, name.rpartition(".")[2]) for folder in path or ()]
-            spec = ModuleSpec(name, None, is_package=True)
-            spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
-        except (ImportError, AttributeError, ValueError):
-            continue
-        if spec is not None:
-            return spec
-    return None
 
 
 def _defining_module(target: Callable[..., Any]) -> str:

@@ -7,8 +7,9 @@ unification: wherever `j` stands alone as a subscript, its range is the dimensio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from ..errors import ContractError
 from ..suggest import did_you_mean
@@ -65,10 +66,54 @@ class Scope:
 Kind = str | Type  # "real", "int", "bool", or the Type of a whole array or opaque value
 
 
-def check_block(statements: tuple[tree.Statement, ...], source: Source, scope: Scope) -> None:
-    """Check statements in order and add what they define to `scope.values`."""
-    for statement in statements:
+@dataclass(frozen=True)
+class Step:
+    """A checked statement of a block, and what it added to the scope."""
+
+    statement: tree.Statement
+    values: Mapping[str, Type]
+    indices: Mapping[str, Index]
+    guarded: frozenset[tuple[str, tree.Place, int]]
+    limits: Mapping[str, Interval]
+
+    def adds_like(self, other: Step) -> bool:
+        """Whether both mean the same to the statements after them."""
+        ranges, others = ([(n, i.range) for n, i in step.indices.items()] for step in (self, other))
+        return self.values == other.values and ranges == others and self.limits == other.limits
+
+
+def check_block(
+    statements: tuple[tree.Statement, ...], source: Source, scope: Scope, like: Sequence[Step] = ()
+) -> tuple[Step, ...]:
+    """Check statements in order and add what they define to `scope.values`.
+
+    `like` are the steps of a block that was checked in an equal scope. A statement that both blocks have at the same
+    place, after steps that added the same, is not checked again: the outcome is known.
+    """
+    steps: list[Step] = []
+    alike = True
+    for k, statement in enumerate(statements):
+        other = like[k] if alike and k < len(like) else None
+        if other is not None and other.statement is statement:  # == would take 1 for 1.0
+            scope.values.update(other.values)
+            scope.indices.update((n, Index(i.range, i.place, source, i.seen_in)) for n, i in other.indices.items())
+            scope.guarded.update(other.guarded)
+            scope.limits.update(other.limits)
+            steps.append(other)
+            continue
+        values, indices, limits = len(scope.values), len(scope.indices), len(scope.limits)
+        guarded = frozenset(scope.guarded)
         _Checker(source, scope).statement(statement)
+        step = Step(
+            statement,
+            dict(islice(scope.values.items(), values, None)),
+            dict(islice(scope.indices.items(), indices, None)),
+            frozenset(scope.guarded) - guarded,
+            dict(islice(scope.limits.items(), limits, None)),
+        )
+        alike = other is not None and step.adds_like(other)
+        steps.append(step)
+    return tuple(steps)
 
 
 def check_expression(node: tree.Node, source: Source, scope: Scope) -> Kind:
@@ -78,12 +123,16 @@ def check_expression(node: tree.Node, source: Source, scope: Scope) -> Kind:
     return checker.kind(node)
 
 
+_LEAVES = (tree.Name, tree.Number, tree.Literal)
+
+
 class _Checker:
     def __init__(self, source: Source, scope: Scope) -> None:
         self.source = source
         self.scope = scope
         self.bound: tuple[str, ...] = ()  # indices in force
         self.narrowed: dict[object, tuple[Interval, ...]] = {}  # by the form of an expression
+        self.supposed: tuple[tuple[tree.Node, bool], ...] = ()  # conditions that hold or do not, not yet in `narrowed`
         self.kinds: dict[int, Kind] = {}  # of the nodes checked so far
 
     def error(self, code: str, message: str, node: tree.Node | tree.Place, hint: str = "") -> ContractError:
@@ -194,9 +243,12 @@ class _Checker:
                     )
                 for dim, subscript in zip(shape, subscripts, strict=True):
                     if isinstance(subscript, tree.Name) and subscript.id in bound:
-                        self.unify(subscript.id, dim, place, f"{array}: {type_}")
+                        known = self.scope.indices.get(subscript.id)
+                        if known is None or known.range != dim:
+                            self.unify(subscript.id, dim, place, f"{array}: {type_}")
         for child in tree.children(node):
-            self.find_ranges(child, bound)
+            if child.__class__ not in _LEAVES:
+                self.find_ranges(child, bound)
 
     def unify(self, name: str, dim: str | int, place: tree.Place, seen_in: str) -> None:
         known = self.scope.indices.get(name)
@@ -207,7 +259,7 @@ class _Checker:
                 )
             self.scope.indices[name] = Index(dim, place, self.source, seen_in)
             return
-        if self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
+        if known.range == dim or self.scope.dims.poly(known.range) == self.scope.dims.poly(dim):
             return
         error = self.error(
             "E425",
@@ -239,12 +291,12 @@ class _Checker:
 
     def find_kind(self, node: tree.Node) -> Kind:
         match node:
+            case tree.Name(_, name):
+                return self.name_kind(node, name)
             case tree.Number(_, value):
                 return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
             case tree.Literal():
                 return Type("text")
-            case tree.Name(_, name):
-                return self.name_kind(node, name)
             case tree.Element(_, _, subscripts):
                 type_ = self.array_type(node)
                 for k, (dim, subscript) in enumerate(zip(type_.shape or (), subscripts, strict=True)):
@@ -436,15 +488,15 @@ class _Checker:
             )
 
     def reduce(self, node: tree.Reduce) -> str:
-        outer, narrowed = self.bound, dict(self.narrowed)
+        outer, narrowed, supposed = self.bound, self.narrowed, self.supposed
         self.bound = (*outer, *node.over)
         try:
             if node.where is not None:
                 self.expect(self.scalar(node.where), "bool", node.where, "where=")
-                self.narrow(node.where, True)
+                self.supposed = (*supposed, (node.where, True))
             kind = self.scalar(node.body)
         finally:
-            self.bound, self.narrowed = outer, narrowed
+            self.bound, self.narrowed, self.supposed = outer, narrowed, supposed
         if node.op in ("count", "all", "any"):
             self.expect(kind, "bool", node.body, node.op)
             return "int" if node.op == "count" else "bool"
@@ -616,6 +668,10 @@ class _Checker:
 
     def intervals(self, node: tree.Node) -> tuple[Interval, ...]:
         """All that is known: limits such as 6 and N - 1 cannot be compared, and both may help."""
+        if self.supposed:
+            supposed, self.supposed, self.narrowed = self.supposed, (), dict(self.narrowed)
+            for condition, holds in supposed:
+                self.narrow(condition, holds)
         plain = self.plain_interval(node)
         return (plain, *self.narrowed.get(tree.form(node), ())) if self.narrowed else (plain,)
 
@@ -791,17 +847,17 @@ def _difference(a: Poly | None, b: Poly | None) -> Poly | None:
 
 
 class _Narrowed:
-    """While a condition is known to hold, or not to hold."""
+    """While a condition is known to hold, or not to hold. What follows is worked out when an index has to fit."""
 
     def __init__(self, checker: _Checker, condition: tree.Node, holds: bool) -> None:
         self.checker, self.condition, self.holds = checker, condition, holds
 
     def __enter__(self) -> None:
-        self.saved = dict(self.checker.narrowed)
-        self.checker.narrow(self.condition, self.holds)
+        self.saved = self.checker.narrowed, self.checker.supposed
+        self.checker.supposed = (*self.checker.supposed, (self.condition, self.holds))
 
     def __exit__(self, *_: object) -> None:
-        self.checker.narrowed = self.saved
+        self.checker.narrowed, self.checker.supposed = self.saved
 
 
 class _Unconditionally:
@@ -811,11 +867,11 @@ class _Unconditionally:
         self.checker = checker
 
     def __enter__(self) -> None:
-        self.saved = self.checker.narrowed
-        self.checker.narrowed = {}
+        self.saved = self.checker.narrowed, self.checker.supposed
+        self.checker.narrowed, self.checker.supposed = {}, ()
 
     def __exit__(self, *_: object) -> None:
-        self.checker.narrowed = self.saved
+        self.checker.narrowed, self.checker.supposed = self.saved
 
 
 def _words(kind: Kind) -> str:

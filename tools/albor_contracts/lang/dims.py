@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .types import parse_arithmetic
 
@@ -22,17 +23,21 @@ class Poly:
 
     @staticmethod
     def of(terms: Mapping[Monomial, int]) -> Poly:
-        return Poly(tuple(sorted((m, c) for m, c in terms.items() if c)))
+        return Poly(tuple(sorted([term for term in terms.items() if term[1]])))
 
     @staticmethod
+    @lru_cache(maxsize=1000)
     def number(value: int) -> Poly:
-        return Poly.of({(): value})
+        return Poly((((), value),) if value else ())
 
     @staticmethod
+    @lru_cache(maxsize=1000)
     def name(name: str) -> Poly:
-        return Poly.of({(name,): 1})
+        return Poly((((str(name),), 1),))
 
     def __add__(self, other: Poly) -> Poly:
+        if not other.terms or not self.terms:
+            return self if self.terms else other
         terms = dict(self.terms)
         for m, c in other.terms:
             terms[m] = terms.get(m, 0) + c
@@ -42,7 +47,12 @@ class Poly:
         return Poly(tuple((m, -c) for m, c in self.terms))
 
     def __sub__(self, other: Poly) -> Poly:
-        return self + -other
+        if not other.terms:
+            return self
+        terms = dict(self.terms)
+        for m, c in other.terms:
+            terms[m] = terms.get(m, 0) - c
+        return Poly.of(terms)
 
     def __mul__(self, other: Poly) -> Poly:
         terms: dict[Monomial, int] = {}

@@ -8,6 +8,7 @@ modules they describe.
 from __future__ import annotations
 
 import keyword
+from functools import lru_cache
 
 from .functions import RESERVED
 
@@ -35,6 +36,7 @@ OF_KERNELS = frozenset([
 ])  # fmt: skip
 
 
+@lru_cache(maxsize=20_000)
 def why_not(name: str, role: str = "name") -> str:
     """Why `name` cannot be used, or the empty text. Roles: name, input, dimension, equation."""
     if not name.isascii():

@@ -11,6 +11,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import ContractError, Position, Text, problem
 from ..suggest import did_you_mean
@@ -28,6 +29,9 @@ _BINARY = {
 }  # fmt: skip
 _UNARY = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
 _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+
+
+_PLAIN = re.compile(r"[\t -!$-&(-~]*").fullmatch  # printable, and without quotes and comments
 
 
 def _common_start(texts: list[str]) -> str:
@@ -52,7 +56,15 @@ class Source:
         self.indent = len(_common_start(leading))
         self.lines = [line[self.indent :] for line in lines]
         self.starts: list[int] = []  # of each line in `code`, when the lines are joined to one
+        self.above = 0  # lines above the one that is parsed by itself
         self.code = "\n".join(self.lines)
+
+    def again(self, text: str) -> Source:
+        """The same source where equal characters stand elsewhere."""
+        other = object.__new__(Source)
+        other.__dict__.update(self.__dict__)
+        other.text = text if isinstance(text, Text) else Text(text)
+        return other
 
     def position(self, place: tree.Place) -> Position:
         line, column = place
@@ -77,6 +89,8 @@ class Source:
 
     def _clean(self, line: str, number: int) -> str:
         """The line without its comment; only texts may hold other than printable ASCII characters."""
+        if _PLAIN(line):
+            return line
         quote = ""
         skip = False
         for column, c in enumerate(line):
@@ -108,33 +122,96 @@ class Source:
 
     def place_of(self, node: ast.AST) -> tree.Place:
         # ast counts bytes.
-        line, column = getattr(node, "lineno", 1) - 1, getattr(node, "col_offset", 0)
+        line, column = getattr(node, "lineno", 1) - 1 + self.above, getattr(node, "col_offset", 0)
         if not self.code.isascii():
             text = self.code if self.starts else self.code.split("\n")[line]
             column = len(text.encode()[:column].decode(errors="ignore"))
         return self.place(line, column)
 
 
+# What parsing a text gives depends on its characters alone, and trees are immutable. The same texts come back often: a
+# wrong definition repeats all but a line or two of the right one. Only what could be parsed is kept.
+_MOST = 20_000
+_BLOCKS: dict[str, tuple[tuple[tree.Statement, ...], Source]] = {}
+_EXPRESSIONS: dict[str, tuple[tree.Node, Source]] = {}
+_LINES: dict[tuple[int, str], tree.Statement] = {}  # by the number of the line
+
+
 def parse_block(text: str) -> tuple[tuple[tree.Statement, ...], Source]:
     """Statements, one a line: `y[i, j] = expression`, `c = expression`, `a, b = kernel(x, w)`."""
+    known = _BLOCKS.get(text)
+    if known is not None:
+        return known[0], known[1].again(text)
     source = Source(text)
-    module = _ast(source, "exec")
-    assert isinstance(module, ast.Module)
-    if not module.body:
-        raise problem("E410", "this block has no statement", source.text.position, "for example: y[i] = 2 * x[i]")
-    return tuple(_statement(node, source) for node in module.body), source
+    code = source.prepare(joined=False)
+    statements = _line_by_line(source)
+    if not statements:
+        module = _ast(source, code, "exec")
+        assert isinstance(module, ast.Module)
+        if not module.body:
+            raise problem("E410", "this block has no statement", source.text.position, "for example: y[i] = 2 * x[i]")
+        statements = tuple(_statement(node, source) for node in module.body)
+    if len(_BLOCKS) < _MOST:
+        _BLOCKS[str(text)] = statements, source
+    return statements, source
 
 
 def parse_expression(text: str) -> tuple[tree.Node, Source]:
     """One expression; it may run over several lines."""
+    known = _EXPRESSIONS.get(text)
+    if known is not None:
+        return known[0], known[1].again(text)
     source = Source(text)
-    body = _ast(source, "eval")
+    body = _ast(source, source.prepare(joined=True), "eval")
     assert isinstance(body, ast.Expression)
-    return _Reader(source).read(body.body), source
+    node = _Reader(source).read(body.body)
+    if len(_EXPRESSIONS) < _MOST:
+        _EXPRESSIONS[str(text)] = node, source
+    return node, source
 
 
-def _ast(source: Source, mode: str) -> ast.AST:
-    code = source.prepare(joined=mode == "eval")
+def _line_by_line(source: Source) -> tuple[tree.Statement, ...]:
+    """The statements of a block in which each line is an assignment of its own, empty for any other.
+
+    Nothing is refused here: where a line by itself is no statement, the whole block goes to the parser, which says
+    what is wrong.
+    """
+    lines = source.code.split("\n")
+    statements: list[tree.Statement] = []
+    for number, line in enumerate(lines):
+        if not line or line.isspace():
+            continue
+        known = _LINES.get((number, line))
+        if known is None:
+            if line[0].isspace() or not line.isascii() or "\\" in line:
+                return ()
+            try:
+                body = _quiet_parse(line, "exec").body
+                if len(body) != 1:
+                    return ()
+                source.above = number
+                known = _statement(body[0], source)
+            except (ContractError, *_UNPARSABLE):
+                return ()
+            finally:
+                source.above = 0
+            if len(_LINES) < _MOST:
+                _LINES[number, line] = known
+        statements.append(known)
+    return tuple(statements)
+
+
+_UNPARSABLE = (SyntaxError, ValueError, MemoryError, RecursionError, SyntaxWarning, DeprecationWarning)
+
+
+def _quiet_parse(code: str, mode: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SyntaxWarning)
+        warnings.simplefilter("error", DeprecationWarning)
+        return ast.parse(code, mode=mode)
+
+
+def _ast(source: Source, code: str, mode: str) -> ast.AST:
     if mode == "eval" and not code.strip():
         raise problem("E410", "an expression is expected here", source.text.position)
     if mode == "eval":
@@ -143,10 +220,7 @@ def _ast(source: Source, mode: str) -> ast.AST:
         source.starts = [start - blank for start in source.starts]
         code = source.code = code.lstrip()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", SyntaxWarning)
-            warnings.simplefilter("error", DeprecationWarning)
-            return ast.parse(code, mode=mode)
+        return _quiet_parse(code, mode)  # type: ignore[no-any-return]
     except SyntaxError as error:
         place = source.place(max((error.lineno or 1) - 1, 0), max((error.offset or 1) - 1, 0))
         if isinstance(error, IndentationError):

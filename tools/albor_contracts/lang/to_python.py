@@ -41,7 +41,7 @@ class Emitter:
         self.arrays: set[str] = set()  # names whose value is no plain Python number
 
     def text(self, node: tree.Node) -> str:
-        return ast.unparse(ast.fix_missing_locations(self.expression(node)))
+        return ast.unparse(self.expression(node))
 
     def statement(self, s: tree.Statement) -> str:
         targets = ", ".join(s.targets)
@@ -327,11 +327,12 @@ def used_indices(nodes: Iterable[tree.Node]) -> set[str]:
     """Every name that occurs as an index or a reduction variable."""
     found: set[str] = set()
     for root in nodes:
-        for node in tree.walk(root):
-            if isinstance(node, tree.Reduce):
-                found.update(node.over)
-            elif isinstance(node, tree.Name):
-                found.add(node.id)
-            elif isinstance(node, tree.Statement):
-                found.update(node.indices or ())
+        for node in tree.nodes(root):
+            kind = node.__class__
+            if kind is tree.Name:
+                found.add(node.id)  # type: ignore[attr-defined]
+            elif kind is tree.Reduce:
+                found.update(node.over)  # type: ignore[attr-defined]
+            elif kind is tree.Statement:
+                found.update(node.indices or ())  # type: ignore[attr-defined]
     return found

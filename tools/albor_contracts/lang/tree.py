@@ -111,6 +111,13 @@ class Statement(Node):
     value: Node
 
 
+# The fields that hold further nodes, in the order they are read.
+_PARTS: dict[type, tuple[str, ...]] = {
+    Number: (), Literal: (), Name: (), Element: ("indices",), Unary: ("operand",), Binary: ("left", "right"),
+    Compare: ("left", "right"), Logic: ("left", "right"), Apply: ("arguments",), RoundTo: ("operand",),
+    Reduce: ("body", "where"), Call: ("arguments",), Statement: ("value",),
+}  # fmt: skip
+
 _FIELDS: dict[type, tuple[str, ...]] = {}
 
 
@@ -123,22 +130,48 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def children(node: Node) -> Iterator[Node]:
-    for name in _names(type(node)):
+    return iter(_children(node))
+
+
+def _children(node: Node) -> list[Node]:
+    found: list[Node] = []
+    for name in _PARTS[type(node)]:
         value = getattr(node, name)
-        if isinstance(value, Node):
-            yield value
-        elif isinstance(value, tuple):
-            yield from (v for v in value if isinstance(v, Node))
+        if value.__class__ is tuple:
+            found += value
+        elif value is not None:
+            found.append(value)
+    return found
 
 
 def walk(node: Node) -> Iterator[Node]:
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """The node and all below it, each before its children."""
+    return iter(nodes(node))
+
+
+def nodes(node: Node) -> tuple[Node, ...]:
+    """What `walk` gives. Trees never change, and the same ones are walked again and again: found once and kept."""
+    known: tuple[Node, ...] | None = node.__dict__.get("_nodes")
+    if known is None:
+        found: list[Node] = []
+        waiting = [node]
+        while waiting:
+            found.append(following := waiting.pop())
+            if below := _children(following):
+                waiting += reversed(below)
+        known = node.__dict__["_nodes"] = tuple(found)
+    return known
 
 
 def form(node: Node) -> tuple[object, ...]:
     """The node without its places: equal for expressions that are written alike."""
+    known: tuple[object, ...] | None = node.__dict__.get("_form")
+    if known is None:
+        known = node.__dict__["_form"] = _form(node)
+    return known
+
+
+def _form(node: Node) -> tuple[object, ...]:
     parts: list[object] = [type(node).__name__]
     for name in _names(type(node)):
         value = getattr(node, name)

@@ -16,6 +16,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..errors import Text, problem
@@ -27,6 +28,8 @@ SCALARS = ("real", "int", "bool")
 OPAQUE = ("text", "bytes", "record", "nothing")
 
 MAX_DOMAIN = 500
+
+_MOST = 10_000  # the same few texts come back for every obligation of a contract; what they mean is kept
 
 _TYPE = re.compile(r"\s*([a-z][a-z0-9]*)\s*(\[([^\]]*)\])?\s*")
 
@@ -54,6 +57,7 @@ class Type:
         return self.dtype if self.shape is None else f"{self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
+@lru_cache(maxsize=_MOST)
 def parse_type(text: str) -> tuple[Type, str]:
     """The type at the beginning of `text`, and the rest of the text."""
     match = _TYPE.match(text)
@@ -110,6 +114,7 @@ class Domain:
 _INTERVAL = re.compile(r"([\[\(])\s*(.+?)\s*,\s*(.+?)\s*([\]\)])$")
 
 
+@lru_cache(maxsize=_MOST)
 def parse_domain(text: str) -> Domain:
     """`in [-1, 1]`, `in (0, 1] or {2}`, `in {1, 2}`, `length 0..64`, or the empty text."""
     body = text.strip()
@@ -154,6 +159,7 @@ class DimRange:
     choices: tuple[int, ...] = ()
 
 
+@lru_cache(maxsize=_MOST)
 def parse_dim(text: str) -> DimRange | str:
     """`1..8`, `8`, `1, 2, 4` give a range; anything else is the expression of a derived dimension, e.g. `G * K`."""
     body = text.strip()
@@ -182,8 +188,7 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-_TREES: dict[str, ast.expr] = {}  # the same few texts come back for every obligation of a contract
-_MOST_TREES = 10_000
+_TREES: dict[str, ast.expr] = {}
 
 
 def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
@@ -191,7 +196,7 @@ def parse_arithmetic(text: str, origin: str | None = None) -> ast.expr:
     known = _TREES.get(text)
     if known is None:
         known = _read_arithmetic(text, origin)
-        if len(_TREES) < _MOST_TREES:
+        if len(_TREES) < _MOST:
             _TREES[str(text)] = known
     return known
 
@@ -258,12 +263,16 @@ def evaluate(expression: str | ast.expr, names: Mapping[str, float]) -> float:
     raise problem("E402", f"cannot evaluate {ast.unparse(node)!r}")
 
 
-def names_in(expression: str | ast.expr) -> set[str]:
+def names_in(expression: str | ast.expr) -> frozenset[str]:
     """Names an arithmetic expression mentions."""
-    if isinstance(expression, str) and expression.isidentifier():
-        return {str(expression)} - {"inf", "nan"}
-    node = parse_arithmetic(expression) if isinstance(expression, str) else expression
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"inf", "nan"}
+    if isinstance(expression, str):
+        return _names_in(expression)
+    return frozenset(n.id for n in ast.walk(expression) if isinstance(n, ast.Name)) - {"inf", "nan"}
+
+
+@lru_cache(maxsize=_MOST)
+def _names_in(text: str) -> frozenset[str]:
+    return names_in(parse_arithmetic(text)) if not text.isidentifier() else frozenset([str(text)]) - {"inf", "nan"}
 
 
 def _constant(node: ast.expr) -> float | None:

@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from . import tree
 from .check import Scope
@@ -52,13 +53,18 @@ class Names:
 
     def line(self, text: str) -> str:
         """A line of Python in which only names of the contract occur, renamed."""
-        parsed = ast.parse(text)
-        names = [node for node in ast.walk(parsed) if isinstance(node, ast.Name)]
-        if all(self(node.id) == node.id for node in names):
+        if all(self(name) == name for name in _names_of(text)):
             return text
-        for node in names:
-            node.id = self(node.id)
+        parsed = ast.parse(text)
+        for node in ast.walk(parsed):
+            if isinstance(node, ast.Name):
+                node.id = self(node.id)
         return ast.unparse(parsed)
+
+
+@lru_cache(maxsize=1000)
+def _names_of(line: str) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Name))
 
 
 def conjuncts(node: tree.Node) -> list[tree.Node]:
@@ -224,7 +230,7 @@ def tuple_of(parts: Sequence[ast.expr]) -> ast.expr:
 
 def unparse(node: ast.expr) -> str:
     """The text of a piece of Python, without the second pair of brackets that `ast` gives a lone generator."""
-    text = ast.unparse(ast.fix_missing_locations(node))
+    text = ast.unparse(node)  # which asks no piece for its place
     partner: dict[int, int] = {}
     open_: list[int] = []
     for k, c in enumerate(text):

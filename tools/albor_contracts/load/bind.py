@@ -207,19 +207,23 @@ class _Binder:
 
     def name(self, key: Scalar, pattern: str, path: str) -> bool:
         """Whether a key chosen by the author can be a name everywhere it will be used."""
-        word, place = key.value, self.source.position(*key.start)
+        word = key.value
         if len(word) > MAX_NAME:
-            self.source.report("E210", f"a name in `{path}` has more than {MAX_NAME} characters", place)
+            self.source.report(
+                "E210", f"a name in `{path}` has more than {MAX_NAME} characters", self.source.position(*key.start)
+            )
             return False
         if not re.fullmatch(pattern or _IDENTIFIER, word, re.ASCII):
             hint = _lookalike(word) or f"it must match {pattern or _IDENTIFIER}"
-            self.source.report("E207", f"`{short(word)}` in `{path}` is not a name", place, hint=hint)
+            self.source.report(
+                "E207", f"`{short(word)}` in `{path}` is not a name", self.source.position(*key.start), hint=hint
+            )
             return False
         if keyword.iskeyword(word) or (word.startswith("__") and word.endswith("__")):
             self.source.report(
                 "E207",
                 f"`{word}` in `{path}` is a word of Python and cannot be a name",
-                place,
+                self.source.position(*key.start),
                 hint=f"write `{word.strip('_')}_1`, say",
             )
             return False
@@ -241,11 +245,10 @@ class _Binder:
         return _FAILED if bound_entry is None else bound_entry
 
     def text(self, node: Scalar, rule: Rule, path: str) -> Any:
-        place = self.source.position(*node.start)
         try:
             value = value_of(node)
         except TooLong:
-            self.source.report("E115", f"`{path}` has more than {MAX_DIGITS} digits", place)
+            self.source.report("E115", f"`{path}` has more than {MAX_DIGITS} digits", self.source.position(*node.start))
             return _FAILED
         if not isinstance(value, str):
             finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -255,16 +258,18 @@ class _Binder:
                 return self.wrong(node, f"`{path}`", "text", f'write it in quotes: "{short(node.value)}"')
         text = text_of(self.source, node)
         if len(text) > MAX_TEXT:
-            self.source.report("E210", f"`{path}` has more than {MAX_TEXT:,} characters", place)
+            self.source.report(
+                "E210", f"`{path}` has more than {MAX_TEXT:,} characters", self.source.position(*node.start)
+            )
             return _FAILED
         if not text.strip() and not rule.empty:
-            self.source.report("E206", f"`{path}` is empty", place, hint=rule.doc)
+            self.source.report("E206", f"`{path}` is empty", self.source.position(*node.start), hint=rule.doc)
             return _FAILED
-        if found := FORBIDDEN.search(text):
+        if not text.isprintable() and (found := FORBIDDEN.search(text)):
             self.source.report(
                 "E209",
                 f"`{path}` contains the character U+{ord(found[0]):04X}",
-                place,
+                self.source.position(*node.start),
                 hint="only visible characters, spaces, tabs and line ends are permitted here",
             )
             return _FAILED
@@ -273,13 +278,15 @@ class _Binder:
             self.source.report(
                 "E205",
                 f"`{path}` cannot be `{short(text)}`",
-                place,
+                self.source.position(*node.start),
                 hint=did_you_mean(text, rule.one_of, f"one of: {words}"),
             )
             return _FAILED
         if rule.pattern and (len(text) > 2 * MAX_NAME or not re.fullmatch(rule.pattern, text, re.ASCII)):
             hint = _lookalike(text) or f"it must match {rule.pattern}"
-            self.source.report("E204", f"`{path}` cannot be `{short(text)}`", place, hint=hint)
+            self.source.report(
+                "E204", f"`{path}` cannot be `{short(text)}`", self.source.position(*node.start), hint=hint
+            )
             return _FAILED
         return text
 

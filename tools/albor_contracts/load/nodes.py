@@ -61,8 +61,10 @@ def compose(source: Source, *, lenient: bool = False) -> Node | None:
     Lenient reading notes what strict reading refuses (duplicate keys, aliases, tags, further documents) and goes on:
     the last duplicate holds, an alias stands for its own name, tags are dropped.
     """
+    loader = None
     try:
-        return _Composer(source, lenient).run(yaml.parse(source.text, Loader=_LOADER))
+        loader = _LOADER(source.text)
+        return _Composer(source, lenient).run(iter(loader.get_event, None))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = source.position(mark.line, mark.column) if mark else Position(source.file)
@@ -70,6 +72,9 @@ def compose(source: Source, *, lenient: bool = False) -> Node | None:
         source.fail("E107", f"this is not YAML: {what}", position, _advice(source, error))
     except (yaml.YAMLError, UnicodeError) as error:
         source.fail("E107", f"this is not YAML: {' '.join(str(error).split())}", Position(source.file))
+    finally:
+        if loader is not None:
+            loader.dispose()
 
 
 class _Composer:
@@ -87,8 +92,11 @@ class _Composer:
         for event in events:
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                self.mark(event)
-                self.add(Scalar(event.value, event.style or "", _start(event), _end(event)))
+                if event.anchor is not None or event.tag is not None:
+                    self.mark(event)
+                start, end = event.start_mark, event.end_mark
+                place = start.line, start.column
+                self.add(Scalar(event.value, event.style or "", place, (end.line, end.column)))
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self.open(event, Mapping(_start(event)) if kind is yaml.MappingStartEvent else Sequence(_start(event)))
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -142,10 +150,9 @@ class _Composer:
 
     def key(self, node: Node) -> Node:
         """The key itself, or Broken when its value must be dropped."""
-        place = self.source.position(*node.start)
         if not isinstance(node, Scalar):
             if not isinstance(node, Broken):
-                self.say("E114", "a key must be text", place)
+                self.say("E114", "a key must be text", self.source.position(*node.start))
             return Broken(node.start)
         seen = self.seen[-1]
         if node.value in seen:
@@ -153,7 +160,7 @@ class _Composer:
             self.say(
                 "E108",
                 f"the key `{short(node.value)}` is written twice",
-                place,
+                self.source.position(*node.start),
                 hint="keep one of them",
                 related=((first, "first written here"),),
             )

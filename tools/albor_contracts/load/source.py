@@ -16,6 +16,7 @@ MAX_SOURCE_LINE = 1000
 
 # The breaks libyaml counts lines by. All but the first three are refused in strict reading (see FORBIDDEN).
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_RARE_BREAK = re.compile(r"[\r\x85\u2028\u2029]")
 # Control characters; line separators that editors do not count as lines; marks that reorder the text on screen,
 # so that a reviewer would read something else than the tool.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -27,7 +28,7 @@ class Source:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
-        self.lines = _BREAK.split(text)
+        self.lines = _BREAK.split(text) if _RARE_BREAK.search(text) else text.split("\n")
         self.diagnostics: list[Diagnostic] = []
 
     def position(self, line: int, column: int) -> Position:

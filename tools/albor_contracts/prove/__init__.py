@@ -86,49 +86,54 @@ Verdicts: `proved`, `refuted` (a counterexample was replayed), `vacuous` (nothin
 `undecided` (everything else, with the reason). Only `proved` counts.
 '''
 
-from .axioms import AXIOMS
-from .harness import HarnessError, Obligation, ProverMissing, check_harness, proof, read_harness
-from .problem import RealProblem
-from .run import run_harness
-from .terms import (
-    Table,
-    Term,
-    abs_,
-    all_of,
-    any_of,
-    argmax_over,
-    argmin_over,
-    both,
-    ceil,
-    clip,
-    cos,
-    count_of,
-    either,
-    erf,
-    exp,
-    expm1,
-    floor,
-    given,
-    implies,
-    log,
-    log1p,
-    max_over,
-    maximum,
-    mean_over,
-    min_over,
-    minimum,
-    negate,
-    over,
-    prod_over,
-    rsqrt,
-    sign,
-    sin,
-    sqrt,
-    sum_over,
-    tanh,
-    where,
-)
-from .verdict import PROVED, REFUTED, UNDECIDED, VACUOUS, Verdict
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .axioms import AXIOMS
+    from .harness import HarnessError, Obligation, ProverMissing, check_harness, proof, read_harness
+    from .problem import RealProblem
+    from .run import run_harness
+    from .terms import (
+        Table,
+        Term,
+        abs_,
+        all_of,
+        any_of,
+        argmax_over,
+        argmin_over,
+        both,
+        ceil,
+        clip,
+        cos,
+        count_of,
+        either,
+        erf,
+        exp,
+        expm1,
+        floor,
+        given,
+        implies,
+        log,
+        log1p,
+        max_over,
+        maximum,
+        mean_over,
+        min_over,
+        minimum,
+        negate,
+        over,
+        prod_over,
+        rsqrt,
+        sign,
+        sin,
+        sqrt,
+        sum_over,
+        tanh,
+        where,
+    )
+    from .verdict import PROVED, REFUTED, UNDECIDED, VACUOUS, Verdict
 
 __all__ = [
     "AXIOMS",
@@ -182,3 +187,19 @@ __all__ = [
     "tanh",
     "where",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "axioms": "AXIOMS",
+        "harness": "HarnessError Obligation ProverMissing check_harness proof read_harness",
+        "problem": "RealProblem",
+        "run": "run_harness",
+        "terms": (
+            "Table Term abs_ all_of any_of argmax_over argmin_over both ceil clip cos count_of either erf exp "
+            "expm1 floor given implies log log1p max_over maximum mean_over min_over minimum negate over "
+            "prod_over rsqrt sign sin sqrt sum_over tanh where"
+        ),
+        "verdict": "PROVED REFUTED UNDECIDED VACUOUS Verdict",
+    },
+)

@@ -10,7 +10,6 @@ import json
 import os
 import unicodedata
 from collections.abc import Callable, Iterable
-from importlib import metadata
 from typing import Any, TextIO
 
 from ..codes import CODES
@@ -128,6 +127,8 @@ def render_sarif(diagnostics: Iterable[Diagnostic]) -> str:
                 {"id": i, **_location(place), "message": {"text": label}} for i, (place, label) in enumerate(d.related)
             ]
         results.append(result)
+    from importlib import metadata  # slow to import, and only needed here
+
     driver = {
         "name": "albor-contracts",
         "version": metadata.version("albor-contracts"),

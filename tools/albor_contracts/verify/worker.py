@@ -15,7 +15,8 @@ from ..bindings import bind
 from ..errors import ContractError
 from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
-from ..library import Library, open_library
+from ..library import open_library, read_closure
+from ..model import Contract
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
 from .plan import Planned
@@ -55,14 +56,14 @@ class _Context:
         self.root = root
         self.modules: dict[Path, Any] = {}
         self.bound: dict[tuple[str, str], Any] = {}
-        self.opened: Library | None = None
+        self.closures: dict[str, dict[str, Contract]] = {}
         self.hashes: dict[str, str] = {}
 
-    @property
-    def library(self) -> Library:
-        if self.opened is None:
-            self.opened = open_library(root=self.root)
-        return self.opened
+    def contracts(self, name: str) -> dict[str, Contract]:
+        """The contract and those it depends on: no other matters here."""
+        if name not in self.closures:
+            self.closures[name] = read_closure(self.root, name)
+        return self.closures[name]
 
     def run(self, test: Planned, tell: Callable[[Event], None]) -> str:
         import _pytest.outcomes
@@ -112,22 +113,23 @@ class _Context:
 
     def describe(self, contract: str, identifier: str) -> dict[str, str]:
         """What the contract says of an obligation or falsification test."""
-        model = self.library.contracts.get(contract)
+        contracts = self.contracts(contract)
+        model = contracts.get(contract)
         if model is None:
             return {}
         for o in model.proof_obligations:
             if o.id == identifier:
                 return {
                     "if_fails": str(o.if_fails),
-                    "contract_hash": obligation_hash(model, identifier, self.library.contracts),
+                    "contract_hash": obligation_hash(model, identifier, contracts),
                 }
         for t in model.falsification_tests:
             if t.id == identifier:
                 return {
                     "if_fails": str(t.if_fails),
-                    "contract_hash": prediction_hash(model, identifier, self.library.contracts),
+                    "contract_hash": prediction_hash(model, identifier, contracts),
                 }
-        return {"contract_hash": obligation_hash(model, identifier, self.library.contracts)}
+        return {"contract_hash": obligation_hash(model, identifier, contracts)}
 
     def kernel_hash(self, target: str) -> str:
         if target not in self.hashes:
@@ -138,7 +140,8 @@ class _Context:
         """The fault of the contract that the kernel behaves like, if one matches."""
         from ..falsify.diagnose import behaves_like
 
-        contract = self.library.checked.get(kernel.contract)
+        files = [c.path for c in self.contracts(kernel.contract).values()]
+        contract = open_library(files, self.root).checked.get(kernel.contract) if files else None
         return None if contract is None else behaves_like(contract, kernel)
 
     def replay(self, kernel: Kernel, identifier: str) -> str:
