@@ -53,7 +53,7 @@ def canonical_source(source: str) -> str:
 def write_tree(node: Any) -> str:
     """The syntax tree as text, without positions, empty fields and docstrings."""
     if isinstance(node, ast.AST):
-        kind = type(node)
+        kind: Any = type(node)  # typed as what it is, it would not count as hashable
         parts = []
         for name in _meaning(kind):
             value = getattr(node, name, None)

@@ -30,7 +30,9 @@ def approx(left: Any, right: Any) -> Truth:
     """Equal within the derived bounds of both sides. Truth values: equal except where undecided."""
     if _is_truth(left) or _is_truth(right):
         return Truth.of(_unwrapped(left)) == Truth.of(_unwrapped(right))
-    return bounded.approx(left, right)
+    result = bounded.approx(left, right)
+    result.gaps[0].name = getattr(left, "name", "") or getattr(right, "name", "")
+    return result
 
 
 equal = approx
@@ -67,7 +69,7 @@ def claim(statement: Any) -> None:
 def place_of(gap: Gap) -> tuple[str, str, str]:
     """What was got, what was expected and the bound, where a comparison fails worst."""
     place, left, right, bound = _worst_place(gap)
-    return f"{_shown(left)}{place}", _shown(right), "bitwise" if gap.relation == "exact" else f"{bound:.3g}"
+    return f"{_shown(left)}{_where(gap, place)}", _shown(right), "bitwise" if gap.relation == "exact" else f"{bound:.3g}"
 
 
 def explain(gap: Gap) -> str:
@@ -79,15 +81,21 @@ def explain(gap: Gap) -> str:
         return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
     apart = abs(float(got) - float(wanted))
     relation = "==" if gap.relation == "approx" else gap.relation
+    place = _where(gap, place)
     claimed = f"{_shown(got)} {relation} {_shown(wanted)}"
     return f"{claimed} does not hold{place}: they are {apart:.3g} apart, the bound is {bound:.3g}"
+
+
+def _where(gap: Gap, place: str) -> str:
+    """` in dx at [0, 3]`"""
+    return f" in {gap.name}{place}" if gap.name else place
 
 
 def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
     left, right, bound, ratio = np.broadcast_arrays(gap.left, gap.right, gap.bound, gap.ratio)
     place = np.unravel_index(int(np.argmax(np.nan_to_num(ratio, nan=np.inf))), left.shape) if left.ndim else ()
     where = (
-        f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1)}]"
+        f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1 or gap.name)}]"
         if left.size > 1
         else ""
     )

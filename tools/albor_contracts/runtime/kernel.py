@@ -81,11 +81,12 @@ class Whole(np.ndarray):
 class Output(Bounded):
     """A kernel's output. Its error bound is derived when it is first needed."""
 
-    __slots__ = ("_derive",)
+    __slots__ = ("_derive", "name")
 
-    def __init__(self, value: Any, derive: Callable[[], Any]) -> None:
+    def __init__(self, value: Any, derive: Callable[[], Any], name: str) -> None:
         super().__init__(value, None)
         self._derive = derive
+        self.name = name
 
     @property
     def error(self) -> Any:
@@ -432,7 +433,7 @@ class Kernel:
             else:
                 label = f"{target.name.rpartition(':')[2] or target.name}: {p.name}"
                 tolerance = partial(self._tolerance, bounds, k, p.type, value, label)
-                values.append(Output(value, tolerance))
+                values.append(Output(value, tolerance, p.name))
         return tuple(values)
 
     def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:

@@ -22,6 +22,7 @@ class Gap:
     bound: np.ndarray
     relation: str
     ratio: np.ndarray  # error / bound; above 1 it fails
+    name: str = ""  # of the output of a kernel that was compared as a whole
 
 
 class Truth:
