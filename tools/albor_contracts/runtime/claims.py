@@ -69,7 +69,11 @@ def claim(statement: Any) -> None:
 def place_of(gap: Gap) -> tuple[str, str, str]:
     """What was got, what was expected and the bound, where a comparison fails worst."""
     place, left, right, bound = _worst_place(gap)
-    return f"{_shown(left)}{_where(gap, place)}", _shown(right), "bitwise" if gap.relation == "exact" else f"{bound:.3g}"
+    return (
+        f"{_shown(left)}{_where(gap, place)}",
+        _shown(right),
+        "bitwise" if gap.relation == "exact" else f"{bound:.3g}",
+    )
 
 
 def explain(gap: Gap) -> str:
