@@ -101,3 +101,14 @@ def test_text_and_json():
     data = json.loads(json.dumps(to_dict(found)))
     assert data["complete"] is False
     assert data["orphans"][0]["kind"] == "obligation"
+
+
+def test_a_helper_outside_all_contracts_is_information(kernels):
+    (kernels / "softmax.py").write_text("def softmax(x):\n    return x\n\ndef softmin(x):\n    return x\n")
+    found = audit({BASE.name: BASE}, targets=TARGETS, kernel_folders=[kernels.parent])
+    assert [orphan.kind for orphan in found.orphans] == ["function"]
+    assert found.complete and found.gaps == () and to_dict(found)["complete"] is True
+    assert "no contract names (information):" in to_text(found)
+    assert to_text(found).endswith("0 orphans, 1 helpers outside all contracts")
+    (kernels / "log_sum.py").write_text("def log_sum(x):\n    return x\n")
+    assert not audit({BASE.name: BASE}, targets=TARGETS, kernel_folders=[kernels.parent]).complete

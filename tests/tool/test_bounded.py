@@ -11,7 +11,7 @@ import pytest
 from albor_contracts.lang.functions import FUNCTIONS, OPERATORS
 from albor_contracts.runtime import bounded
 from albor_contracts.runtime.bounded import Bounded, accumulating, approx
-from albor_contracts.runtime.claims import claim
+from albor_contracts.runtime.claims import claim, watching
 from albor_contracts.runtime.dtypes import FORMATS, round_to
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.rounded import Arithmetic, add_up, computing
@@ -832,3 +832,14 @@ def test_a_smaller_accumulator_has_larger_bounds():
             errors.append(bounded.total(a * a, (1,)).errors().max())
     assert errors == sorted(errors)
     assert errors[1] / errors[0] == pytest.approx(2.0**29, rel=0.01)
+
+
+def test_a_comparison_that_a_true_claim_does_not_rest_on_is_no_worst_error() -> None:
+    """`a or b` holds by b alone: how far a misses its bound says nothing about the kernel."""
+    near, far = Bounded(np.array([1.0]), np.array([0.5])), np.array([1.25])
+    apart = Bounded(np.array([0.0]), np.array([1e-16]))
+    with watching() as seen:
+        claim(approx(apart, far) | Truth.of(True))
+        assert seen.worst == 0.0
+        claim(approx(near, far) & (approx(apart, far) | Truth.of(True)))
+    assert seen.worst == 0.5

@@ -292,7 +292,11 @@ def test_audit_names_what_stands_alone(project, run):
     for module in project.glob("impl/*/core/scale.py"):
         module.write_text(module.read_text() + "\n\ndef forgotten(x):\n    return x\n", encoding="utf-8")
     status, out, _ = run("audit")
-    assert status == 1 and "core/scale: forgotten" in out
+    assert status == 0 and "core/scale: forgotten" in out and "(information)" in out
+    for module in project.glob("impl/*/core/scale.py"):
+        module.with_name("stray.py").write_text("def stray(x):\n    return x\n", encoding="utf-8")
+    status, out, _ = run("audit")
+    assert status == 1 and "core/stray" in out
     assert run("audit", "core/scale")[0] == 0  # of one contract, modules are not looked through
     assert json.loads(run("audit", "--format", "json")[1])["orphans"][0]["kind"] == "function"
 
@@ -417,7 +421,8 @@ def test_import_refuses_what_is_not_older(project, run):
 def test_replay_runs_the_latest_failure_again(project, run):
     module = next(project.glob("impl/*/core/scale.py"))
     module.write_text(KERNEL.replace("a * x", "a * x + (x == 0)"), encoding="utf-8")
-    assert run("verify", "--cases", "20", "--seed", "77", "-k", "SC-ZERO")[0] == 1
+    status, out, _ = run("verify", "--cases", "20", "--seed", "77", "-k", "SC-ZERO")
+    assert status == 1 and "--profile quick --seed 77 --cases 20\n" in out  # the replay command is whole
     status, out, err = run("replay", "SC-ZERO", "--format", "json")
     events = [json.loads(line) for line in out.splitlines()]
     finished = [e for e in events if e["event"] == "obligation_finished"]
@@ -458,6 +463,21 @@ def test_a_surviving_fault_fails(project, run):
     assert {(v.fault, v.killed) for v in tried if isinstance(v, FaultTried) and v.obligation == "SC-DEF-SCALE"} == {
         ("SC-OFFSET", True), ("SC-HALF", False),
     }  # fmt: skip
+
+
+def test_an_obligation_is_tried_until_it_has_killed(project, run):
+    """By default only the cells that a fault claims and those an obligation needs; with --all the whole matrix."""
+
+    def cells(*options):
+        status, out, _ = run("falsify", "-n", "1", "--format", "json", *options)
+        found = json.loads(out)["contracts"][0]["cells"]
+        assert status == 0
+        return {(c["fault"], c["obligation"]): c for c in found}
+
+    some, every = cells(), cells("--all")
+    assert some.keys() < every.keys()
+    assert {key for key, c in every.items() if c["named"]} <= some.keys()
+    assert {c["obligation"] for c in some.values() if c["killed"]} == {c["obligation"] for c in every.values()}
 
 
 def test_one_fault_can_be_chosen(project, run):

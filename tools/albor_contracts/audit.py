@@ -27,6 +27,10 @@ ORPHANS = {
 }
 
 
+# Worth knowing, and no gap: a kernel module may export helpers that no contract is about.
+INFORMATION = frozenset({"function"})
+
+
 @dataclass(frozen=True)
 class Trace:
     """One obligation with everything that hangs on it."""
@@ -61,8 +65,13 @@ class Audit:
 
     @property
     def complete(self) -> bool:
-        """Whether there is something to trace and nothing stands alone."""
-        return bool(self.traces) and not self.orphans
+        """Whether there is something to trace and nothing stands alone that should not."""
+        return bool(self.traces) and not self.gaps
+
+    @property
+    def gaps(self) -> tuple[Orphan, ...]:
+        """The orphans that make an audit fail; the others are information."""
+        return tuple(orphan for orphan in self.orphans if orphan.kind not in INFORMATION)
 
 
 def audit(
@@ -127,9 +136,15 @@ def to_text(found: Audit) -> str:
     for kind, meaning in ORPHANS.items():
         alone = [orphan for orphan in found.orphans if orphan.kind == kind]
         if alone:
-            lines += ["", f"{meaning}:", *(f"  {orphan.name} ({orphan.where})" for orphan in alone)]
-    lines += ["", f"{len(found.traces)} obligations of {found.contracts} contracts, {len(found.orphans)} orphans"]
+            note = " (information)" if kind in INFORMATION else ""
+            lines += ["", f"{meaning}{note}:", *(f"  {orphan.name} ({orphan.where})" for orphan in alone)]
+    lines += ["", f"{len(found.traces)} obligations of {found.contracts} contracts, {_counted(found)}"]
     return "\n".join(lines)
+
+
+def _counted(found: Audit) -> str:
+    told = len(found.orphans) - len(found.gaps)
+    return f"{len(found.gaps)} orphans" + (f", {told} helpers outside all contracts" if told else "")
 
 
 def _of_contracts(contracts: Mapping[str, Contract]) -> Iterator[Orphan]:

@@ -1,4 +1,9 @@
-"""`albor-contracts audit [CONTRACT...]`"""
+"""`albor-contracts audit [CONTRACT...]`
+
+Exits 1 where something leads nowhere: an equation without obligation, an obligation that kills no fault, a fault that
+nothing must kill, an equation without kernel in a binding that has others, a kernel module without contract. Helpers
+that a kernel module exports and no contract names are listed as information.
+"""
 
 from __future__ import annotations
 

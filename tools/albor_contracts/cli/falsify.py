@@ -23,6 +23,10 @@ Judged = tuple[str, "Matrix | None", list["FaultTried"]]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("contracts", nargs="*", metavar="CONTRACT", help="contract or family (default: all)")
+    parser.add_argument(
+        "--all", action="store_true", dest="full",
+        help="every obligation against every fault it reaches, not only against those that name it",
+    )  # fmt: skip
     parser.add_argument("--fault", action="append", default=None, metavar="ID", help="only this fault; may be repeated")
     parser.add_argument(
         "-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="worker processes"
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     matrices = []
     with Recorder(options.evidence or scratch_file(library.root)) as recorder:
         recorder(RunStarted(versions=installed_versions("interpreter")))
-        for name, matrix, events in judge_all(library.root, contracts, options.fault, options.workers):
+        for name, matrix, events in judge_all(library.root, contracts, options.fault, options.workers, options.full):
             for event in events:
                 recorder(event)
             if matrix is None:
@@ -86,18 +90,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def judge_all(
-    root: Path, contracts: dict[str, CheckedContract], only: Sequence[str] | None, workers: int
+    root: Path, contracts: dict[str, CheckedContract], only: Sequence[str] | None, workers: int, full: bool = False
 ) -> Iterator[Judged]:
     """The kill matrix of each contract as it is done, the longest begun first; None where the process ended early."""
     if workers <= 1 or len(contracts) == 1:
         for name in contracts:
-            yield judge(root, name, only)
+            yield judge(root, name, only, full)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core, not all threads in each
     names = sorted(contracts, key=lambda n: -len(contracts[n].faults) * len(contracts[n].obligations))
     unfinished = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        tasks = {pool.submit(judge, root, name, only): name for name in names}
+        tasks = {pool.submit(judge, root, name, only, full): name for name in names}
         try:
             for task in as_completed(tasks):
                 try:
@@ -110,12 +114,12 @@ def judge_all(
     for name in unfinished:  # one at a time, to tell the contract that ends its process from those that shared it
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             try:
-                yield pool.submit(judge, root, name, only).result()
+                yield pool.submit(judge, root, name, only, full).result()
             except BrokenProcessPool:
                 yield name, None, []
 
 
-def judge(root: Path, name: str, only: Sequence[str] | None) -> Judged:
+def judge(root: Path, name: str, only: Sequence[str] | None, full: bool = False) -> Judged:
     """The kill matrix of one contract, and the verdicts behind it."""
     from ._project import find_kernels, keep_scratch
 
@@ -126,4 +130,4 @@ def judge(root: Path, name: str, only: Sequence[str] | None) -> Judged:
 
     library = open_library(root=root)
     events: list[FaultTried] = []
-    return name, kill_matrix(library.select([name])[name], library, events.append, only), events
+    return name, kill_matrix(library.select([name])[name], library, events.append, only, full), events

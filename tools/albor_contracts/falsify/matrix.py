@@ -27,7 +27,7 @@ from ..verify.plan import current_modules
 from .wrong import definition_kernel, planted, wrong_kernel
 
 CASES = 60  # for the obligations a fault names
-OTHER_CASES = 8  # for the rest of the matrix: which other laws notice as well
+OTHER_CASES = 8  # for obligations that no fault names, and for the rest of a full matrix
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,14 @@ def kill_matrix(
     library: Library,
     tell: Callable[[FaultTried], None] | None = None,
     only: Iterable[str] | None = None,
+    full: bool = False,
 ) -> Matrix:
-    """Inject every fault of a contract and run the obligations it may reach against it."""
+    """Inject every fault of a contract and run the obligations it names against it.
+
+    An obligation that no fault names meets the faults that reach it, until it has killed one; a fault that none of
+    its obligations kills meets the others too. `full`, and faults chosen by `only`, run every obligation that a fault
+    reaches: which other laws notice as well.
+    """
     module = load_generated(current_modules(library, [contract.name])[contract.name])
     tests = tests_of(module)
     obligations = {o.id: o for o in contract.obligations}
@@ -112,7 +118,7 @@ def kill_matrix(
                 if died is not None:
                     matrix.problems.append(f"{o.id} rejects its own definition: {died}")
         for fault in chosen:
-            _try(contract, fault, module, tests, obligations, matrix, library, tell)
+            _try(contract, fault, module, tests, obligations, matrix, library, tell, full or only is not None)
     if only is None:
         killers = {c.obligation for c in matrix.cells.values() if c.killed}
         matrix.problems += [f"{o} kills no fault" for o in obligations if o not in killers]
@@ -130,12 +136,19 @@ def _try(
     matrix: Matrix,
     library: Library,
     tell: Callable[[FaultTried], None] | None,
+    full: bool,
 ) -> None:
     identifier = str(fault.model.id)
     named = set(map(str, fault.model.killed_by))
+    # Those that a fault names prove themselves there; only the rest must be looked after here.
+    proved = {str(k) for f in contract.faults for k in f.model.killed_by}
+    proved |= {c.obligation for c in matrix.cells.values() if c.killed}
     try:
         with _injected(contract, fault, module, library.root) as (kernel, changed):
-            for o in obligations.values():
+            died = False
+            for o in sorted(obligations.values(), key=lambda o: o.id not in named):
+                if died and not full and o.id not in named and o.id in proved:
+                    continue
                 if not (changed is None or _calls(o) & changed) or not _calls(o) <= set(kernel.targets):
                     continue
                 if changed is not None and _about_code(o):
@@ -148,6 +161,7 @@ def _try(
                     identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin
                 )
                 matrix.cells[identifier, o.id] = cell
+                died |= cell.killed
                 if tell is not None:
                     target = str(fault.model.patch.target) if fault.model.patch else ""
                     tell(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def render_matrix(matrix: Matrix, form: str = "text") -> str:
-    """Faults by obligations: `K` killed as named, `k` killed though not named, `.` survived, blank not reached."""
+    """Faults by obligations: `K` killed as named, `k` killed though not named, `.` survived, blank not run."""
     if form == "json":
         cells = [
             {"fault": c.fault, "obligation": c.obligation, "killed": c.killed, "named": c.named, "message": c.message}

@@ -136,12 +136,16 @@ _watching: list[Watch] = []
 
 
 def watch(result: Truth) -> None:
-    """Note how close the comparisons of a claim came to their bounds."""
+    """Note how close the comparisons of a claim came to their bounds.
+
+    A comparison beyond its bound in a claim that holds is not what the claim rests on: it is one side of an `or`, or
+    undecided. A claim that does not hold fails its obligation, and no worst error is told of it.
+    """
     if _watching:
         top = _watching[-1]
         for gap in result.gaps:
             if gap.relation == "approx" and np.size(gap.ratio):
-                top.worst = max(top.worst, float(np.nanmax(np.where(np.isfinite(gap.ratio), gap.ratio, 0.0))))
+                top.worst = max(top.worst, float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0))))
 
 
 class watching:

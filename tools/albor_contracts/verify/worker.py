@@ -32,7 +32,7 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
     session.profile, session.seed, session.tell = options["profile"], options["seed"], tell
     if options.get("cases"):
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
-    context = _Context(Path(options["root"]))
+    context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.diagnose, session.replay = context.describe, context.diagnose, context.replay
     session.hash_kernel = context.kernel_hash
     tell(
@@ -52,8 +52,9 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
 class _Context:
     """Modules, bindings and contracts, loaded when first needed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cases: int | None = None) -> None:
         self.root = root
+        self.cases = cases
         self.modules: dict[Path, Any] = {}
         self.bound: dict[tuple[str, str], Any] = {}
         self.closures: dict[str, dict[str, Contract]] = {}
@@ -148,7 +149,10 @@ class _Context:
         parts = ["albor-contracts replay", identifier, f"--binding {kernel.binding}", f"--dtype {kernel.dtype}"]
         if kernel.device != "cpu":
             parts.append(f"--device {kernel.device}")
-        return " ".join([*parts, f"--profile {session.profile}", f"--seed {session.seed}"])
+        parts += [f"--profile {session.profile}", f"--seed {session.seed}"]
+        if self.cases:
+            parts.append(f"--cases {self.cases}")
+        return " ".join(parts)
 
 
 def versions(device: str) -> dict[str, str]:
