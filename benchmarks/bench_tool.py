@@ -81,7 +81,7 @@ def _kernel_and_inputs() -> tuple[Any, Any, Any]:
     return module, kernel, tests_of(module)["RN-DEF-RMSNORM"]
 
 
-@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases")
+@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases", timer=time.process_time)
 def test_generated(benchmark: Any) -> None:
     """The generated test of RN-DEF-RMSNORM."""
     _, kernel, test = _kernel_and_inputs()
@@ -92,7 +92,7 @@ def test_generated(benchmark: Any) -> None:
         session.override = None
 
 
-@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases")
+@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases", timer=time.process_time)
 def test_hand_written(benchmark: Any) -> None:
     """The same property on the same inputs, as a careful person writes it: forward bound, poison, inputs unchanged."""
     module, kernel, _ = _kernel_and_inputs()

@@ -278,9 +278,12 @@ def _is_exact(a: Bounded) -> bool:
     return isinstance(error, float) and error == 0.0
 
 
+_SHORT = 8192  # elements up to which a dot product stays on one thread
+
+
 def all_finite(x: Any) -> bool:
     """A quick look. A false answer may be wrong: the square of a very large number overflows."""
-    return math.isfinite(np.vdot(x, x))
+    return math.isfinite(np.vdot(x, x) if np.size(x) <= _SHORT else np.add.reduce(x, axis=None))
 
 
 def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bounded:
