@@ -525,7 +525,7 @@ def compiled(monkeypatch):
     """The results that the compiler gives, and the arguments it was given."""
     given: dict = {"results": []}
 
-    def compile_all(targets, select, *, package, processes):
+    def compile_all(targets, select, *, package, processes, progress):
         given.update(targets=targets, select=select, processes=processes)
         return given["results"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import struct
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +61,13 @@ def compile_all(
     *,
     package: str = "albor_impl",
     processes: int = 2,
+    progress: Callable[[CompileResult, int], None] | None = None,
 ) -> list[CompileResult]:
     """Compile every example of every kernel of `package` for every target (80 stands for sm_80).
 
     `select` names contracts (`core/rmsnorm`) or families (`core`). Nothing selected gives an empty list, which is
-    not a pass. The work is spread over `processes`; Triton's cache makes a second run short.
+    not a pass. The work is spread over `processes`; Triton's cache makes a second run short. `progress` is told each
+    result as it arrives, and how many there will be.
     Raises ValueError for a target whose shared memory limit is unknown.
     """
     unknown = [target for target in targets if target not in SHARED_LIMITS]
@@ -84,12 +86,21 @@ def compile_all(
         for index in range(len(kernel.examples))
         for target in targets
     ]
+
+    def told(results: Iterable[CompileResult]) -> list[CompileResult]:
+        found = []
+        for result in results:
+            found.append(result)
+            if progress is not None:
+                progress(result, len(jobs))
+        return found
+
     if processes < 2 or len(jobs) < 2:
-        return [_compile(job) for job in jobs]
+        return told(map(_compile, jobs))
     # Not forked: a process that has started CUDA cannot be.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        return list(pool.map(_compile, jobs, chunksize=4))
+        return told(pool.map(_compile, jobs, chunksize=2))
 
 
 def _compile(job: _Job) -> CompileResult:

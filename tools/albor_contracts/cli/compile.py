@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..events import KernelCompiled
 
 PACKAGE = "albor_impl"
+EVERY = 15.0  # seconds between lines of progress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     shown = ", ".join(f"sm_{t}" for t in targets)
     print(f"compiling {', '.join(chosen) if chosen else 'all kernels'} for {shown}", file=sys.stderr, flush=True)
     try:
-        results = compile_all(targets, chosen, package=PACKAGE, processes=max(options.workers, 1))
+        results = compile_all(targets, chosen, package=PACKAGE, processes=max(options.workers, 1), progress=_Progress())
     except ImportError as error:
         raise problem(
             "E506", f"the kernels cannot be imported: {error}", Position(PACKAGE), "install triton and torch"
@@ -68,6 +70,23 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(_table(results, targets))
     return 1 if failed else 0
+
+
+class _Progress:
+    """A line on stderr from time to time."""
+
+    def __init__(self) -> None:
+        self.start = self.said = time.monotonic()
+        self.done = self.failed = 0
+
+    def __call__(self, result: CompileResult, total: int) -> None:
+        self.done += 1
+        self.failed += not result.ok
+        now = time.monotonic()
+        if now - self.said >= EVERY:
+            self.said = now
+            seconds = f"{now - self.start:.0f} s"
+            print(f"... {self.done}/{total} compiled, {self.failed} failed, {seconds}", file=sys.stderr, flush=True)
 
 
 def verdicts(results: Iterable[CompileResult]) -> list[KernelCompiled]:
@@ -121,4 +140,5 @@ def _table(results: Sequence[CompileResult], targets: Sequence[int]) -> str:
     failed = [r for r in results if not r.ok]
     text += [f"{r.contract} {r.kernel} ({r.example}) for sm_{r.target}: {r.error}" for r in failed]
     good = len(results) - len(failed)
-    return "\n".join([*text, f"{good} of {len(results)} compile, without spills and within shared memory"])
+    verdict = f"{good} of {len(results)} compile, without spills and within shared memory"
+    return "\n".join([*text, f"{verdict}; {sum(r.seconds for r in results):.0f} s of work"])
