@@ -51,63 +51,54 @@ spec = definitions(CONTRACT, causal_mask, causal_softmax, causal_softmax_backwar
 
 causal_softmax_backward_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
+    work={"B * S * S": 2**15},
     g="float[B, S, S] in [-4, 4]",
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
 )
 causal_softmax_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S * S": 2**18},
+    work={"B * S * S": 2**15, "B * S * S * S": 2**18},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
 )
 csm_seen_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S": 2**18},
+    work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
 )
 csm_future_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S": 2**18, "B * S * B * S * S": 2**18},
+    work={"B * S * S": 2**15, "B * S * B * S * S": 2**18},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
     other_x="float[B, S, S] in [-20, 20]",
 )
 csm_past_gradient_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S": 2**18, "S * S": 2**18},
+    work={"B * S * S": 2**15, "S * S": 2**18},
     g="float[B, S, S] in [-4, 4]",
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
     other_g="float[B, S, S] in [-4, 4]",
 )
-csm_first_inputs = cases(
-    dims={"B": "1..3", "S": "1..17"},
-    x="float[B, S, S] in [-20, 20]",
-    scale="real in [0.05, 2]",
-)
 csm_shift_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S": 2**18},
+    work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
     c="float[B, S] in [-500, 500]",
 )
-csm_rowsum_inputs = cases(
-    dims={"B": "1..3", "S": "1..17"},
-    work={"B * S * S": 2**18},
-    g="float[B, S, S] in [-4, 4]",
-    x="float[B, S, S] in [-20, 20]",
-    scale="real in [0.05, 2]",
-)
 csm_blocks_inputs = cases(
     dims={"B": "1", "S": "127, 129"},
+    work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
 )
 causal_mask_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
+    work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
 )
 
@@ -196,7 +187,7 @@ def test_csm_past_gradient(kernel, case):
 
 
 @obligation("CSM-FIRST", equation="causal_softmax", type="boundary")
-@given(case=csm_first_inputs)
+@given(case=csm_seen_inputs)
 def test_csm_first(kernel, case):
     """The first row is 1, 0, 0, ... whatever its scores."""
     x, scale = kernel.receives(case, "x scale")
@@ -220,7 +211,7 @@ def test_csm_shift(kernel, case):
 
 
 @obligation("CSM-ROWSUM", equation="causal_softmax_backward", type="conservation")
-@given(case=csm_rowsum_inputs)
+@given(case=causal_softmax_backward_inputs)
 def test_csm_rowsum(kernel, case):
     """Each row of dx sums to zero."""
     g, x, scale = kernel.receives(case, "g x scale")
@@ -239,7 +230,7 @@ def test_csm_blocks(kernel, case):
 
 
 @obligation("CSM-LAUNCH", equation="causal_softmax", type="resource")
-@given(case=csm_first_inputs)
+@given(case=csm_seen_inputs)
 def test_csm_launch(kernel, case):
     """One launch serves all heads and rows."""
     x, scale = kernel.receives(case, "x scale")
@@ -257,7 +248,7 @@ def test_csm_def_causal_mask(kernel, case):
 
 
 @obligation("CSM-DEF-CAUSAL_SOFTMAX", equation="causal_softmax", type="definition")
-@given(case=csm_first_inputs)
+@given(case=csm_seen_inputs)
 def test_csm_def_causal_softmax(kernel, case):
     """causal_softmax computes its definition."""
     x, scale = kernel.receives(case, "x scale")
