@@ -47,7 +47,9 @@ def test_the_record_holds_no_false_alarm_and_nothing_wrong_that_was_accepted():
 def test_the_page_is_made_of_the_record():
     """Where this fails: `python -m albor_contracts.trials --render`."""
     kept, stale = fresh(RECORDED, LIBRARY, SUBJECTS)
-    assert (LIBRARY.root / PAGE).read_text(encoding="utf-8") == document(kept, stale, trials.undefined(LIBRARY))
+    assert (LIBRARY.root / PAGE).read_text(encoding="utf-8") == document(
+        kept, [s.full_name for s in SUBJECTS], stale, trials.undefined(LIBRARY)
+    )
 
 
 # How it is kept
@@ -92,7 +94,7 @@ def test_lines_go_stale(lines, changed):
 
 def test_the_page_says_what_went_wrong(lines):
     page = document(lines)
-    assert "**10 cases of 1 kernels, 0 false alarms." in page
+    assert "**10 cases of 1 of 1 kernels, 0 false alarms." in page
     assert "core/swiglu:swiglu 10" in page  # too few
     wrong = [
         dataclasses.replace(line, alarms=["case 3: too far"])
@@ -100,7 +102,8 @@ def test_the_page_says_what_went_wrong(lines):
         else dataclasses.replace(line, rejected=False, reason="")
         for line in lines
     ]
-    page = document(wrong, ["core/gemm:gemm: its definition has changed"])
+    page = document(wrong, ["core/rope:rope"], ["core/gemm:gemm: its definition has changed"])
+    assert "- core/rope:rope 0" in page
     assert "case 3: too far" in page
     assert "core/swiglu:swiglu bf16: h all zeros" in page
     assert "core/gemm:gemm: its definition has changed" in page

@@ -69,7 +69,7 @@ def _run(subject: Subject, library: Library, path: Path, cases: int, seed: int, 
             problems = [*found.false_alarms, *(f"accepted: {s}" for s in found.survivors)]
             bad += len(problems)
             print(
-                f"{subject.contract.name}:{subject.name} {dtype}: {first:,} cases, {found.seconds:.1f} s",
+                f"{subject.full_name} {dtype}: {first:,} cases, {found.seconds:.1f} s",
                 *problems, sep="\n  ", flush=True,
             )  # fmt: skip
     return bad
@@ -83,14 +83,15 @@ def _cheapest_first(found: list[Subject]) -> list[Subject]:
 
 
 def _tidy(library: Library, path: Path, compact: bool, render: bool) -> int:
-    lines, stale = fresh(read(path), library, subjects(library))
+    every = subjects(library)
+    lines, stale = fresh(read(path), library, every)
     if compact:
         text = "".join(line.to_json() + "\n" for line in merged(lines))
         path.write_text(text, encoding="utf-8")
         print(f"written: {path}")
     if render:
         page = library.root / PAGE
-        page.write_text(document(lines, stale, undefined(library)), encoding="utf-8")
+        page.write_text(document(lines, [s.full_name for s in every], stale, undefined(library)), encoding="utf-8")
         print(f"written: {page}")
     return 0
 

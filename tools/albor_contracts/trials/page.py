@@ -68,8 +68,11 @@ class _Notes:
 Key = tuple[str, str, str]
 
 
-def document(lines: Iterable[Line], stale: Sequence[str] = (), undefined: Sequence[str] = ()) -> str:
-    """The page. `lines` are fresh; `stale` names the kernels whose lines are not, `undefined` those without trials."""
+def document(
+    lines: Iterable[Line], kernels: Iterable[str] = (), stale: Sequence[str] = (), undefined: Sequence[str] = ()
+) -> str:
+    """The page. `lines` are fresh; `kernels` (`family/kernel:equation`) should all have some; `stale` names those
+    whose lines are not fresh, `undefined` those that cannot be tried."""
     kept = merged(lines)
     accuracy: dict[Key, list[Accuracy]] = {}
     wrong: dict[Key, list[Perturbation]] = {}
@@ -81,7 +84,7 @@ def document(lines: Iterable[Line], stale: Sequence[str] = (), undefined: Sequen
     notes = _Notes()
     parts = [
         _HEAD.format(file=FILE, kept=KEPT, work=WORK),
-        _verdict(accuracy, wrong, stale, undefined),
+        _verdict(accuracy, wrong, kernels, stale, undefined),
         "## Kernels\n",
         _summary(accuracy, wrong, notes),
         "\n## Correct code in six orders\n\nThe worst error, and in brackets the number of cases.\n",
@@ -97,6 +100,7 @@ def document(lines: Iterable[Line], stale: Sequence[str] = (), undefined: Sequen
 def _verdict(
     accuracy: Mapping[Key, list[Accuracy]],
     wrong: Mapping[Key, list[Perturbation]],
+    wanted: Iterable[str],
     stale: Sequence[str],
     undefined: Sequence[str],
 ) -> str:
@@ -104,14 +108,16 @@ def _verdict(
     alarms = [f"{a.contract}:{a.kernel} {a.dtype}, {a.order}: {m}" for a in orders for m in a.alarms]
     tried = [p for group in wrong.values() for p in group if not p.reason]
     kept = [f"{p.contract}:{p.kernel} {p.dtype}: {p.output} {p.perturbation}" for p in tried if not p.rejected]
-    kernels: dict[tuple[str, str], int] = {}
+    kernels = dict.fromkeys(wanted, 0)
     for (contract, kernel, _), group in accuracy.items():
-        kernels[contract, kernel] = kernels.get((contract, kernel), 0) + sum(a.cases for a in group)
+        name = f"{contract}:{kernel}"
+        kernels[name] = kernels.get(name, 0) + sum(a.cases for a in group)
     seeds = sorted({a.seed for a in orders})
-    few = [f"{c}:{k} {n:,}" for (c, k), n in kernels.items() if n < ENOUGH]
+    few = [f"{name} {n:,}" for name, n in kernels.items() if n < ENOUGH]
+    tried_at_all = sum(n > 0 for n in kernels.values())
     said = [
-        f"**{sum(kernels.values()):,} cases of {len(kernels)} kernels, {len(alarms)} false alarms. {len(tried)} "
-        f"perturbations of outputs, {len(tried) - len(kept)} rejected.** "
+        f"**{sum(kernels.values()):,} cases of {tried_at_all} of {len(kernels)} kernels, {len(alarms)} false alarms. "
+        f"{len(tried)} perturbations of outputs, {len(tried) - len(kept)} rejected.** "
         f"Seed{'s' if len(seeds) != 1 else ''} {', '.join(map(str, seeds))}.\n",
     ]
     for title, items in (

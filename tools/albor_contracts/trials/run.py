@@ -99,6 +99,10 @@ class Subject:
         return str(self.equation.name)
 
     @property
+    def full_name(self) -> str:
+        return f"{self.contract.name}:{self.name}"
+
+    @property
     def obligation(self) -> str:
         return definition_id(self.contract.model, self.name)
 
@@ -183,7 +187,7 @@ def subjects(library: Library, wanted: Iterable[str] = ()) -> list[Subject]:
     ]
     chosen = []
     for name in names:
-        hits = [s for s in found if name in (s.contract.name, f"{s.contract.name}:{s.name}")]
+        hits = [s for s in found if name in (s.contract.name, s.full_name)]
         if not hits and wanted:
             raise ValueError(f"no kernel {name!r} with a definition and a floating output: name it family/kernel")
         chosen += [s for s in hits if s not in chosen]
