@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import hypothesis
@@ -121,6 +122,9 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
         once.__name__, once.__qualname__, once.__module__ = test.__name__, test.__qualname__, test.__module__
 
         def run(kernel: Kernel) -> None:
+            if session.draw is not None:
+                session.draw(case, partial(once, kernel))
+                return
             settings = session.settings()
             session.cases = settings.max_examples
             settings(hypothesis.given(case=case)(once))(kernel)

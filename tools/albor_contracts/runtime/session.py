@@ -32,6 +32,7 @@ class Session:
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
+    draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
     cases: int = 1  # that the obligation now running is judged on
 
     def settings(self) -> hypothesis.settings:
