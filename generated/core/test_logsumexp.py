@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7491bf0f28d64cca6a30e8404aef77473a7be25c6eabfd9d390b61c75a9453cd
+Meaning: 0a5a9efaf7c94f16634500871988d3aea010f523c5f0f939022a5fa8824f4e3d
 """
 
 from albor_contracts.testing import (
@@ -52,12 +52,12 @@ logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-120, 120]",
 )
-ls_shift_inputs = cases(
+lse_shift_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-10, 10]",
     c="real in [-110, 110]",
 )
-ls_split_inputs = cases(
+lse_split_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-60, 60]",
     at="int in [0, 257]",
@@ -68,7 +68,7 @@ logsumexp_chunked_inputs = cases(
     chunk="int in [1, 300]",
     hole="int in [0, 256]",
 )
-ls_wide_inputs = cases(
+lse_wide_inputs = cases(
     dims={"R": "1..1", "N": "16385, 16401, 17001"},
     x="float[R, N] in [-40, -2]",
     hole="int in {0, 16384}",
@@ -79,26 +79,26 @@ logsumexp_backward_inputs = cases(
     g="accum[R] in [-8, 8]",
     x="float[R, N] in [-120, 120]",
 )
-ls_chunk_inputs = cases(
+lse_chunk_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-120, 120] or {-inf}",
     chunk="int in [1, 300]",
     wrong="int in [-3, 0]",
 )
-ls_def_logsumexp_inputs = cases(
+lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-120, 120] or {-inf}",
 )
-ls_def_logsumexp_chunked_inputs = cases(
+lse_def_logsumexp_chunked_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
     x="float[R, N] in [-120, 120] or {-inf}",
     chunk="int in [1, 300]",
 )
 
 
-@obligation("LS-BETWEEN", equation="logsumexp", type="bound")
+@obligation("LSE-BETWEEN", equation="logsumexp", type="bound")
 @given(case=logsumexp_inputs)
-def test_ls_between(kernel, case):
+def test_lse_between(kernel, case):
     """The value lies between the largest logit and that plus log N."""
     x = kernel.receives(case, "x")
     R, N = case.R, case.N
@@ -107,9 +107,9 @@ def test_ls_between(kernel, case):
     claim(all[r]((max[i](x[r, i]) <= lse[r]) & (lse[r] <= max[i](x[r, i]) + log(N))))
 
 
-@obligation("LS-SHIFT", equation="logsumexp", type="invariance")
-@given(case=ls_shift_inputs)
-def test_ls_shift(kernel, case):
+@obligation("LSE-SHIFT", equation="logsumexp", type="invariance")
+@given(case=lse_shift_inputs)
+def test_lse_shift(kernel, case):
     """Adding a constant to a row adds it to the value."""
     x, c = kernel.receives(case, "x c")
     R, N = case.R, case.N
@@ -120,9 +120,9 @@ def test_ls_shift(kernel, case):
     claim(all[r](approx(a[r], b[r] + c)))
 
 
-@obligation("LS-SPLIT", equation="logsumexp", type="conservation")
-@given(case=ls_split_inputs)
-def test_ls_split(kernel, case):
+@obligation("LSE-SPLIT", equation="logsumexp", type="conservation")
+@given(case=lse_split_inputs)
+def test_lse_split(kernel, case):
     """The exponentials of the two parts of a row, one of which may be -inf throughout, add up to that of the whole."""
     x, at = kernel.receives(case, "x at")
     R, N = case.R, case.N
@@ -135,9 +135,9 @@ def test_ls_split(kernel, case):
     claim(all[r](approx(exp(a[r] - all_of_it[r]) + exp(b[r] - all_of_it[r]), 1)))
 
 
-@obligation("LS-CHUNKS", equation="logsumexp_chunked", type="equivalence")
+@obligation("LSE-CHUNKS", equation="logsumexp_chunked", type="equivalence")
 @given(case=logsumexp_chunked_inputs)
-def test_ls_chunks(kernel, case):
+def test_lse_chunks(kernel, case):
     """Chunks of any width give the value of the whole row, also where chunks hold nothing but -inf."""
     x, chunk, hole = kernel.receives(case, "x chunk hole")
     R, N = case.R, case.N
@@ -148,9 +148,9 @@ def test_ls_chunks(kernel, case):
     claim(approx(a, b))
 
 
-@obligation("LS-WIDE", equation="logsumexp", type="equivalence")
-@given(case=ls_wide_inputs)
-def test_ls_wide(kernel, case):
+@obligation("LSE-WIDE", equation="logsumexp", type="equivalence")
+@given(case=lse_wide_inputs)
+def test_lse_wide(kernel, case):
     """Rows longer than any block are summed as wholes, a first block of -inf and a last column with all the mass
     included."""
     x, hole, top = kernel.receives(case, "x hole top")
@@ -162,9 +162,9 @@ def test_ls_wide(kernel, case):
     claim(approx(lse, expected))
 
 
-@obligation("LS-GRAD", equation="logsumexp_backward", type="gradient")
+@obligation("LSE-GRAD", equation="logsumexp_backward", type="gradient")
 @given(case=logsumexp_backward_inputs)
-def test_ls_grad(kernel, case):
+def test_lse_grad(kernel, case):
     """dx is the gradient of sum(g * logsumexp(x))."""
     g, x = kernel.receives(case, "g x")
     dx = kernel.logsumexp_backward(g, x)
@@ -172,9 +172,9 @@ def test_ls_grad(kernel, case):
     claim(approx(dx, expected_dx))
 
 
-@obligation("LS-MASS", equation="logsumexp_backward", type="conservation")
+@obligation("LSE-MASS", equation="logsumexp_backward", type="conservation")
 @given(case=logsumexp_backward_inputs)
-def test_ls_mass(kernel, case):
+def test_lse_mass(kernel, case):
     """Each row of dx sums to its g."""
     g, x = kernel.receives(case, "g x")
     R, N = case.R, case.N
@@ -183,17 +183,17 @@ def test_ls_mass(kernel, case):
     claim(all[r](approx(sum[i](dx[r, i]), g[r])))
 
 
-@obligation("LS-CHUNK", equation="logsumexp_chunked", type="rejection")
-@given(case=ls_chunk_inputs)
-def test_ls_chunk(kernel, case):
+@obligation("LSE-CHUNK", equation="logsumexp_chunked", type="rejection")
+@given(case=lse_chunk_inputs)
+def test_lse_chunk(kernel, case):
     """Chunks of no or of fewer columns are refused."""
     x, wrong = kernel.receives(case, "x wrong")
     rejects(kernel, "logsumexp_chunked", (x, wrong), ValueError, mentions=["chunk"])
 
 
-@obligation("LS-DEF-LOGSUMEXP", equation="logsumexp", type="definition")
-@given(case=ls_def_logsumexp_inputs)
-def test_ls_def_logsumexp(kernel, case):
+@obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")
+@given(case=lse_def_logsumexp_inputs)
+def test_lse_def_logsumexp(kernel, case):
     """logsumexp computes its definition."""
     x = kernel.receives(case, "x")
     lse = kernel.logsumexp(x)
@@ -201,9 +201,9 @@ def test_ls_def_logsumexp(kernel, case):
     claim(approx(lse, expected_lse))
 
 
-@obligation("LS-DEF-LOGSUMEXP_CHUNKED", equation="logsumexp_chunked", type="definition")
-@given(case=ls_def_logsumexp_chunked_inputs)
-def test_ls_def_logsumexp_chunked(kernel, case):
+@obligation("LSE-DEF-LOGSUMEXP_CHUNKED", equation="logsumexp_chunked", type="definition")
+@given(case=lse_def_logsumexp_chunked_inputs)
+def test_lse_def_logsumexp_chunked(kernel, case):
     """logsumexp_chunked computes its definition."""
     x, chunk = kernel.receives(case, "x chunk")
     lse = kernel.logsumexp_chunked(x, chunk)
@@ -211,9 +211,9 @@ def test_ls_def_logsumexp_chunked(kernel, case):
     claim(approx(lse, expected_lse))
 
 
-@obligation("LS-DEF-LOGSUMEXP_BACKWARD", equation="logsumexp_backward", type="definition")
+@obligation("LSE-DEF-LOGSUMEXP_BACKWARD", equation="logsumexp_backward", type="definition")
 @given(case=logsumexp_backward_inputs)
-def test_ls_def_logsumexp_backward(kernel, case):
+def test_lse_def_logsumexp_backward(kernel, case):
     """logsumexp_backward computes its definition."""
     g, x = kernel.receives(case, "g x")
     dx = kernel.logsumexp_backward(g, x)
@@ -221,8 +221,8 @@ def test_ls_def_logsumexp_backward(kernel, case):
     claim(approx(dx, expected_dx))
 
 
-@obligation("LS-FT-EQUAL", rule="LS-DEF-LOGSUMEXP", type="falsification")
-def test_ls_ft_equal(kernel):
+@obligation("LSE-FT-EQUAL", rule="LSE-DEF-LOGSUMEXP", type="falsification")
+def test_lse_ft_equal(kernel):
     """Four equal logits of c give c + log 4, at 16384 as at 0."""
     case = example({"x": "float[R, N]"}, x=[[16384, 16384, 16384, 16384], [0, 0, 0, 0]])
     x = kernel.receives(case, "x")
@@ -231,8 +231,8 @@ def test_ls_ft_equal(kernel):
     claim(approx(lse[1], log(4)))
 
 
-@obligation("LS-FT-NOTHING", rule="LS-DEF-LOGSUMEXP", type="falsification")
-def test_ls_ft_nothing(kernel):
+@obligation("LSE-FT-NOTHING", rule="LSE-DEF-LOGSUMEXP", type="falsification")
+def test_lse_ft_nothing(kernel):
     """A row of -inf gives -inf, and one finite logit is the value of its row."""
     case = example({"x": "float[R, N]"}, x=[[float("-inf"), float("-inf")], [float("-inf"), 2.5]])
     x = kernel.receives(case, "x")
@@ -241,8 +241,8 @@ def test_ls_ft_nothing(kernel):
     claim(lse[1] == 2.5)
 
 
-@obligation("LS-FT-CHUNKS", rule="LS-DEF-LOGSUMEXP_CHUNKED", type="falsification")
-def test_ls_ft_chunks(kernel):
+@obligation("LSE-FT-CHUNKS", rule="LSE-DEF-LOGSUMEXP_CHUNKED", type="falsification")
+def test_lse_ft_chunks(kernel):
     """Chunks of 2 over (-inf, -inf, 3, 3, 3): the empty one counts for nothing, the short one for one."""
     case = example({"x": "float[R, N]", "chunk": "int"}, x=[[float("-inf"), float("-inf"), 3, 3, 3]], chunk=2)
     x, chunk = kernel.receives(case, "x chunk")
