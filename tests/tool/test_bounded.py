@@ -832,3 +832,10 @@ def test_a_smaller_accumulator_has_larger_bounds():
             errors.append(bounded.total(a * a, (1,)).errors().max())
     assert errors == sorted(errors)
     assert errors[1] / errors[0] == pytest.approx(2.0**29, rel=0.01)
+
+
+def test_a_maximum_under_a_mask_that_varies_where_the_body_does_not():
+    body = Bounded(np.array([[1.0, 5.0, 3.0]]), np.array([[0.25, 0.5, np.inf]]))
+    found = bounded.largest(body, (1,), np.array([[True, True, False], [True, False, False], [True, False, True]]))
+    assert found.value.tolist() == [[5.0], [1.0], [3.0]]
+    assert found.error.tolist() == [[0.5], [0.25], [np.inf]]
