@@ -36,6 +36,7 @@ spec = definitions(CONTRACT, embedding, embedding_backward)
 
 embedding_inputs = cases(
     dims={"T": "1..33", "V": "1..129", "D": "1, 64, 1025"},
+    work={"T * D": 2**15},
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-60000, 60000]",
 )
@@ -73,12 +74,14 @@ em_repeat_inputs = cases(
 )
 em_range_inputs = cases(
     dims={"T": "1..33", "V": "1..17", "D": "1..65"},
+    work={"T * D": 2**15},
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-60000, 60000]",
     far="int in [-2, 3]",
 )
 em_def_embedding_inputs = cases(
     dims={"T": "1..33", "V": "1..17", "D": "1..65"},
+    work={"T * D": 2**15},
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-60000, 60000]",
 )
