@@ -147,6 +147,7 @@ mlp_inputs = cases(
 )
 exd_def_unfuse_inputs = cases(
     dims={"H": "1..9", "I": "1..9", "E": "1..5", "F": "2 * I"},
+    work={"E * I * H": 2**15},
     fused="float[E, F, H]",
 )
 
