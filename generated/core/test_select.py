@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4859316d6e01eab1e7058ebbecc1fdbe2a74177db8972eebfd704ae2684bd968
+Meaning: b31f54b539d3d7030b9b374f71b94dc3c00a091aca8d7cb2e7584ea11c6cadfb
 """
 
 from albor_contracts.testing import (
@@ -51,7 +51,7 @@ slt_share_inputs = cases(
     g="float[R, N] in [-8, 8]",
     pred="bool[R, N]",
 )
-slt_boolean_inputs = cases(
+slt_shape_inputs = cases(
     dims={"R": "1..6", "N": "2..65", "L": "1, 66"},
     pred="bool[R, N]",
     a="float[R, N] in [-60000, 60000] or {-inf}",
@@ -103,9 +103,9 @@ def test_slt_share(kernel, case):
     claim(all[r, i]((da[r, i] + db[r, i] == g[r, i]) & (da[r, i] * db[r, i] == 0)))
 
 
-@obligation("SLT-BOOLEAN", equation="select", type="rejection")
-@given(case=slt_boolean_inputs)
-def test_slt_boolean(kernel, case):
+@obligation("SLT-SHAPE", equation="select", type="rejection")
+@given(case=slt_shape_inputs)
+def test_slt_shape(kernel, case):
     """Operands of different shapes are refused."""
     pred, a, wrong = kernel.receives(case, "pred a wrong")
     rejects(kernel, "select", (pred, a, wrong), ValueError)
