@@ -30,7 +30,7 @@ def cut(rows: int, dim: int, dtype: torch.dtype) -> dict[str, int]:
     wide = dtype == torch.float32
     tall = 16 if rows <= 16 or wide else 64
     keys = 32 if wide else 64
-    return {"BM": tall, "BN": keys, "num_warps": 4, "num_stages": 1 if wide else 2}
+    return {"BM": tall, "BN": keys, "num_warps": 8 if wide else 4, "num_stages": 1 if wide else 2}
 
 
 def _examples():
