@@ -44,6 +44,28 @@ def layer(monkeypatch):
     return call
 
 
+def test_cases_that_cost_more_are_fewer():
+    text = (
+        HEAD
+        + """
+dims: {N: 1..4}
+equations:
+  f: {signature: "f(x: float[N]) -> y: float[N]", define: "y[i] = 2 * x[i]"}
+proof_obligations:
+  - {id: TY-A, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))", cost: 10}
+  - {id: TY-B, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))", cost: 1000}
+  - {id: TY-C, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))"}
+"""
+    )
+    toy = Toy(text, cases=30)
+    assert 'type="conservation", cost=10)' in toy.module.source
+    for identifier, cases in (("TY-A", 3), ("TY-B", 1), ("TY-C", 30)):
+        calls: list[int] = []
+        assert toy.judge(identifier, f=lambda x, calls=calls: (calls.append(1), 2 * x)[1]) == "passed"
+        assert len(calls) == cases
+    assert toy.judge("TY-B", f=lambda x: 3 * x + 1) != "passed"
+
+
 def test_resources_are_counted(layer):
     uses_at_most(2, "launches", layer(2))
     uses_at_most(2, "allocations", layer(1, (100, 200)))
