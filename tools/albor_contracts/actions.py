@@ -21,7 +21,10 @@ from .templates import element_of
 if TYPE_CHECKING:
     from .checked import CheckedEquation
 
-ERRORS = ("ValueError", "TypeError", "IndexError", "KeyError", "OverflowError", "ZeroDivisionError", "RuntimeError")
+ERRORS = (
+    "ValueError", "TypeError", "IndexError", "KeyError", "OverflowError", "ZeroDivisionError", "RuntimeError",
+    "FloatingPointError",
+)  # fmt: skip
 MAX_STEPS = 50
 
 

@@ -94,6 +94,9 @@ class Recorder:
         self.rows += _rows(case)
         self.last = case
         self.steps = []
+        self._alive()
+
+    def _alive(self) -> None:
         now = time.monotonic()
         if session.tell is not None and now - self.beat > HEARTBEAT:
             self.beat = now
@@ -109,6 +112,7 @@ class Recorder:
 
     def stepped(self, case: Any) -> None:
         self.steps.append(case)
+        self._alive()
 
     def rejected(self) -> None:
         """The last case turned out to show nothing: it does not count."""
