@@ -43,10 +43,12 @@ FIELD_VALUES = {
     "int": st.integers(-(2**63), 2**63),
     "bool": st.booleans(),
     "float": st.floats(),
+    "int | None": st.none() | st.integers(0, 2**63),
     "float | None": st.none() | st.floats(),
     "tuple[str, ...]": st.lists(st.text()).map(tuple),
     "dict[str, str]": st.dictionaries(st.text(), st.text()),
     "dict[str, int]": st.dictionaries(st.text(), st.integers(0, 9)),
+    "dict[str, float]": st.dictionaries(st.text(), st.floats()),
 }
 
 
@@ -87,6 +89,11 @@ def test_anything_else_is_refused(line):
         ('{"event": "progress", "contract": 3, "obligation": "A"}', "str"),
         ('{"event": "progress", "contract": "a", "obligation": "A", "cases": true}', "int"),
         ('{"event": "nonsense"}', "nonsense"),
+        (
+            '{"event": "kernel_measured", "contract": "a", "kernel": "a:b", "size": "7b", "p50": 1.0, "p20": 1.0, '
+            '"p80": 1.0, "peers": {"eager": "fast"}}',
+            "peers",
+        ),
         ('{"event": ["progress"]}', "progress"),
         ('{"event": "obligation_finished", "contract": "a", "obligation": "A", "outcome": "fine"}', "fine"),
         ("[" * 100_000, "JSON"),

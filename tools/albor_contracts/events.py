@@ -234,6 +234,42 @@ class KernelCompiled(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KernelMeasured(Event):
+    """The times of one call of a kernel at one size, in milliseconds, and of the same work by its peers.
+
+    `bytes` and `flops` are what the work needs at least. `ceiling` is the rate a plain copy (bytes a second) or matrix
+    product (FLOP a second) reached in the same run, `percent` the kernel's rate in percent of it; both are absent where
+    a time says nothing about the kernel, as in an interpreter.
+    """
+
+    kind: ClassVar[str] = "kernel_measured"
+    contract: str
+    kernel: str
+    size: str
+    p50: float
+    p20: float
+    p80: float
+    dims: dict[str, int] = field(default_factory=dict)
+    dtype: str = ""
+    device: str = ""  # cpu, cuda
+    device_name: str = ""
+    state: str = ""  # clocks and power while it was measured
+    method: str = ""  # graph, or calls from Python
+    rounds: int = 0
+    bytes: int = 0
+    flops: int = 0
+    limit: str = ""  # copy, gemm
+    ceiling: float | None = None
+    percent: float | None = None
+    host_ms: float | None = None  # a call from Python, waited for once after many
+    peak_bytes: int | None = None  # allocated by one call beyond its arguments
+    peers: dict[str, float] = field(default_factory=dict)  # p50 of each
+    target: str = ""  # met, missed, not measured
+    kernel_hash: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerFailed(Event):
     """Tests that could not be judged because their process never got to them."""
 
@@ -265,6 +301,7 @@ KINDS: dict[str, type[Event]] = {
         FaultTried,
         ProofFinished,
         KernelCompiled,
+        KernelMeasured,
         WorkerFailed,
         RunFinished,
     )
@@ -318,7 +355,7 @@ def _encode(value: Any) -> dict[str, Any]:
     for f in dataclasses.fields(value):
         item = getattr(value, f.name)
         default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-        if item == default and type(item) is type(default):
+        if item == default and repr(item) == repr(default):  # -0.0 is equal to 0.0 and not the same
             continue
         data[f.name] = _plain(item)
     return data
@@ -366,6 +403,8 @@ def _typed(name: str, expected: str, value: Any) -> Any:
             return float(value)
         case "float" if value in ("nan", "inf", "-inf"):
             return float(value)
+        case "dict[str, float]" if isinstance(value, dict):
+            return {str(key): _typed(name, "float", item) for key, item in value.items()}
         case "Failure" if isinstance(value, dict):
             return _decode(Failure, value)
         case "tuple[str, ...]" if isinstance(value, list) and all(isinstance(item, str) for item in value):

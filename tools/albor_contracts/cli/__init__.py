@@ -22,6 +22,7 @@ COMMANDS = {
     "prove": "prove obligations: integer code that ships, real algebra, every float16 value",
     "falsify": "inject the faults; print the kill matrix",
     "compile": "compile the Triton kernels ahead of time, without a GPU",
+    "bench": "measure the kernels against a copy, a matrix product and their peers",
     "coverage": "show which obligations evidence covers",
     "audit": "trace equations to obligations, faults, kernels and evidence; show what stands alone",
     "status": "summarise each contract: where it stands, and what would lift it",

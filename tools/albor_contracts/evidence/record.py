@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import events
-from ..events import FaultTried, KernelCompiled, ObligationFinished, ProofFinished
+from ..events import FaultTried, KernelCompiled, KernelMeasured, ObligationFinished, ProofFinished
 
-Verdict = ObligationFinished | FaultTried | ProofFinished | KernelCompiled
-VERDICTS = (ObligationFinished, FaultTried, ProofFinished, KernelCompiled)
+Verdict = ObligationFinished | FaultTried | ProofFinished | KernelCompiled | KernelMeasured
+VERDICTS = (ObligationFinished, FaultTried, ProofFinished, KernelCompiled, KernelMeasured)
 
 PACKAGES = ("numpy", "torch", "triton", "hypothesis", "crosshair-tool", "z3-solver", "albor-contracts")
 

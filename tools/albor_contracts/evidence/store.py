@@ -140,7 +140,8 @@ def save(records: Iterable[Record], path: str | Path) -> int:
 def _key(record: Record) -> tuple[object, ...]:
     v = record.verdict
     names = ("contract", "fault", "obligation", "binding", "kernel", "architecture", "dtype", "device", "seed")
-    return (v.kind, *(getattr(v, name, "") for name in (*names, "contract_hash", "kernel_hash")))
+    measured = ("size", "device_name")
+    return (v.kind, *(getattr(v, name, "") for name in (*names, *measured, "contract_hash", "kernel_hash")))
 
 
 def _strongest(group: Sequence[Record]) -> Record:

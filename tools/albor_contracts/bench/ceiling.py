@@ -1,0 +1,56 @@
+"""What a plain copy and a plain matrix product reach on this device in this run: the ceilings of the percentages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .measure import Clock, Quantiles, interleave
+
+COPY_ELEMENTS = 1 << 28  # of bfloat16: 512 MiB read and 512 MiB written
+GEMM_SIDE = 8192
+SETS = 2
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Bytes a second of a copy (read plus written) and FLOP a second of a bfloat16 product; from medians."""
+
+    copy: float
+    gemm: float
+
+    def of(self, limit: str) -> float:
+        return self.copy if limit == "copy" else self.gemm
+
+
+def measure_ceilings(
+    clock: Clock, device: torch.device, rounds: int, elements: int = COPY_ELEMENTS, side: int = GEMM_SIDE
+) -> Ceilings:
+    """Both ceilings with the method that the kernels are measured with."""
+    generator = torch.Generator(device).manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator, device=device, dtype=torch.bfloat16)
+
+    copies = [(normal(elements), torch.empty(elements, dtype=torch.bfloat16, device=device)) for _ in range(SETS)]
+    products = [(normal(side, side), normal(side, side)) for _ in range(SETS)]
+    programs = [
+        clock.program([_copy(source, target) for source, target in copies]),
+        clock.program([_product(a, b) for a, b in products]),
+    ]
+    copy, gemm = interleave(clock, programs, rounds)
+    return Ceilings(_rate(2 * 2 * elements, copy), _rate(2 * side**3, gemm))
+
+
+def _copy(source: torch.Tensor, target: torch.Tensor) -> Any:
+    return lambda: target.copy_(source)
+
+
+def _product(a: torch.Tensor, b: torch.Tensor) -> Any:
+    return lambda: torch.matmul(a, b)
+
+
+def _rate(amount: int, time: Quantiles) -> float:
+    return amount / (time.p50 * 1e-3)
