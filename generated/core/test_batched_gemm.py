@@ -48,42 +48,46 @@ spec = definitions(CONTRACT, batched_gemm, gemm, batched_gemm_nt)
 
 batched_gemm_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65"},
-    work={"M * N": 2**18},
+    work={"H * M * N": 2**15, "M * N": 2**18},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
 )
 bg_own_inputs = cases(
     dims={"G": "2..3", "Q": "1..2", "H": "G * Q", "M": "1..5", "N": "1..5", "K": "1..9"},
-    work={"H * M * N": 2**18, "H * H": 2**18},
+    work={"H * M * N": 2**15, "H * H": 2**18},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
     other_a="float[H, M, K] in [-64, 64]",
 )
 bg_share_inputs = cases(
     dims={"G": "2..3", "Q": "2..3", "H": "G * Q", "M": "1..5", "N": "1..5", "K": "1..9"},
-    work={"H * M * N": 2**18, "H * G": 2**18},
+    work={"H * M * N": 2**15, "H * G": 2**18},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
     other_b="float[G, K, N] in [-8, 8]",
 )
 batched_gemm_nt_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "K", "K": "1..33"},
+    work={"H * M * N": 2**15},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, N, K] in [-8, 8]",
 )
 bg_repeat_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65"},
+    work={"H * M * N": 2**15},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
 )
 bg_groups_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65", "J": "H + 1"},
+    work={"H * M * N": 2**15},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
     odd="float[J, K, N] in [-8, 8]",
 )
 bg_def_batched_gemm_nt_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65"},
+    work={"H * M * N": 2**15},
     a="float[H, M, K] in [-64, 64]",
     b="float[G, N, K] in [-8, 8]",
 )

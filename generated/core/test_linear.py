@@ -58,25 +58,28 @@ linear_backward_inputs = cases(
 )
 linear_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "1..129"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [-64, 64]",
 )
 li_bias_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "1..129"},
-    work={"M * N": 2**18},
+    work={"M * N": 2**15},
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [0.001, 64]",
 )
 li_square_inputs = cases(
     dims={"M": "1..5", "N": "2..33", "K": "N"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [-64, 64]",
 )
 li_shape_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "2..9", "L": "1, 10"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [-64, 64]",

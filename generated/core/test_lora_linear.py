@@ -68,6 +68,7 @@ lora_linear_backward_inputs = cases(
 )
 lora_linear_inputs = cases(
     dims={"M": "1..17", "N": "1..33", "K": "1..65", "R": "1..8"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",
@@ -76,7 +77,7 @@ lora_linear_inputs = cases(
 )
 lo_merge_inputs = cases(
     dims={"M": "1..17", "N": "1..33", "K": "1..65", "R": "1..8"},
-    work={"N * K * R": 2**18, "N * K * M": 2**18},
+    work={"M * N": 2**15, "N * K * R": 2**18, "N * K * M": 2**18},
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",
@@ -85,6 +86,7 @@ lo_merge_inputs = cases(
 )
 lo_double_inputs = cases(
     dims={"M": "1..17", "N": "1..33", "K": "1..65", "R": "1..4", "Q": "2 * R"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",
@@ -95,6 +97,7 @@ lo_double_inputs = cases(
 )
 lo_square_inputs = cases(
     dims={"M": "1..5", "N": "R", "K": "R", "R": "2..8"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",
@@ -103,6 +106,7 @@ lo_square_inputs = cases(
 )
 lo_shape_inputs = cases(
     dims={"M": "1..17", "N": "1..33", "K": "1..65", "R": "2..8", "L": "1, 9"},
+    work={"M * N": 2**15},
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",

@@ -1,7 +1,7 @@
 """training/evaluation-cadence: Evaluation and checkpoint cadence.
 
 Compiled from contracts/training/evaluation-cadence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c3daf07c5923711df2592e57e89748154ffe1884fb4ee6bf31d63b2cefeede49
+Meaning: d80c8b1a6fb0ab15dc7fb629373185aa04fd9685a0f6a50a7a5894d14fb1fdc0
 """
 
 from albor_contracts.testing import (

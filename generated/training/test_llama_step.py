@@ -456,6 +456,7 @@ block_backward_inputs = cases(
 )
 logits_inputs = cases(
     dims={"B": "1..2", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1"},
+    work={"B * S * V": 2**15},
     table="float[U, V, E] in [-1, 1]",
     norm="float[Z, E] in [0.5, 1.5]",
     wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
@@ -480,6 +481,7 @@ loss_inputs = cases(
 )
 rows_inputs = cases(
     dims={"V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "R": "U * V + Z + 2 * L * H * D + 2 * L * K * D + 3 * L * F"},
+    work={"R * E": 2**15},
     table="float[U, V, E] in [-1, 1]",
     norm="float[Z, E] in [0.5, 1.5]",
     wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
@@ -566,7 +568,7 @@ ls_residual_inputs = cases(
 )
 ls_all_inputs = cases(
     dims={"V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "R": "U * V + Z + 2 * L * H * D + 2 * L * K * D + 3 * L * F"},
-    work={"U * V * E * Z": 2**18, "E * L * 2 * H * D * K": 2**18, "E * R": 2**18},
+    work={"R * E": 2**15, "U * V * E * Z": 2**18, "E * L * 2 * H * D * K": 2**18, "E * R": 2**18},
     table="float[U, V, E] in [-1, 1]",
     norm="float[Z, E] in [0.5, 1.5]",
     wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
@@ -590,7 +592,7 @@ ls_reach_inputs = cases(
 )
 ls_causal_inputs = cases(
     dims={"B": "1..2", "S": "3..4", "V": "5..6", "E": "2..4", "K": "1..2", "G": "2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1"},
-    work={"B * S * V": 2**18, "B * S * B * S": 2**18},
+    work={"B * S * V": 2**15, "B * S * B * S": 2**18},
     table="float[U, V, E] in [-1, 1]",
     norm="float[Z, E] in [0.5, 1.5]",
     wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
