@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 300cf1662d754666a6b3d20a0e4edc004dfc7be3642282c3cb5951a3b8c09667
+Meaning: 373dc50165176f392864bf7082aeed198e7de5de603c504269956290f34a9315
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where
