@@ -58,7 +58,7 @@ def test_every_mutant_is_one_edit_that_parses_and_changes_the_program(mutants):
         assert SOURCE.split("\n")[m.line - 1].strip() == m.find.split("\n")[0]
         assert m.put in "\n".join(line.strip() for line in changed.split("\n"))
         seen.add(changed)
-    assert len(seen) == len(mutants) > 50
+    assert len(seen) == len(mutants) > 40
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_an_original_that_fails_proves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(make_project(tmp_path, kernel=KERNEL.replace("a * x", "a * x + 1")))
     assert main(["mutate", "core/scale"]) == 1
     assert "the unchanged implementation does not hold, so nothing was tried: SC-" in capsys.readouterr().out
-    assert main(["mutate", "core/scale", "--list"]) == 0
+    assert main(["mutate", "core/scale", "--list"]) == 0  # which runs nothing
     assert "+ return (a + x + 1).astype(x.dtype)" in capsys.readouterr().out
 
 

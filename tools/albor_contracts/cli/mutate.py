@@ -137,6 +137,9 @@ class _Tally:
         try:
             for verdict in try_mutants(job, chosen):
                 self.verdicts.append(verdict)
+                if options.format == "text" and verdict in self.survivors():
+                    words = f"survived: {verdict.mutant.operator}"  # at once: the rest may take hours
+                    print(_diff(_file(verdict.module), verdict.mutant, words), flush=True)
                 if time.monotonic() - said >= EVERY:
                     said = time.monotonic()
                     done = sum(v.outcome != "unreached" for v in self.verdicts)
@@ -178,13 +181,11 @@ class _Tally:
             f"{self.contract} [{self.binding}]: {n['tried']} mutants tried, {n['killed']} killed{how}, "
             f"{n['equivalent']} equivalent, {n['survived']} survived"
         )
-        lines = [head]
+        lines = [head]  # the survivors have been printed when they were found
         if n["unreached"]:
             where = Counter(v.mutant.function for v in self.verdicts if v.outcome == "unreached")
             names = ", ".join(f"{name} {count}" for name, count in where.most_common())
             lines.append(f"  no obligation reaches {n['unreached']} more: {names}")
-        for v in self.survivors():
-            lines.append(_diff(_file(v.module), v.mutant, f"survived: {v.mutant.operator}"))
         for v in self.mistaken():
             lines.append(_diff(_file(v.module), v.mutant, f"listed as equivalent, but {v.outcome}: {v.by}"))
         return "\n".join(lines)
