@@ -31,13 +31,10 @@ def test_agrees_with_the_reference(batch, size, dtype):
     agree(draw((batch, size, size), dtype, 1), 4 * draw((batch, size, size), dtype, 2), 0.3)
 
 
-def test_more_columns_than_a_program_shares():
-    """S above 4096 gives each row a program of its own; three of its rows, the first, a middle one and the last."""
-    size = 4099
-    x = torch.zeros(1, 1, 1).expand(1, size, size)  # every score is 0: no memory, and weights 1 / (i + 1)
-    assert module.blocks(size, size) == {"ROWS": 1, "BLOCK": 8192, "num_warps": 16}
-    x = draw((1, 130, 130), torch.float32, 3)
+def test_rows_share_a_program_until_they_fill_one():
+    assert module.blocks(4099, 4099) == {"ROWS": 1, "BLOCK": 8192, "num_warps": 16}
     assert module.blocks(130, 130)["ROWS"] == 16
+    x = draw((1, 130, 130), torch.float32, 3)
     agree(x, x, 1.0)
 
 
