@@ -1,0 +1,20 @@
+"""Normal initial weights from a seed and a parameter's name, drawn on the host so that every device gets the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def weight_init(seed: int, name: str, std: float, like: torch.Tensor) -> torch.Tensor:
+    """w ~ N(0, std^2), float32, of the shape and on the device of `like`. Raises ValueError for std <= 0 or NaN.
+
+    The generator is seeded with 63 bits of a hash of seed and name: neither the order in which parameters are made nor
+    what else was drawn matters. Powers of two of std scale the same draws.
+    """
+    if not std > 0:
+        raise ValueError(f"std must be positive, got {std}")
+    digest = hashlib.blake2b(name.encode(), key=seed.to_bytes(16, "little", signed=True), digest_size=8).digest()
+    source = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return torch.randn(like.shape, generator=source, dtype=torch.float32).mul_(std).to(like.device)
