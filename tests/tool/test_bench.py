@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import xml.etree.ElementTree as ET
@@ -288,7 +289,7 @@ def test_ratios_are_the_peers_time_over_the_kernels():
         ({"compile": 0.995}, ("compile",), "met"),  # less than both scatter
         ({"eager": 0.5, "compile": 1.1}, ("eager", "compile"), "met"),  # eager is no target
         ({"eager": 0.5}, ("compile",), "not measured"),
-        ({"eager": 0.5}, ("eager",), "met"),
+        ({"eager": 0.5}, ("eager",), "not measured"),  # nothing to hold it to is not a target that was met
     ],
 )
 def test_never_slower_than_torch_compile_or_liger(peers, asked, verdict):
@@ -539,6 +540,45 @@ def test_what_cannot_be_judged_is_refused(command):
     assert command("--targets")[0] == 2
     status, _, err = command("core/nothing")
     assert status == 2 and "core/nothing" in err
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """The command on a machine with a GPU, where the kernel and its peers take what `seconds` says."""
+    from albor_contracts.bench import ceiling, workloads
+    from albor_contracts.bench import cuda as device
+    from albor_contracts.cli import bench
+
+    contract = "core/rmsnorm"
+    fake = FakeClock([])
+    entry = toy(contract=contract, kernel="rmsnorm", compiled=False)
+    monkeypatch.setattr(workloads, "WORKLOADS", (entry,))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(ceiling, "measure_ceilings", lambda clock, device, rounds: CEILINGS)
+    monkeypatch.setattr(device, "device_name", lambda: "NVIDIA X")
+    monkeypatch.setattr(device, "device_versions", lambda: {"driver": "1"})
+    monkeypatch.setattr(bench, "_clock", lambda gpu: (fake, CPU, contextlib.nullcontext(), lambda: "1980 MHz"))
+    return fake
+
+
+def test_the_command_on_a_gpu(command, pretended, tmp_path):
+    pretended.seconds = [3e-6, 6e-6, 6e-6, 12e-6]  # 350m: 8 MiB, 7b: 16 MiB
+    status, out, err = command("--device", "cuda", "--targets", "--out", tmp_path / "out", "--rounds", 1)
+    assert status == 0, out + err
+    assert "say nothing about a GPU" not in out and "2 met, 0 missed, 0 not measured" in out
+    assert out == (tmp_path / "out" / "bench.txt").read_text()
+    svg = (tmp_path / "out" / "roofline.svg").read_text()
+    assert "Roofline on NVIDIA X" in svg and svg.count("<circle") == 2
+    first, second = read([tmp_path / "records.jsonl"]).records
+    assert (first.verdict.size, second.verdict.size) == ("350m", "7b") and first.versions["driver"] == "1"
+    assert first.verdict.percent == pytest.approx(100 * 8 * 2**20 / 3.06e-6 / 3e12)  # the third lap
+    assert first.verdict.device == "cuda" and first.verdict.state == "1980 MHz" and first.verdict.target == "met"
+
+
+def test_a_missed_target_fails_the_command_only_as_a_gate(command, pretended):
+    pretended.seconds = [6e-6, 3e-6] * 2
+    assert command("--device", "cuda", "--sizes", "350m", "--targets", "--rounds", 1)[0] == 1
+    assert command("--device", "cuda", "--sizes", "350m", "--rounds", 1)[0] == 0
 
 
 @pytest.mark.parametrize("bad", [("--rounds", "0"), ("--peers", "triton"), ("--sizes", "13b")])
