@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import xml.etree.ElementTree as ET
@@ -41,10 +42,10 @@ class FakeClock:
         return sets_needed(nbytes, self.cache)
 
     def program(self, calls):
-        results = [call() for call in calls]
-        took = self.seconds[len(self.programs)]
-        program = Program(lambda: None, len(calls), "graph", peak_bytes=1024, first=results[0])
-        program.took = took
+        for call in calls:
+            call()
+        program = Program(lambda: None, len(calls), "graph", peak_bytes=1024)
+        program.took = self.seconds[len(self.programs)]
         self.programs.append(program)
         return program
 
@@ -144,7 +145,7 @@ def test_the_cpu_clock_takes_the_time_of_a_replay():
     ran = []
     program = clock.program([lambda: ran.append("a"), lambda: ran.append("b")])
     lap = clock.lap(program)
-    assert ran == ["a", "a", "b"] and lap() == 500 and program.calls == 2
+    assert ran == ["a", "b"] and lap() == 500 and program.calls == 2
 
 
 # Workloads and their variants
@@ -193,7 +194,8 @@ def test_a_run_measures_the_kernel_and_its_peers_on_the_same_arguments():
     workload = toy(own=Peer(lambda x: seen.append(x) or x * 2), eager=lambda x: seen.append(x) or x + x)
     result, clock = run(workload, 1e-3, 2e-3)
     assert result.sets == 6  # 32 bytes each, a cache of 64
-    assert len(seen) == 12 and all(torch.equal(a, b) for a, b in zip(seen[:6], seen[6:], strict=True))
+    # Each set once before and once in the program, the kernel first.
+    assert len(seen) == 24 and all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
     assert list(result.timings) == ["albor", "eager"] and result.own.peak_bytes == 1024
     assert result.timings["eager"].difference == 0 and result.own.difference is None
     assert result.absent == {"compile": "has no such kernel", "liger": "has no such kernel"}
@@ -222,6 +224,23 @@ def test_a_peer_that_computes_something_else_is_a_problem():
         assert "eager computes something else" in problem
     result, _ = run(toy(eager=lambda x: x * 2.01), 1e-3, 1e-3)
     assert judge(result, CEILINGS, ()).problems == ()
+
+
+def test_a_peer_in_place_is_compared_by_its_first_result():
+    result, _ = run(toy(eager=Peer(lambda x: x.mul_(2), lambda x: [x.clone()])), 1e-3, 1e-3)
+    assert result.timings["eager"].difference == 0
+    # The kernel in place, on the arguments that the peers are given: they come second, and are seen to differ.
+    result, _ = run(toy(own=Peer(lambda x: x.mul_(2))), 1e-3, 1e-3)
+    assert judge(result, CEILINGS, ()).problems
+
+
+def test_a_result_in_another_shape_is_brought_into_the_kernels_or_said_not_to_be_compared():
+    halves = Peer(lambda x: (2 * x).chunk(2, dim=1))
+    result, _ = run(toy(eager=halves), 1e-3, 1e-3)
+    assert result.timings["eager"].difference is None
+    assert "the result of eager was not compared" in table([judge(result, CEILINGS, ())], CEILINGS)
+    result, _ = run(toy(eager=replace(halves, result=lambda parts: torch.cat(parts, dim=1))), 1e-3, 1e-3)
+    assert result.timings["eager"].difference == 0
 
 
 def test_a_kernel_that_fails_is_a_problem():
@@ -270,7 +289,7 @@ def test_ratios_are_the_peers_time_over_the_kernels():
         ({"compile": 0.995}, ("compile",), "met"),  # less than both scatter
         ({"eager": 0.5, "compile": 1.1}, ("eager", "compile"), "met"),  # eager is no target
         ({"eager": 0.5}, ("compile",), "not measured"),
-        ({"eager": 0.5}, ("eager",), "met"),
+        ({"eager": 0.5}, ("eager",), "not measured"),  # nothing to hold it to is not a target that was met
     ],
 )
 def test_never_slower_than_torch_compile_or_liger(peers, asked, verdict):
@@ -464,6 +483,46 @@ def test_a_small_run_on_this_machine(command, tmp_path):
     assert kept.verdict.kernel_hash == hash_of_kernel(kept)
 
 
+def test_recorded_times_go_stale_with_the_kernel(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "contracts").mkdir()
+    assert command("--recorded")[0] == 2
+    from albor_contracts.evidence import Recorder, kernel_hash
+
+    now = kernel_hash("albor_impl.core.rmsnorm:rmsnorm")
+    judged = judge(made(0.01, eager=0.02), CEILINGS, ("eager",))
+    event = record(judged, "cuda", "NVIDIA X", 20, now)
+    event = replace(event, contract="core/rmsnorm", kernel="albor_impl.core.rmsnorm:rmsnorm")
+    with Recorder(tmp_path / "evidence" / "gpu.jsonl") as recorder:
+        recorder(event)
+        recorder(replace(event, size="7b", kernel_hash="before"))
+    status, out, _ = command("--recorded", "core")
+    assert status == 0
+    first, second = [line.split() for line in out.splitlines()[2:]]
+    assert first[1] == "350m" and "28%" in first and "2.00" in first and first[-1] == "fresh"
+    assert second[1] == "7b" and second[-1] == "stale"
+    status, out, _ = command("--recorded", "--format", "json")
+    assert [r["fresh"] for r in json.loads(out)] == [True, False]
+    assert command("--recorded", "loss")[0] == 2
+
+
+def test_memory_that_does_not_hold_the_arguments_is_a_result():
+    def too_large(draw):
+        raise MemoryError("out of memory")
+
+    result, _ = run(toy(inputs={"x": too_large}), 1e-3)
+    assert judge(result, CEILINGS, ()).problems == ("the kernel failed: MemoryError: out of memory",)
+
+
+def test_an_error_of_the_device_is_a_result():
+    clock = FakeClock([1e-3, 1e-3], cache=64)
+    clock.finish = lambda: 1 / 0
+    workload = toy()
+    result = run_workload(workload, "tiny", workload.tiny, clock, CPU, peers=("eager",), rounds=2)
+    assert result.own.time is None and "ZeroDivisionError" in result.own.error
+    assert judge(result, CEILINGS, ("eager",)).target == "not measured"
+
+
 def test_json_on_stdout_is_json(command):
     status, out, _ = command("core/gemm:gemm", "--rounds", 1, "--format", "json", "--peers", "none")
     assert status == 0
@@ -481,6 +540,45 @@ def test_what_cannot_be_judged_is_refused(command):
     assert command("--targets")[0] == 2
     status, _, err = command("core/nothing")
     assert status == 2 and "core/nothing" in err
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """The command on a machine with a GPU, where the kernel and its peers take what `seconds` says."""
+    from albor_contracts.bench import ceiling, workloads
+    from albor_contracts.bench import cuda as device
+    from albor_contracts.cli import bench
+
+    contract = "core/rmsnorm"
+    fake = FakeClock([])
+    entry = toy(contract=contract, kernel="rmsnorm", compiled=False)
+    monkeypatch.setattr(workloads, "WORKLOADS", (entry,))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(ceiling, "measure_ceilings", lambda clock, device, rounds: CEILINGS)
+    monkeypatch.setattr(device, "device_name", lambda: "NVIDIA X")
+    monkeypatch.setattr(device, "device_versions", lambda: {"driver": "1"})
+    monkeypatch.setattr(bench, "_clock", lambda gpu: (fake, CPU, contextlib.nullcontext(), lambda: "1980 MHz"))
+    return fake
+
+
+def test_the_command_on_a_gpu(command, pretended, tmp_path):
+    pretended.seconds = [3e-6, 6e-6, 6e-6, 12e-6]  # 350m: 8 MiB, 7b: 16 MiB
+    status, out, err = command("--device", "cuda", "--targets", "--out", tmp_path / "out", "--rounds", 1)
+    assert status == 0, out + err
+    assert "say nothing about a GPU" not in out and "2 met, 0 missed, 0 not measured" in out
+    assert out == (tmp_path / "out" / "bench.txt").read_text()
+    svg = (tmp_path / "out" / "roofline.svg").read_text()
+    assert "Roofline on NVIDIA X" in svg and svg.count("<circle") == 2
+    first, second = read([tmp_path / "records.jsonl"]).records
+    assert (first.verdict.size, second.verdict.size) == ("350m", "7b") and first.versions["driver"] == "1"
+    assert first.verdict.percent == pytest.approx(100 * 8 * 2**20 / 3.06e-6 / 3e12)  # the third lap
+    assert first.verdict.device == "cuda" and first.verdict.state == "1980 MHz" and first.verdict.target == "met"
+
+
+def test_a_missed_target_fails_the_command_only_as_a_gate(command, pretended):
+    pretended.seconds = [6e-6, 3e-6] * 2
+    assert command("--device", "cuda", "--sizes", "350m", "--targets", "--rounds", 1)[0] == 1
+    assert command("--device", "cuda", "--sizes", "350m", "--rounds", 1)[0] == 0
 
 
 @pytest.mark.parametrize("bad", [("--rounds", "0"), ("--peers", "triton"), ("--sizes", "13b")])

@@ -21,7 +21,7 @@ from .measure import Call, Program, calls_needed, sets_needed
 
 WARM_UP = 0.2  # seconds before a variant is captured: clocks settle
 HOST_CALLS = 50
-SPIN_CYCLES = 1_000_000  # about half a millisecond of a busy device before each replay
+SPIN_CYCLES = 3_000_000  # one or two milliseconds of a busy device before each replay
 
 
 class CudaClock:
@@ -44,7 +44,6 @@ class CudaClock:
         return sets_needed(nbytes, self.properties.L2_cache_size)
 
     def program(self, calls: Sequence[Call]) -> Program:
-        first = calls[0]()  # compiles
         self.finish()
         peak = self._peak(calls[-1])
         synchronises = _synchronises(calls[-1])
@@ -52,7 +51,7 @@ class CudaClock:
         host_ms = self._host(calls)
         count = calls_needed(seconds, len(calls))
         program = Program(
-            lambda: _run(calls, count), count, synchronises=synchronises, peak_bytes=peak, host_ms=host_ms, first=first
+            lambda: _run(calls, count), count, synchronises=synchronises, peak_bytes=peak, host_ms=host_ms
         )
         if synchronises:
             program.why = "a call makes the host wait"

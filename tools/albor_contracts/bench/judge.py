@@ -62,6 +62,7 @@ def _target(
 ) -> tuple[str, list[str]]:
     missed, open_ = [], []
     wanted = result.workload.target
+    judged = wanted is not None
     if percent is None:
         open_.append("the kernel was not measured")
     elif wanted is not None and percent < wanted:
@@ -69,10 +70,13 @@ def _target(
     for name in NEVER_SLOWER_THAN:
         if name not in asked or name not in result.workload.peers():
             continue
+        judged = True
         if name not in ratios:
             open_.append(f"{name} was not measured")
         elif slower(result.own, result.timings[name]):
             missed.append(f"slower than {name}: {1 / ratios[name]:.2f} of its time")
+    if not judged:
+        open_.append("without a percentage or a peer that was asked for there is nothing to hold it to")
     return ("missed" if missed else "not measured" if open_ else "met"), missed + open_
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 CACHES = 3  # the rotated arguments exceed the last cache so many times
@@ -41,7 +41,6 @@ class Program:
     synchronises: str = ""  # the device's message when a call made the host wait; "" when none did
     peak_bytes: int | None = None  # allocated by one call beyond its arguments
     host_ms: float | None = None
-    first: Any = field(default=None, repr=False)  # the result of the first call, to compare variants by
 
 
 class Clock(Protocol):
@@ -53,7 +52,7 @@ class Clock(Protocol):
         """How many sets of arguments of `nbytes` each are rotated."""
 
     def program(self, calls: Sequence[Call]) -> Program:
-        """A program that runs the calls (one for each set of arguments) in turn, warmed up."""
+        """A program that runs the calls (one for each set of arguments) in turn; they have been run before."""
 
     def lap(self, program: Program) -> Callable[[], float]:
         """Begin one replay; the function returned gives its milliseconds once `finish` was called."""
@@ -116,13 +115,11 @@ class CpuClock:
         return LEAST_SETS
 
     def program(self, calls: Sequence[Call]) -> Program:
-        first = calls[0]()
-
         def replay() -> None:
             for call in calls:
                 call()
 
-        return Program(replay, len(calls), first=first)
+        return Program(replay, len(calls))
 
     def lap(self, program: Program) -> Callable[[], float]:
         start = self.now()

@@ -137,7 +137,7 @@ def magnitude(w: torch.Tensor, num: int, den: int) -> tuple[torch.Tensor, torch.
 
 
 def _prune(w: torch.Tensor, score: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    lowest = torch.topk(score, count, dim=1, largest=False).indices
+    lowest = torch.sort(score, dim=1, stable=True).indices[:, :count]  # as in the authors' code
     mask = torch.ones_like(w, dtype=torch.bool).scatter_(1, lowest, False)
     return torch.where(mask, w, 0.0), mask
 

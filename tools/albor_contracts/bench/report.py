@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ..events import KernelMeasured
+from ..evidence.record import Record
 from .ceiling import Ceilings
 from .judge import Judgement
 from .run import OWN, PEERS
@@ -18,6 +19,7 @@ CPU_NOTE = (
     "ratios, peak memory and targets are therefore not shown."
 )
 DTYPES = {"torch.bfloat16": "bf16", "torch.float32": "f32", "torch.float16": "f16"}
+COLUMNS = ("kernel", "size", "device", "ms p50", "of ceiling", *(f"x {p}" for p in PEERS), "target", "when", "state")
 _UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -43,15 +45,19 @@ def table(judgements: Sequence[Judgement], ceilings: Ceilings | None, after: Cei
     for j in judgements:
         rows.append(_row(j, ceilings is not None))
         notes += _notes(j)
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = _aligned(rows)
     if notes:
         lines += ["", *dict.fromkeys(notes)]
     if ceilings is not None:
         lines += ["", f"ceilings: {_ceilings(ceilings)}" + (f"; at the end {_ceilings(after)}" if after else "")]
         lines += [summary(judgements)]
     return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 
 
 def _ceilings(ceilings: Ceilings) -> str:
@@ -101,6 +107,8 @@ def _notes(j: Judgement) -> list[str]:
             notes.append(f"{where}: {name} failed: {timing.error}")
         elif timing.why and name != OWN:
             notes.append(f"{where}: {name} is timed from Python: {timing.why}")
+        if name != OWN and timing.time is not None and timing.difference is None and r.own.time is not None:
+            notes.append(f"{where}: the result of {name} was not compared")
         if timing.note:
             notes.append(f"{r.workload.name}: {name}: {timing.note}")
     if r.own.synchronises and r.workload.synchronises:
@@ -182,3 +190,19 @@ def record(j: Judgement, kind: str, device: str, rounds: int, kernel_hash: str) 
         peers={name: t.time.p50 for name, t in r.timings.items() if name != OWN and t.time is not None},
         target=j.target, kernel_hash=kernel_hash, message="; ".join((*j.problems, *j.reasons)),
     )  # fmt: skip
+
+
+def recorded(records: Sequence[Record], current: Callable[[Record], str]) -> str:
+    """What earlier runs found, one row a record; `stale` where the kernel has changed since. `current` gives the hash
+    a record's kernel has now. Ratios as in `table`, and only for a GPU."""
+    rows: list[Sequence[str]] = [COLUMNS]
+    for r in records:
+        v = r.verdict
+        assert isinstance(v, KernelMeasured)
+        gpu = v.percent is not None
+        rows.append([
+            v.kernel, v.size, v.device_name or v.device, milliseconds(v.p50), f"{v.percent:.0f}%" if gpu else "-",
+            *(f"{v.peers[p] / v.p50:.2f}" if gpu and p in v.peers else "-" for p in PEERS), v.target, r.time,
+            "fresh" if v.kernel_hash == current(r) else "stale",
+        ])  # fmt: skip
+    return "\n".join(_aligned(rows))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .measure import Clock, Program, Quantiles, interleave
-from .workload import Workload, calls, size_of, tensors_of
+from .workload import Workload, calls, size_of, snapshot, tensors_of
 
 OWN = "albor"
 PEERS = ("eager", "compile", "liger")
@@ -63,12 +63,17 @@ def run_workload(
     compiler: Callable[[Any], Any] | None = None,
 ) -> Result:
     """Measure the kernel and those of `peers` that it has, in turn. `compiler` is torch.compile unless it is given."""
-    first = workload.arguments(dims, device, seed)
-    count = clock.sets(size_of(first))
-    sets = [first, *(workload.arguments(dims, device, seed + k) for k in range(1, count))]
+    try:
+        first = workload.arguments(dims, device, seed)
+        count = clock.sets(size_of(first))
+        sets = [first, *(workload.arguments(dims, device, seed + k) for k in range(1, count))]
+    except Exception as error:  # the memory may not hold them; the other workloads are still measured
+        return Result(workload, size, dims, 0, {OWN: Timing(error=_words(error))}, {}, state())
 
     programs: dict[str, Program] = {}
     timings: dict[str, Timing] = {}
+    differences: dict[str, float | None] = {}
+    reference: list[torch.Tensor] = []
     absent: dict[str, str] = {}
     offered = workload.peers()
     for name in (OWN, *(p for p in PEERS if p in peers)):
@@ -78,7 +83,16 @@ def run_workload(
         peer, form = workload.variant(name)
         try:
             wrap = (compiler or _compiler()) if name == "compile" else None
-            programs[name] = clock.program(calls(peer, form, sets, wrap))
+            made = calls(peer, form, sets, wrap)
+            found = made[0]()  # also compiles
+            if name == OWN:
+                reference = snapshot(found)
+            else:
+                differences[name] = _difference(reference, peer.result(found) if peer.result else found)
+            del found
+            for call in made[1:]:
+                call()
+            programs[name] = clock.program(made)
         except ModuleNotFoundError as error:
             if name == OWN:
                 timings[name] = Timing(error=_words(error))
@@ -87,14 +101,16 @@ def run_workload(
         except Exception as error:  # whatever a library raises, the others are still measured
             timings[name] = Timing(note=peer.note, error=_words(error))
 
-    differences = {name: _difference(programs[OWN].first, p.first) for name, p in programs.items() if OWN in programs}
-    for program in programs.values():
-        program.first = None
-    times = interleave(clock, list(programs.values()), rounds, discard=2 if clock.kind == "cuda" else 0)
+    times: Sequence[Quantiles] = ()
+    try:
+        times = interleave(clock, list(programs.values()), rounds, discard=2 if clock.kind == "cuda" else 0)
+    except Exception as error:  # an error of the device shows when it is waited for, and is nobody's in particular
+        timings |= {name: Timing(error=_words(error)) for name in programs}
+        programs = {}
     for (name, program), time in zip(programs.items(), times, strict=True):
         timings[name] = Timing(
             time, program.method, program.why, program.synchronises, program.peak_bytes, program.host_ms,
-            differences.get(name) if name != OWN else None, workload.variant(name)[0].note,
+            differences.get(name), workload.variant(name)[0].note,
         )  # fmt: skip
     in_order = {name: timings[name] for name in (OWN, *PEERS) if name in timings}
     return Result(workload, size, dims, count, in_order, absent, state())

@@ -79,13 +79,15 @@ class Peer:
     """Somebody else's way to the same result.
 
     `call` is a function or "module:name.of.it", looked up when it is used. `arguments` makes what it takes from the
-    kernel's arguments, once for each set and outside the time. `form` is the workload's unless it is given.
+    kernel's arguments, once for each set and outside the time; `result` makes the kernel's result of its own, to be
+    compared. `form` is the workload's unless it is given.
     """
 
     call: Callable[..., Any] | str
     arguments: Callable[..., Sequence[Any]] | None = None
     form: str = ""
     note: str = ""
+    result: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,11 @@ def size_of(arguments: Sequence[Any]) -> int:
         elif isinstance(argument, list | tuple):
             total += size_of(argument)
     return total
+
+
+def snapshot(result: Any) -> list[torch.Tensor]:
+    """Copies of all tensors of a result: what works in place will overwrite them."""
+    return [tensor.detach().clone() for tensor in tensors_of(result)]
 
 
 def tensors_of(result: Any) -> list[torch.Tensor]:

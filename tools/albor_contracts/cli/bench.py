@@ -45,6 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--evidence", type=Path, default=None, metavar="FILE",
         help="append records to this file (default: .albor/evidence/)",
     )  # fmt: skip
+    parser.add_argument(
+        "--recorded", action="store_true", help="measure nothing; show what was recorded, and what is stale since"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         return 2
     root = find_root()
     find_kernels(root)
+    if options.recorded:
+        return _recorded(root, options)
     try:
         import torch
 
@@ -104,6 +109,30 @@ def run(options: argparse.Namespace) -> int:
     from ..bench.judge import fails
 
     return 1 if fails(judgements, options.targets) else 0
+
+
+def _recorded(root: Path, options: argparse.Namespace) -> int:
+    from ..bench.report import recorded
+    from ..coverage import hash_of_kernel
+    from ..events import KernelMeasured
+    from ..evidence import compact
+    from ._project import print_json, records_of
+
+    names = {name.rstrip("/") for name in options.contracts}
+    records = [
+        r
+        for r in compact(records_of(root, [options.evidence] if options.evidence else []))
+        if isinstance(r.verdict, KernelMeasured)
+        and (not names or names & {r.verdict.contract, r.verdict.contract.partition("/")[0]})
+    ]
+    if not records:
+        print("no times are recorded here", file=sys.stderr)
+        return 2
+    if options.format == "json":
+        print_json([{**json.loads(r.to_json()), "fresh": r.verdict.kernel_hash == hash_of_kernel(r)} for r in records])
+    else:
+        print(recorded(records, hash_of_kernel))
+    return 0
 
 
 def _measure(
