@@ -192,7 +192,7 @@ equivalent:
 
 
 def test_what_is_listed_and_killed_was_listed_wrongly(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(make_project(tmp_path))
+    monkeypatch.chdir(make_project(tmp_path, kernel=KERNEL.replace("    return", "    spare = x.size + 1\n    return")))
     write(tmp_path, "mutants/core/scale.yaml", """\
 equivalent:
   - reason: a mistake
@@ -200,7 +200,8 @@ equivalent:
 """)  # fmt: skip
     assert main(["mutate", "core/scale"]) == 1
     out = capsys.readouterr().out
-    assert "1 mutants tried, 1 killed, 0 equivalent, 0 survived" in out
+    assert "4 mutants tried, 1 killed, 0 equivalent, 3 survived" in out
+    assert "scale.py:8:20: survived: arithmetic, in scale\n    - spare = x.size + 1\n    + spare = x.size - 1\n" in out
     assert "listed as equivalent, but killed: SC-" in out
 
 

@@ -35,6 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="decides which mutants are drawn, and the cases (default: 0)"
     )
     parser.add_argument(
+        "--cases", type=_positive, default=25, metavar="N", help="most cases of an obligation (default: 25)"
+    )  # fmt: skip
+    parser.add_argument(
         "--function", default=None, metavar="NAME", help="only mutants of this function or Class.method"
     )
     parser.add_argument(
@@ -125,7 +128,7 @@ class _Tally:
             library.root, self.contract, self.binding, tests[0].module,
             tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
             tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
-            options.seed, options.workers,
+            options.seed, options.workers, options.cases,
         )  # fmt: skip
 
         def chosen(reached: list[tuple[str, Mutant]]) -> list[tuple[str, Mutant]]:

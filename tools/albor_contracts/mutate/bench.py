@@ -22,7 +22,7 @@ from .edits import Mutant
 from .width import Sizes, overflows
 
 FEW, MANY = 4, 25  # cases: first a few of every obligation; what survives them meets as many as `verify` runs
-OTHER = 8  # of the dtypes after the first, which only show where a kernel leaves float32
+OTHER = 8  # at most, of the dtypes after the first, which only show where a kernel leaves float32
 WIDTH = "index width"  # the check of offsets at large sizes, where the contract's list of mutants gives some
 
 
@@ -61,6 +61,7 @@ class Bench:
         trials: Sequence[Trial],
         large: Sequence[Sizes],
         seed: int,
+        cases: int,
     ) -> None:
         from ..falsify.matrix import load_generated, tests_of
         from ..inputs import profiles
@@ -68,7 +69,7 @@ class Bench:
         self.root, self.contract, self.binding, self.large = root, contract, binding, large
         self.module = load_generated(tests)
         self.tests = tests_of(self.module)
-        self.trials = trials
+        self.trials, self.cases = trials, cases
         profiles.load("quick", seed)
         self.modules = sorted({target.name.partition(":")[0] for target in self.bound().targets.values()})
 
@@ -101,7 +102,7 @@ class Bench:
             kernels = self.kernels()
         except ContractError as error:
             return "binding", str(error)
-        rounds = [*((t, FEW) for t in trials), *((t, self.most(t)) for t in trials)]
+        rounds = [*((t, min(FEW, self.cases)) for t in trials), *((t, self.most(t)) for t in trials)]
         at = 0 if mutant.operator == WIDTH else len(trials)
         for k, (trial, cases) in enumerate(rounds):
             if k == at and self.large and (died := self.wide()) is not None:
@@ -117,7 +118,7 @@ class Bench:
         return {k.dtype: k for k in bound.kernels(self.module.spec, "cpu", dtypes, everything=True)}
 
     def most(self, trial: Trial) -> int:
-        return MANY if trial.dtype == self.trials[0].dtype else OTHER
+        return self.cases if trial.dtype == self.trials[0].dtype else min(OTHER, self.cases)
 
     def dies(self, trial: Trial, kernel: Any, cases: int) -> str | None:
         from hypothesis import Phase, settings

@@ -7,6 +7,7 @@ load of the machine does not shorten, a limit of memory and, far behind, one of 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import signal
@@ -19,7 +20,7 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-from .bench import Bench, Control, Trial
+from .bench import MANY, Bench, Control, Trial
 from .edits import Mutant
 from .width import Sizes
 
@@ -42,6 +43,7 @@ class Job:
     large: tuple[Sizes, ...] = ()
     seed: int = 0
     workers: int = 1
+    cases: int = MANY
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def try_mutants(job: Job, chosen: Callable[[list[tuple[str, Mutant]]], list[tupl
     finally:
         here.close()
         if server.is_alive():
-            server.terminate()
+            server.kill()  # and with it, what it has copied
         server.join()
 
 
@@ -100,10 +102,11 @@ def _answer(here: Any) -> Any:
 
 def _serve(there: Any, job: Job) -> None:
     """The process that is copied: it imports the kernels, and runs none of them itself."""
+    _end_with_parent()
     sys.path[:0] = [p for p in (str(Path.cwd()), str(job.root)) if p not in sys.path]
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(job.root / ".albor" / "hypothesis"))
     try:
-        bench = Bench(job.root, job.contract, job.binding, job.tests, job.trials, job.large, job.seed)
+        bench = Bench(job.root, job.contract, job.binding, job.tests, job.trials, job.large, job.seed, job.cases)
     except Exception as error:
         there.send(f"{type(error).__name__}: {error}")
         return
@@ -172,6 +175,7 @@ class _Copy:
 
 
 def _work(work: Callable[[], Any], end: Any, limit: float | None) -> None:
+    _end_with_parent()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
@@ -180,6 +184,12 @@ def _work(work: Callable[[], Any], end: Any, limit: float | None) -> None:
     end.send(work())
     end.close()
     os._exit(0)  # nothing of what the mutant left behind runs
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, this process ends too; on Linux, as a Triton kernel is."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _restrain(seconds: float) -> None:
