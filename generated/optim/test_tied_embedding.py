@@ -79,7 +79,7 @@ te_twice_inputs = cases(
 )
 tied_logits_inputs = cases(
     dims={"T": "1..9", "V": "2..17", "E": "1..9"},
-    work={"V * T": 2**18},
+    work={"T * V": 2**15, "V * T": 2**18},
     w="float[V, E] in [-1, 1]",
     a="float[E, E] in [-1, 1]",
     ids="i64[T] in [0, V)",
@@ -87,6 +87,7 @@ tied_logits_inputs = cases(
 )
 te_def_tied_logits_inputs = cases(
     dims={"T": "1..9", "V": "2..17", "E": "1..9"},
+    work={"T * V": 2**15},
     w="float[V, E] in [-1, 1]",
     a="float[E, E] in [-1, 1]",
     ids="i64[T] in [0, V)",

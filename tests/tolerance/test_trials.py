@@ -18,9 +18,20 @@ SUBJECTS = trials.subjects(LIBRARY)
 # Which cases notice truncation inside the bounds only together: attention may round its probabilities.
 CASES = {"f32": 18, "bf16": trials.KEPT, "f16": trials.KEPT}
 REDUCED = ("bf16", "f16")
+# Compositions of the kernels above; `python -m albor_contracts.trials` tries them as well, and takes its time.
+SLOW = {"training/llama-step:block_backward", "training/llama-step:gradients", "training/llama-step:train_step"}
+# Truncation of an output is no larger than the roundings on the way that these definitions permit with `cast`, before
+# sums that cancel: no bound can tell them apart.
+HIDDEN = {
+    "attention/residual-block:residual_stack_backward": {"dx: truncated", "dw: truncated"},
+    "inference/expert-dispatch:dispatch": {"y: truncated"},
+    "inference/expert-dispatch:mlp": {"y: truncated"},
+    "loss/fused-linear-cross-entropy:fused_linear_cross_entropy": {"dh: truncated"},
+}
+QUICK = [s for s in SUBJECTS if s.full_name not in SLOW]
 
 
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.full_name)
+@pytest.mark.parametrize("subject", QUICK, ids=lambda s: s.full_name)
 def test_correct_code_passes_and_wrong_code_does_not(subject):
     """At float32 and at one of the narrow dtypes, which alternate from kernel to kernel."""
     narrow = REDUCED[SUBJECTS.index(subject) % 2]
@@ -29,7 +40,7 @@ def test_correct_code_passes_and_wrong_code_does_not(subject):
             continue
         found = trials.try_slice(subject, dtype, cases=CASES[dtype], wrong=True)
         assert not found.false_alarms
-        assert not found.survivors
+        assert set(found.survivors) == (HIDDEN.get(subject.full_name, set()) if dtype in REDUCED else set())
         assert found.verdicts.keys() == dict(map(reversed, subject.outputs)).keys()
         for output, verdicts in found.verdicts.items():
             assert verdicts.keys() == {*trials.MUTATIONS, "smallest scaling"}
@@ -40,13 +51,25 @@ def test_correct_code_passes_and_wrong_code_does_not(subject):
 @pytest.mark.parametrize("name", sorted({s.contract.name for s in SUBJECTS}))
 def test_correct_code_obeys_the_other_laws(name):
     ((contract, module),) = trials.modules(LIBRARY, [name])
-    assert not trials.try_laws(contract, module, "bf16", cases=2)
+    # A law that is bitwise on subnormal numbers holds for kernels that keep them; the trial flushes them to zero.
+    failed = [words for words in trials.try_laws(contract, module, "bf16", cases=2) if not words.startswith("AC-SMALL")]
+    assert not failed
 
 
 def test_every_contract_that_computes_numbers_is_tried():
-    """Those without a number are named here: a new contract must not be left out unnoticed."""
-    assert {s.contract.name for s in SUBJECTS} == LIBRARY.checked.keys() - {"data/fim"}
-    assert trials.undefined(LIBRARY) == ["merge/dare dare"]  # its mask is random; dare_rescale is the rest of it
+    """Those without a dtype to round to are named here: a new contract must not be left out unnoticed."""
+    in_python = {
+        "accounting/parameters", "accounting/performance", "data/fim", "inference/prompt-guard",
+        "optim/gradient-noise-scale", "optim/weight-init", "optim/zclip", "schedule/batch-algebra",
+        "schedule/configuration-keys", "schedule/learning-rate", "schedule/successive-halving",
+        "schedule/training-config", "training/early-stopping", "training/evaluation-cadence", "training/resume",
+    }  # fmt: skip
+    assert {s.contract.name for s in SUBJECTS} == LIBRARY.checked.keys() - in_python
+    # Masks and weights that are random, whole runs, files: their parts have definitions.
+    assert trials.undefined(LIBRARY) == [
+        "merge/dare dare", "optim/weight-init weight_init", "training/llama-step initial", "training/llama-step load",
+        "training/llama-step train", "training/llama-step resume",
+    ]  # fmt: skip
 
 
 def test_what_does_not_apply_is_what_the_formulas_say():
@@ -74,8 +97,8 @@ def test_a_case_depends_on_its_seed_and_number_alone():
 
 
 def test_an_unknown_kernel_is_said_to_be_one():
-    with pytest.raises(ValueError, match="no kernel 'core/softmax'"):
-        trials.subjects(LIBRARY, ["core/softmax"])
+    with pytest.raises(ValueError, match="no kernel 'core/nothing'"):
+        trials.subjects(LIBRARY, ["core/nothing"])
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f16"])

@@ -145,13 +145,17 @@ class Slice:
         return [f"{o}: {name}" for o, by_name in self.verdicts.items() for name, v in by_name.items() if v.survived]
 
 
+# Scalars and float64 arrays are what Python computes with: there is no narrower dtype that a kernel could round to.
+_OF_A_MACHINE = {"float", "accum", "f32", "bf16", "f16"}
+
+
 def defines_floats(contract: CheckedContract) -> bool:
-    """Whether an equation with a definition has an output of floating-point numbers."""
+    """Whether an equation with a definition has an output in a dtype that kernels compute in."""
     return any(_tried(e) for e in contract.equations.values())
 
 
 def _tried(equation: CheckedEquation) -> bool:
-    return equation.define is not None and any(p.type.is_floating for p in equation.signature.outputs)
+    return equation.define is not None and any(p.type.dtype in _OF_A_MACHINE for p in equation.signature.outputs)
 
 
 def undefined(library: Library) -> list[str]:
@@ -160,7 +164,7 @@ def undefined(library: Library) -> list[str]:
         f"{c.name} {name}"
         for c in library.checked.values()
         for name, e in c.equations.items()
-        if e.define is None and any(p.type.is_floating for p in e.signature.outputs)
+        if e.define is None and any(p.type.dtype in _OF_A_MACHINE for p in e.signature.outputs)
     ]
 
 

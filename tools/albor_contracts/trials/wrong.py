@@ -8,7 +8,7 @@ noticed only where all cases together are biased.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -202,15 +202,17 @@ class Doubt:
 
     def smallest_scaling(self) -> Verdict:
         """The smallest factor on the whole output that is rejected, over cases."""
-        chosen = self._scalable()
-        found = Verdict(cases=len(chosen), reason="" if chosen else "the output is zero")
-        for number, sample in enumerate(chosen, 1):
+        found, wanted = Verdict(reason="the output is zero"), max(1, self.more)
+        for number, sample in enumerate(self._scalable(), 1):
             y, exact = np.asarray(sample.computed[self.k], dtype=np.float64), Bounded.of(sample.bounds[self.k]).value
             _, tolerance = self.judge(sample, self.right(sample))
             one = _scaled_until_rejected(y, exact, np.broadcast_to(tolerance, exact.shape), self.form)
-            if one.rejected:
+            found = replace(found, cases=number, reason="")
+            if one.rejected:  # others cancel so far that nothing of them is fixed
                 smallest, units = min(found.smallest, one.smallest), min(found.units, one.units)
-                found = Verdict("element", found.cases if found.rejected else number, smallest, units)
+                found, wanted = Verdict("element", number, smallest, units), wanted - 1
+            if not wanted:
+                break
         return found
 
     def _scalable(self) -> list[Sample]:
@@ -219,7 +221,7 @@ class Doubt:
             y, exact = np.asarray(sample.computed[self.k]), Bounded.of(sample.bounds[self.k]).value
             if np.isfinite(exact).all() and np.isfinite(y).all() and np.any(exact != 0):
                 chosen.append(sample)
-        return chosen[: max(1, self.more)]
+        return chosen
 
 
 def _size(wrong: np.ndarray, right: np.ndarray, tolerance: Any) -> float:
