@@ -96,7 +96,9 @@ def test_selection_by_contract_and_by_family():
     }
 
 
-def test_the_kernels_of_family_core_pass_in_two_processes():
-    results = aot.compile_all(targets=(90,), select=["core"])
-    assert {result.contract for result in results} == {"core/rmsnorm", "core/rope", "core/swiglu"}
+def test_a_family_in_two_processes():
+    seen = []
+    results = aot.compile_all(targets=(90, 89), select=["quantize"], progress=lambda r, total: seen.append((r, total)))
+    assert {result.contract for result in results} == {"quantize/q4-k"}
     assert [result for result in results if not result.ok] == []
+    assert seen == [(result, len(results)) for result in results]

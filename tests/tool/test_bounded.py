@@ -843,3 +843,10 @@ def test_a_comparison_that_a_true_claim_does_not_rest_on_is_no_worst_error() -> 
         assert seen.worst == 0.0
         claim(approx(near, far) & (approx(apart, far) | Truth.of(True)))
     assert seen.worst == 0.5
+
+
+def test_a_maximum_under_a_mask_that_varies_where_the_body_does_not():
+    body = Bounded(np.array([[1.0, 5.0, 3.0]]), np.array([[0.25, 0.5, np.inf]]))
+    found = bounded.largest(body, (1,), np.array([[True, True, False], [True, False, False], [True, False, True]]))
+    assert found.value.tolist() == [[5.0], [1.0], [3.0]]
+    assert found.error.tolist() == [[0.5], [0.25], [np.inf]]

@@ -62,6 +62,11 @@ DEFINES = [
     ("E423", "§c[j] = 3\ny[b, i] = x[b, i]"),
     ("E423", "y[b, i] = x[b, i] + §sum[j](2)"),
     ("E423", "y[b, i] = x[b, i] + §sum[j](w[j + 1 - 1])"),
+    ("E420", "§c[j: T] = 3\ny[b, i] = x[b, i]"),
+    ("E425", "c[j: N] = §w[j]\ny[b, i] = x[b, i]"),
+    ("E412", "c[j: §N + 1] = 3\ny[b, i] = x[b, i]"),
+    ("E412", "c[j: §0] = 3\ny[b, i] = x[b, i]"),
+    ("E430", "c[j: M] = x[0, §j + 0]\ny[b, i] = x[b, i]"),
     ("E424", "y[b, i] = x[b, i] + §w"),
     ("E424", "y[b, i] = exp(§x)"),
     ("E425", "y[b, i] = x[b, i] + §w[i]"),
@@ -136,6 +141,11 @@ def test_a_conflict_of_ranges_shows_both_places():
     ((place, words),) = d.related
     assert place.line == d.position.line - 1
     assert "ranges over M here" in words
+
+
+def test_a_range_that_nothing_shows_is_stated():
+    text = "c[j: M, l: 3] = n\n      y[b, i] = x[b, i] + c[0, 0] + w[c[M - 1, 2] % M]"
+    assert problems(CONTRACT.replace("DEFINE", "|\n      " + text)) == []
 
 
 def test_hints_know_near_misses():

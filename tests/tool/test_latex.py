@@ -183,10 +183,13 @@ def test_what_means_something_to_latex_is_escaped():
 
 
 def test_statements():
-    statements, _ = parse_block("y[r, i] = x[r, i] / n\nc = 2\na, _ = f(x)")
-    assert [text_statement(s) for s in statements] == ["y[r, i] = x[r, i] / n", "c = 2", "a, _ = f(x)"]
+    statements, _ = parse_block("y[r, i] = x[r, i] / n\nc = 2\na, _ = f(x)\ny[t: T, k] = x[t // S, k]")
+    assert [text_statement(s) for s in statements] == [
+        "y[r, i] = x[r, i] / n", "c = 2", "a, _ = f(x)", "y[t: T, k] = x[t // S, k]",
+    ]  # fmt: skip
     assert [latex_statement(s) for s in statements] == [
         r"y_{r,i} = \frac{x_{r,i}}{n}", "c = 2", r"a,\ \_ = \mathrm{f}\left(x\right)",
+        r"y_{t,k} = x_{\left\lfloor\frac{t}{S}\right\rfloor,k}",
     ]  # fmt: skip
     assert latex_statement(statements[1], align=True) == "c &= 2"
 

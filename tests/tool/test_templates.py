@@ -28,6 +28,16 @@ equations:
       e[b, i] = exp(x[b, i] - max[j](x[b, j]))
       p[b, i] = e[b, i] / sum[j](e[b, j])
       dx[b, i] = p[b, i] * (g[b, i] - sum[j](p[b, j] * g[b, j]))
+  shifted:
+    signature: "shifted(x: float[B, N], k: float[N]) -> y: float[B, N]"
+    domain: {x: "in [-8, 8]", k: "in [-8, 8]"}
+    define: "y[b, i] = x[b, i] * x[b, i] + k[i]"
+  shifted_backward:
+    signature: "shifted_backward(g: float[B, N], x: float[B, N]) -> dx: float[B, N], dk: float[N]"
+    domain: {x: "in [-8, 8]", g: "in [-8, 8]"}
+    define: |
+      dx[b, i] = 2 * g[b, i] * x[b, i]
+      dk[i] = sum[b](g[b, i])
   matmul:
     signature: "matmul(a: float[B, N], c: float[N, B]) -> m: float[B, B], t: float[B]"
     domain: {a: "in [-4, 4]", c: "in [-4, 4]"}
@@ -181,6 +191,12 @@ LAWS: list[tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = [
         "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx]",
         {"softmax_backward": softmax_backward},
         [{"softmax_backward": lambda g, x: -softmax_backward(g, x)}],
+    ),
+    (
+        "gradient",
+        "equation: shifted_backward, forall: {k: 'float[N] in [-2, 2]'}, of: shifted, wrt: [x, k], gives: [dx, dk]",
+        {"shifted_backward": lambda g, x: (2 * g * x, g.sum(axis=0))},
+        [{"shifted_backward": lambda g, x: (2 * g * x, 1.001 * g.sum(axis=0))}],
     ),
     (
         "equivalence",
@@ -587,6 +603,7 @@ PARAMETERS = [
     ("E303", "gradient", "equation: softmax_backward, of: softmax, wrt: [x], gives: [dx], cotangent: {p: h}"),
     ("E303", "gradient", "equation: double, of: softmax, wrt: [x], gives: [y]"),
     ("E303", "gradient", "equation: double, of: matmul, wrt: [a], gives: [y]"),
+    ("E303", "gradient", "equation: shifted_backward, of: shifted, wrt: [x], gives: [dx]"),
     ("E309", "gradient", "equation: softmax_backward, of: softmax, wrt: [x, x], gives: [dx]"),
     ("E404", "linearity", "equation: double, of: double, in: z"),
     ("E303", "monotonicity", "equation: softmax, of: softmax, in: x, direction: increasing"),

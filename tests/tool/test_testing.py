@@ -44,6 +44,57 @@ def layer(monkeypatch):
     return call
 
 
+def test_cases_that_cost_more_are_fewer():
+    text = (
+        HEAD
+        + """
+dims: {N: 1..4}
+equations:
+  f: {signature: "f(x: float[N]) -> y: float[N]", define: "y[i] = 2 * x[i]"}
+proof_obligations:
+  - {id: TY-A, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))", cost: 10}
+  - {id: TY-B, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))", cost: 1000}
+  - {id: TY-C, equation: f, type: conservation, property: A law, check: "approx(f(x), spec.f(x))"}
+"""
+    )
+    toy = Toy(text, cases=30)
+    assert 'type="conservation", cost=10)' in toy.module.source
+    for identifier, cases in (("TY-A", 3), ("TY-B", 1), ("TY-C", 30)):
+        calls: list[int] = []
+        assert toy.judge(identifier, f=lambda x, calls=calls: (calls.append(1), 2 * x)[1]) == "passed"
+        assert len(calls) == cases
+    assert toy.judge("TY-B", f=lambda x: 3 * x + 1) != "passed"
+
+
+def test_whole_numbers_of_one_kernel_are_indices_for_another():
+    text = (
+        HEAD
+        + """
+dims: {N: 1..4, M: 1..5, R: 2 * N}
+equations:
+  choose: {signature: "choose(x: float[N]) -> ids: i64[N]", formula: "0, 1, 0, 1, ..."}
+  pick:
+    signature: "pick(t: float[M], ids: i64[N]) -> y: float[N]"
+    domain: {ids: "in [0, M)"}
+    define: "y[i] = t[ids[i]]"
+proof_obligations:
+  - id: TY-PICK
+    equation: pick
+    type: equivalence
+    property: A law
+    forall: {x: "float[N] in [0, 1]"}
+    let: |
+      ids2 = choose(x)
+      back[i: N] = ids2[N - 1 - i]
+      twice[r: R] = t[0]
+    check: "approx(pick(t, back), spec.pick(t, back)) and all[r](twice[r] == t[0])"
+"""
+    )
+    toy = Toy(text)
+    assert toy.judge("TY-PICK", choose=lambda x: np.zeros(len(x), np.int64), pick=lambda t, ids: t[ids]) == "passed"
+    assert toy.judge("TY-PICK", choose=lambda x: np.zeros(len(x), np.int64), pick=lambda t, ids: t[ids] + 1) != "passed"
+
+
 def test_resources_are_counted(layer):
     uses_at_most(2, "launches", layer(2))
     uses_at_most(2, "allocations", layer(1, (100, 200)))

@@ -21,7 +21,10 @@ from .templates import element_of
 if TYPE_CHECKING:
     from .checked import CheckedEquation
 
-ERRORS = ("ValueError", "TypeError", "IndexError", "KeyError", "OverflowError", "ZeroDivisionError", "RuntimeError")
+ERRORS = (
+    "ValueError", "TypeError", "IndexError", "KeyError", "OverflowError", "ZeroDivisionError", "RuntimeError",
+    "FloatingPointError",
+)  # fmt: skip
 MAX_STEPS = 50
 
 
@@ -210,14 +213,16 @@ def _gradient(
                 text,
                 "a gradient is that of a definition, within the bound of another",
             )
-    known = {p.name: p.type for p in backward.inputs}
+    # An input that its gradients do not depend on, a bias say, need not be an input of the backward equation.
+    known = {p.name for p in backward.inputs} | {str(name) for name in o.forall}
     for p in forward.inputs:
         if p.name not in known:
             raise problem(
                 "E303",
                 f"{backward.name} does not take {p.name!r}, which {forward.name} needs",
                 o.of,
-                "gradients are taken at the inputs of the backward equation",
+                "gradients are taken at the inputs of the backward equation; "
+                f"an input that they do not depend on comes from `forall`: {{{p.name}: ...}}",
             )
     at = {p.name: p.type for p in forward.inputs}
     for name in o.wrt:

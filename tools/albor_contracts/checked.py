@@ -430,6 +430,19 @@ def _sizes_mentioned(texts: Mapping[str, str], domains: Iterable[Domain], assume
     return found & set(texts)
 
 
+def _sizes_stated(texts: Mapping[str, str], blocks: Iterable[Text | None]) -> set[str]:
+    """Dimensions that statements name as the range of an index: `y[t: T] = ...`."""
+    found: set[str | int] = set()
+    for block in blocks:
+        if block is not None and ":" in block:
+            try:
+                statements, _ = parse_block(block)
+            except ContractError:
+                continue  # reported where the block is checked
+            found |= {size for s in statements for _, size in s.ranges}
+    return {size for size in found if isinstance(size, str)} & set(texts)
+
+
 def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation:
     model = names.contract.equations[name]
     texts = names.dims(model.dims)
@@ -452,7 +465,11 @@ def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation
         if key not in inputs:
             raise problem("E404", f"there is no input {key!r}", text, did_you_mean(key, inputs))
     domains = _domains(inputs, texts)
-    used = [*signature.dims, *_sizes_mentioned(texts, domains.values(), model.assume)]
+    used = [
+        *signature.dims,
+        *_sizes_mentioned(texts, domains.values(), model.assume),
+        *_sizes_stated(texts, [model.define]),
+    ]
     dims = _dims(texts, used, model.assume, model.signature)
     space = Space(_needed(texts, used), inputs, tuple(model.assume))
     scope = Scope(dims, {p.name: p.type for p in signature.inputs}, domains, {}, {}, frozenset(space.dims))
@@ -589,6 +606,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         *equation.signature.dims,
         *o.dims,
         *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume)),
+        *_sizes_stated(texts, [o.let, o.step]),
     ]
     dims = _dims(texts, used, assume, o.id)
     space = Space(_needed(texts, used), inputs, assume)

@@ -491,7 +491,9 @@ def _proofs(rows: Sequence[Row]) -> str:
     asked = [row for row in rows if row.proof]
     if not asked:
         return "0/0"
-    proved = Counter(row.semantics.partition(", axioms")[0].partition(" (")[0] or "?" for row in asked if row.proof == "proved")
+    proved = Counter(
+        row.semantics.partition(", axioms")[0].partition(" (")[0] or "?" for row in asked if row.proof == "proved"
+    )
     bad = Counter(row.proof for row in asked if row.proof != "proved")
     rest = [f"{n} {what}" for what, n in sorted(proved.items())] + [f"{n} {what}" for what, n in sorted(bad.items())]
     return f"{sum(proved.values())}/{len(asked)} ({', '.join(rest)})"

@@ -41,7 +41,9 @@ class Form:
 
 
 # Keys that every obligation may have.
-EVERYWHERE = ("id", "equation", "type", "property", "if_fails", "forall", "dims", "domain", "assume", "let", "prove")
+EVERYWHERE = (
+    "id", "equation", "type", "property", "if_fails", "forall", "dims", "domain", "assume", "let", "prove", "cost",
+)  # fmt: skip
 
 _CHECK = Form(("check",))
 

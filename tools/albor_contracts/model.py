@@ -178,6 +178,12 @@ class Obligation(Entry):
     step: Text | None = key("protocol: statements that make one step of kernel and definition.", default=None)
     steps: Text | None = key("protocol: number of steps, a range such as 3..6.", default=None, number=True)
     prove: Proof | None = key("A proof of the same law.", default=None)
+    cost: int = key(
+        "How many ordinary cases one case costs, where it is a whole training run: so many times fewer are tried.",
+        default=1,
+        over=0,
+        under=1001,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import hypothesis
@@ -121,6 +122,9 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
         once.__name__, once.__qualname__, once.__module__ = test.__name__, test.__qualname__, test.__module__
 
         def run(kernel: Kernel) -> None:
+            if session.draw is not None:
+                session.draw(case, partial(once, kernel))
+                return
             settings = session.settings()
             session.cases = settings.max_examples
             settings(hypothesis.given(case=case)(once))(kernel)
@@ -142,14 +146,28 @@ def supposing(*conditions: Callable[[Case], Any]) -> Callable[[Case], bool]:
     return hold
 
 
-def obligation(identifier: str, *, type: str, equation: str = "", rule: str = "") -> Callable[..., Any]:
-    """Marks a test as the test of an obligation: it is recorded, and a failure explains itself."""
+def obligation(
+    identifier: str, *, type: str, equation: str = "", rule: str = "", cost: builtins.int = 1
+) -> Callable[..., Any]:
+    """Marks a test as the test of an obligation: it is recorded, and a failure explains itself.
+
+    A case that costs as much as `cost` ordinary ones is tried so many times less often, at least once.
+    """
 
     def wrap(test: Callable[..., None]) -> Callable[[Kernel], None]:
         words = " ".join((test.__doc__ or "").split())
 
+        def fewer(kernel: Kernel) -> None:
+            saved, usual = session.override, session.settings()
+            cases = builtins.max(1, usual.max_examples // cost)
+            session.override = hypothesis.settings(usual, max_examples=cases)
+            try:
+                test(kernel)
+            finally:
+                session.override = saved
+
         def run(kernel: Kernel) -> None:
-            Recorder(kernel, identifier, equation, type, words).run(test)
+            Recorder(kernel, identifier, equation, type, words).run(test if cost == 1 else fewer)
 
         run.__doc__, run.__name__ = test.__doc__, test.__name__
         for name, value in (("obligation", identifier), ("equation", equation), ("rule", rule), ("kind", type)):

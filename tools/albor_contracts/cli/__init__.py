@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "run the obligations against kernels",
     "prove": "prove obligations: integer code that ships, real algebra, every float16 value",
     "falsify": "inject the faults; print the kill matrix",
+    "mutate": "change the source of the implementation bit by bit; show which changes nobody notices",
     "compile": "compile the Triton kernels ahead of time, without a GPU",
     "bench": "measure the kernels against a copy, a matrix product and their peers",
     "coverage": "show which obligations evidence covers",

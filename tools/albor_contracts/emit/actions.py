@@ -36,7 +36,7 @@ def names_of(law: Law, o: CheckedObligation | None) -> set[str]:
     match law.action:
         case Gradient() | Independence() as action:
             assert o is not None
-            other = {action.other} if isinstance(action, Independence) else set()
+            other = {action.other} if isinstance(action, Independence) else {p.name for p in action.forward.inputs}
             return {p.name for p in o.equation.signature.inputs} | other
     return set()
 

@@ -236,7 +236,8 @@ def _test_name(identifier: str) -> str:
 
 
 def _decorator(o: CheckedObligation) -> str:
-    return f'@obligation("{o.id}", equation="{o.equation.name}", type="{o.model.type}")'
+    cost = f", cost={o.model.cost}" if o.model.cost != 1 else ""
+    return f'@obligation("{o.id}", equation="{o.equation.name}", type="{o.model.type}"{cost})'
 
 
 def _body(law: Law, emitter: Emitter, o: CheckedObligation | None) -> list[str]:

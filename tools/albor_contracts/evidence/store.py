@@ -17,6 +17,7 @@ from ..events import Event, EventError, ObligationFinished, RunStarted
 from .record import VERDICTS, Record, utc_now
 
 LONGEST_LINE = 1 << 20
+OTHERS = b'{"event":"trial_'  # lines about tolerances, not about a kernel: `trials.record` reads them
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _read_lines(path: Path, data: bytes, records: list[Record], warnings: list[D
     lines = data.split(b"\n")
     torn = bool(lines[-1])
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if not line.strip() or line.startswith(OTHERS):
             continue
         try:
             if len(line) > LONGEST_LINE:

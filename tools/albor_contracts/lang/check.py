@@ -2,7 +2,8 @@
 
 Within one block (a definition, or `let` and `check` of an obligation) an index name has one range. It is found by
 unification: wherever `j` stands alone as a subscript, its range is the dimension at that place. Index expressions
-(`h // G`, `2 * i`, `t - 1`) do not determine a range; they are shown to fit, or refused.
+(`h // G`, `2 * i`, `t - 1`) do not determine a range; they are shown to fit, or refused. The left of a statement may
+state a range that nothing else shows: `y[t: T] = x[t // S, t % S]`.
 """
 
 from __future__ import annotations
@@ -168,6 +169,10 @@ class _Checker:
         declared = self.scope.outputs.get(s.targets[0])
         for name in indices:
             self.index_name(name, s)
+        for name, size in s.ranges:
+            if isinstance(size, str) and size not in self.scope.dim_names:
+                raise self.error("E420", f"unknown dimension {size!r}", s, did_you_mean(size, self.scope.dim_names))
+            self.unify(name, size, s.place, f"{name}: {size}")
         self.find_ranges(s.value, indices)
         if declared is not None:
             shape = declared.shape or ()
@@ -181,7 +186,7 @@ class _Checker:
                     "E423",
                     f"no range can be found for the index {name!r}",
                     s,
-                    f"use {name} alone as a subscript somewhere on the right",
+                    f"use {name} alone as a subscript on the right, or state its range: {s.targets[0]}[{name}: N]",
                 )
         self.bound = indices
         kind = self.kind(s.value)

@@ -19,7 +19,7 @@ GENERATED = frozenset([
     "CONTRACT", "Steps", "cases", "defines", "definitions", "dict", "drawing", "example", "float", "given",
     "gradient", "independent", "initialize", "obligation", "ratio", "rejects", "rule", "run_steps", "same_twice",
     "self", "single", "statistically", "supposing", "take", "truth", "uses_at_most", "whole", "within", "IndexError",
-    "KeyError", "OverflowError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError",
+    "FloatingPointError", "KeyError", "OverflowError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError",
 ])  # fmt: skip
 TAKEN = frozenset({*RESERVED, *GENERATED, *keyword.kwlist, "_"})
 

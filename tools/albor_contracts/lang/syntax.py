@@ -265,18 +265,17 @@ def _statement(node: ast.stmt, source: Source) -> tree.Statement:
             _check_name(name, source, place)
             parts = subscript.elts if isinstance(subscript, ast.Tuple) else [subscript]
             indices = []
+            ranges: list[tuple[str, str | int]] = []
             for part in parts:
-                if not isinstance(part, ast.Name):
-                    raise source.error(
-                        "E412", "on the left of = an index is a plain name", source.place_of(part), "y[i, j] = ..."
-                    )
-                _check_name(part.id, source, source.place_of(part))
-                indices.append(part.id)
+                index, size = _index(part, source)
+                indices.append(index)
+                if size is not None:
+                    ranges.append((index, size))
             if len(set(indices)) != len(indices):
                 raise source.error(
                     "E412", "an index is repeated on the left of =", place, "each axis needs an index of its own"
                 )
-            return tree.Statement(place, (name,), tuple(indices), value)
+            return tree.Statement(place, (name,), tuple(indices), value, tuple(ranges))
         case ast.Tuple(elements) if all(isinstance(e, ast.Name) for e in elements):
             names = tuple(e.id for e in elements if isinstance(e, ast.Name))
             for name, element in zip(names, elements, strict=True):
@@ -286,6 +285,30 @@ def _statement(node: ast.stmt, source: Source) -> tree.Statement:
                 raise source.error("E412", "several names on the left need a kernel call on the right", place)
             return tree.Statement(place, names, None, value)
     raise source.error("E412", "this cannot stand on the left of =", place, "y[i, j], c, or a, b")
+
+
+def _index(part: ast.expr, source: Source) -> tuple[str, str | int | None]:
+    """An index on the left of =, and the range it states: `i`, `i: N` or `i: 3`."""
+    size: str | int | None = None
+    name: ast.expr | None = part
+    if isinstance(part, ast.Slice):
+        name = part.lower
+        match part.upper, part.step:
+            case ast.Name(dim), None:
+                size = dim
+            case ast.Constant(int() as count), None if not isinstance(count, bool) and count >= 1:
+                size = count
+            case _:
+                raise source.error(
+                    "E412",
+                    "after the colon stands the range of the index: a dimension or a number from 1",
+                    source.place_of(part.upper or part.lower or part),
+                    "y[i: N] = ...",
+                )
+    if not isinstance(name, ast.Name):
+        raise source.error("E412", "on the left of = an index is a plain name", source.place_of(part), "y[i, j] = ...")
+    _check_name(name.id, source, source.place_of(name))
+    return name.id, size
 
 
 def _check_name(name: str, source: Source, place: tree.Place) -> None:

@@ -37,7 +37,9 @@ def text(node: tree.Node) -> str:
 
 def text_statement(statement: tree.Statement) -> str:
     """`y[r, i] = x[r, i] / sqrt(q[r] + eps)`"""
-    indices = "" if statement.indices is None else f"[{', '.join(statement.indices)}]"
+    stated = dict(statement.ranges)
+    shown = [f"{i}: {stated[i]}" if i in stated else i for i in statement.indices or ()]
+    indices = "" if statement.indices is None else f"[{', '.join(shown)}]"
     return f"{', '.join(statement.targets)}{indices} = {text(statement.value)}"
 
 

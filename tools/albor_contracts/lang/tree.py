@@ -104,11 +104,15 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Statement(Node):
-    """targets[...] = value. `indices` is None for a plain name; several targets take the outputs of one call."""
+    """targets[...] = value. `indices` is None for a plain name; several targets take the outputs of one call.
+
+    `ranges` are those that indices on the left state: y[t: T] = ...
+    """
 
     targets: tuple[str, ...]
     indices: tuple[str, ...] | None
     value: Node
+    ranges: tuple[tuple[str, str | int], ...] = ()
 
 
 # The fields that hold further nodes, in the order they are read.

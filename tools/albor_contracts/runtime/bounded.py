@@ -701,7 +701,7 @@ def largest(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
         high, low = high.max(axis=axes, keepdims=True), low.max(axis=axes, keepdims=True)
         error = np.maximum(np.where(high == result, 0.0, high - result), np.where(low == result, 0.0, result - low))
         # If no element need count, minus infinity and a finite maximum are both possible.
-        lost = np.broadcast_to(anything, a.shape).any(axis=axes, keepdims=True) | (error == np.inf)
+        lost = np.broadcast_to(anything, value.shape).any(axis=axes, keepdims=True) | (error == np.inf)
     return Bounded(result, np.where(lost, np.inf, np.where(np.isfinite(result), error, 0.0)))
 
 

@@ -356,7 +356,7 @@ class Kernel:
                 return float(a.value) if type_.dtype == "real" else int(a.value)
             if isinstance(a, np.generic) or (isinstance(a, np.ndarray) and not a.ndim and not type_.is_array):
                 return a.item()
-            return a
+            return _counted(a, type_) if isinstance(a, Bounded) else a
         # Made by the test or by another kernel: rounded on the way in, and that rounding is carried along.
         value = np.asarray(_plain(a), dtype=np.float64)
         rounded = round_to(value, self._dtype_of(type_))

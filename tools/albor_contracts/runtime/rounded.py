@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import math
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from .grid import Index, lay_out
 from .kernel import Definitions
 from .truth import Truth
 
+AT_ONCE = 2**16  # products that are formed together
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -34,7 +37,7 @@ class Arithmetic:
     casts    rounds where the definition allows it, to the dtype under test
     sums_in  accumulates in this dtype instead: wrong where the definition does not say so
     drop     forgets the last term of every sum: wrong
-    divisor  a mean divides by N + divisor: wrong unless 0
+    divisor  a mean, and a quotient by a count, divides by N + divisor: wrong unless 0
     """
 
     order: str = "pairwise"
@@ -188,7 +191,7 @@ class Rounded:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Rounded:
-        o = Rounded.of(other)
+        o = Rounded.of(_miscounted(other))
         with np.errstate(all="ignore"):
             if _current.arithmetic.fast:
                 inverse = fit(1.0 / _wide(o.value))
@@ -239,6 +242,14 @@ class Rounded:
         return self._compared(other, np.not_equal)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _miscounted(divisor: Any) -> Any:
+    """A divisor; where it is a number that was counted, what the arithmetic makes of it."""
+    wrong = _current.arithmetic.divisor
+    if wrong and isinstance(divisor, np.ndarray | np.integer) and divisor.dtype.kind in "iu":
+        return np.maximum(divisor + wrong, 1)
+    return divisor
 
 
 # Sums
@@ -459,6 +470,22 @@ class _Reduction(Reduction):
         return found / Rounded(np.maximum(count + _current.arithmetic.divisor, 1))
 
 
+def _dot(factors: list[Rounded], full: list[int], axes: tuple[int, ...]) -> np.ndarray:
+    """Sums of products, of so many at a time as a cache holds: they are formed one by one, as a kernel forms them."""
+    free = [k for k in range(len(full)) if k not in axes and full[k] > 1]
+    size = math.prod(full)
+    if size <= AT_ONCE or not free:
+        return add_up(np.broadcast_to(_products(factors), full), axes)
+    axis = builtins.max(free, key=lambda k: full[k])
+    step = builtins.max(1, AT_ONCE * full[axis] // size)
+    parts = []
+    for begin in range(0, full[axis], step):
+        where = (slice(None),) * axis + (slice(begin, begin + step),)
+        some = [f[where] if f.shape[axis] > 1 else f for f in factors]
+        parts.append(_dot(some, [*full[:axis], builtins.min(step, full[axis] - begin), *full[axis + 1 :]], axes))
+    return np.concatenate(parts, axis=axis)
+
+
 class _Dot:
     def __getitem__(self, over: Index | tuple[Index, ...]) -> Any:
         indices = over if isinstance(over, tuple) else (over,)
@@ -470,11 +497,10 @@ class _Dot:
                 return functions.dot[over](*factors)
             on_grid = [Rounded.of(f) for f in factors]
             on_grid = [f if f.ndim else f.reshape(*(1,) * ndim) for f in on_grid]
-            terms = _products(on_grid)
-            full = list(terms.shape)
+            full = list(np.broadcast_shapes(*(f.shape for f in on_grid)))
             for i in indices:
                 full[i.axis] = i.size
-            return Rounded(add_up(np.broadcast_to(terms, full), axes))
+            return Rounded(_dot(on_grid, full, axes))
 
         return run
 

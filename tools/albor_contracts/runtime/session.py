@@ -32,6 +32,7 @@ class Session:
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
+    draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
     cases: int = 1  # that the obligation now running is judged on
 
     def settings(self) -> hypothesis.settings:
@@ -93,6 +94,9 @@ class Recorder:
         self.rows += _rows(case)
         self.last = case
         self.steps = []
+        self._alive()
+
+    def _alive(self) -> None:
         now = time.monotonic()
         if session.tell is not None and now - self.beat > HEARTBEAT:
             self.beat = now
@@ -108,6 +112,7 @@ class Recorder:
 
     def stepped(self, case: Any) -> None:
         self.steps.append(case)
+        self._alive()
 
     def rejected(self) -> None:
         """The last case turned out to show nothing: it does not count."""

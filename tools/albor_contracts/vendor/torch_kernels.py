@@ -48,6 +48,33 @@ def rmsnorm_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor, eps: flo
     return vector_jacobian(lambda x, w: functional.rms_norm(x, [x.shape[1]], w, eps), (x, w), g)
 
 
+def softmax_backward(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """dx[R, N] of sum(g * softmax(x)) over the last axis."""
+    return vector_jacobian(lambda x: torch.softmax(x, 1), (x,), g)[0]
+
+
+def layernorm_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor, eps: float) -> tuple[torch.Tensor, ...]:
+    """dx[R, N], dw[N] and db[N] of sum(g * layer_norm(x, w, b, eps)) over the last axis; b does not matter."""
+    return vector_jacobian(
+        lambda x, w, b: functional.layer_norm(x, [x.shape[1]], w, b, eps), (x, w, torch.zeros_like(w)), g
+    )
+
+
+def silu_backward(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """dx of sum(g * silu(x))."""
+    return vector_jacobian(functional.silu, (x,), g)[0]
+
+
+def embedding_backward(g: torch.Tensor, ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """dw[V, D] of sum(g * embedding(ids, w))."""
+    return vector_jacobian(lambda w: functional.embedding(ids, w), (w,), g)[0]
+
+
+def linear_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """dx[M, K], dw[N, K] and db[N] of sum(g * linear(x, w, b)); b does not matter."""
+    return vector_jacobian(functional.linear, (x, w, w.new_zeros(w.shape[0])), g)
+
+
 def cross_entropy(z: torch.Tensor, y: torch.Tensor, ignore: int) -> tuple[torch.Tensor, torch.Tensor]:
     """loss[] and dz[T, V]: the sum over valid tokens divided by their number, or by 1 where there is none.
 

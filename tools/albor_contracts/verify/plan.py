@@ -73,7 +73,7 @@ def plan(
         rules = dict(entries)
         entries += [(str(t.id), rules[str(t.rule)]) for t, _ in contract.tests]  # type: ignore[attr-defined]
         for binding in bindings:
-            served = _served(library.root, binding, name, offers)
+            served = _served(library.root, binding, name, offers, wanted)
             for equation, reason in served.declined.items():
                 declined.append(Declined(name, equation, binding, reason))
             for identifier, equation in entries:
@@ -98,12 +98,19 @@ class _Served:
     deviates: Mapping[str, str] = field(default_factory=dict)  # obligation -> the convention that differs
 
 
-def _served(root: Path, binding: str, contract: str, offers: Mapping[str, Mapping[str, object]] | None) -> _Served:
+def _served(
+    root: Path,
+    binding: str,
+    contract: str,
+    offers: Mapping[str, Mapping[str, object]] | None,
+    wanted: set[str] | None,
+) -> _Served:
     if offers is not None and binding in offers:
         found = offers[binding].get(contract)
         if not isinstance(found, dict):
             return _Served({}, {}, ())
-        return _Served({str(found["equation"]): tuple(found["dtypes"])}, {}, tuple(found["devices"]))
+        dtypes_of = found["dtypes"] if wanted is None else found["on request"]
+        return _Served({str(found["equation"]): tuple(dtypes_of)}, {}, tuple(found["devices"]))
     data = binding_data(root, binding)
     dtypes: dict[str, tuple[str, ...]] = {}
     declined: dict[str, str] = {}

@@ -16,7 +16,10 @@ from ..errors import ContractError, Diagnostic, Position, problem
 
 
 def probe(root: Path, device: str, binding: str, contracts: Iterable[str], seconds: float = 120.0) -> Mapping[str, Any]:
-    """`{contract: {"equation", "dtypes", "devices"}}`. Raises `ContractError` when the binding cannot be used."""
+    """`{contract: {"equation", "dtypes", "on request", "devices"}}`: the dtypes judged unasked, and all there are.
+
+    Raises `ContractError` when the binding cannot be used.
+    """
     command = [sys.executable, "-m", "albor_contracts.verify.probe", str(root), device, binding, *contracts]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
@@ -77,6 +80,7 @@ def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict
             found[name] = {
                 "equation": next(iter(bound.targets)),
                 "dtypes": list(bound.dtypes),
+                "on request": ["f64", "f32", "bf16", "f16"] if bound.framework == "torch" else ["f64", "f32", "f16"],
                 "devices": list(bound.devices),
             }
     return found

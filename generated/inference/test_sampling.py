@@ -1,0 +1,353 @@
+"""inference/sampling: Sampling of tokens.
+
+Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 74a5a828f10029072cd01aa585ef423ba1fdb0b61d0a51aabe194c5d50a5e367
+"""
+
+from albor_contracts.testing import (
+    all, any, approx, argmax, array, cases, claim, count, defines, definitions, exact, example, exp, given, grid, int,
+    max, mean, min, obligation, rejects, same_twice, single, statistically, sum, where,
+)
+
+CONTRACT = "inference/sampling"
+
+
+@defines("greedy(logits: float[N, V]) -> ids: i64[N]")
+def greedy(logits):
+    """ids = argmax of the logits, the lower number among equals"""
+    N, V = logits.shape
+    n, v = grid(N, V)
+    ids = array[n](argmax[v](logits[n, v]))
+    return ids
+
+
+@defines("top_k(logits: float[V], k: int) -> kept: bool[V]")
+def top_k(logits, k):
+    """the k largest logits, min(k, V) of them; equal logits by number"""
+    (V,) = logits.shape
+    u, v = grid(V, V)
+    ahead = array[v](count[u]((logits[u] > logits[v]) | (logits[u] == logits[v]) & (u < v), where=u != v))
+    kept = array[v](ahead[v] < k)
+    return kept
+
+
+@defines("top_p(logits: float[V], p: real) -> kept: bool[V]")
+def top_p(logits, p):
+    """kept where the probability of all tokens ahead is below p"""
+    (V,) = logits.shape
+    u, v = grid(V, V)
+    ahead = array[u, v]((u != v) & ((logits[u] > logits[v]) | (logits[u] == logits[v]) & (u < v)))
+    mass = array[v](exp(logits[v] - max[u](logits[u])))
+    above = array[v](sum[u](where(ahead[u, v], mass[u], 0)))
+    kept = array[v](above[v] < p * sum[u](mass[u]))
+    return kept
+
+
+@defines("probabilities(logits: float[V], kept: bool[V], temperature: real) -> q: accum[V]")
+def probabilities(logits, kept, temperature):
+    """q = exp(logits / temperature) / sum over the kept, 0 elsewhere"""
+    (V,) = logits.shape
+    v, u = grid(V, V)
+    scaled = array[v](logits[v] / temperature)
+    mass = array[v](where(kept[v], exp(scaled[v] - max[u](where(kept[u], scaled[u], -1000))), 0))
+    q = array[v](where(any[u](kept[u]), mass[v] / sum[u](mass[u]), 0))
+    return q
+
+
+spec = definitions(
+    CONTRACT,
+    greedy,
+    top_k,
+    top_p,
+    probabilities,
+    "sample(logits: float[N, V], temperature: real, k: int, p: real, seed: int) -> ids: i64[N]",
+)
+
+greedy_inputs = cases(
+    dims={"V": "1..65", "N": "1..5"},
+    logits="float[N, V] in [-40, 40]",
+)
+top_k_inputs = cases(
+    dims={"V": "1..65"},
+    work={"V * V": 2**18},
+    logits="float[V] in [-40, 40]",
+    k="int in [1, V + 2]",
+)
+top_p_inputs = cases(
+    dims={"V": "1..65"},
+    work={"V * V": 2**18},
+    logits="float[V] in [-20, 20]",
+    p="real in (0, 1]",
+)
+probabilities_inputs = cases(
+    dims={"V": "1..17"},
+    work={"V * V": 2**18},
+    logits="float[V] in [-6, 6]",
+    kept="bool[V]",
+    temperature="real in [0.5, 4]",
+    first="int in [0, V - 1]",
+)
+sample_inputs = cases(
+    dims={"V": "1..17", "N": "5"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {1}",
+    k="int in [1, V]",
+    p="real in {1}",
+    seed="int in [0, 2**32)",
+)
+smp_greedy_inputs = cases(
+    dims={"V": "1..33", "N": "1..9"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in [0.1, 10]",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+)
+smp_repeat_inputs = cases(
+    dims={"V": "33", "N": "9"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in [0.1, 10]",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+)
+smp_share_inputs = cases(
+    dims={"V": "5", "N": "4096"},
+    logits="float[N, V] in [-2, 2]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in {3, 4, 5}",
+    p="real in {1}",
+    seed="int in [0, 2**32)",
+    which="int in [0, 4]",
+)
+smp_refuses_inputs = cases(
+    dims={"V": "1..65", "N": "1..9"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in [0.1, 10]",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+    which="int in [0, 3]",
+)
+smp_def_top_k_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-40, 40]",
+    k="int in [1, V + 2]",
+)
+smp_def_top_p_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-20, 20]",
+    p="real in (0, 1]",
+)
+smp_def_probabilities_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-20, 20]",
+    kept="bool[V]",
+    temperature="real in [0.1, 10]",
+)
+
+
+@obligation("SMP-LARGEST", equation="greedy", type="bound")
+@given(case=greedy_inputs)
+def test_smp_largest(kernel, case):
+    """No logit is larger than the chosen one, and none before it is equal."""
+    logits = kernel.receives(case, "logits")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    ids = kernel.greedy(logits)
+    chosen = array[n](max[v](where(ids[n] == v, logits[n, v], -100)))
+    claim(all[n, v]((logits[n, v] < chosen[n]) | (logits[n, v] == chosen[n]) & (v >= ids[n])))
+
+
+@obligation("SMP-EXACTLY-K", equation="top_k", type="conservation")
+@given(case=top_k_inputs)
+def test_smp_exactly_k(kernel, case):
+    """Exactly min(k, V) tokens are kept, none smaller than a dropped one; equal logits in the order of their
+    numbers."""
+    logits, k = kernel.receives(case, "logits k")
+    V = case.V
+    v, u = grid(V, V)
+    kept = kernel.top_k(logits, k)
+    claim(count[v](kept[v]) == min(k, V))
+    claim(all[u, v](~(kept[u] & ~kept[v]) | (logits[u] > logits[v]) | (logits[u] == logits[v]) & (u < v)))
+
+
+@obligation("SMP-FEWEST", equation="top_p", type="bound")
+@given(case=top_p_inputs)
+def test_smp_fewest(kernel, case):
+    """What is kept has probability p at least; without its least likely token it has less. One token is always kept."""
+    logits, p = kernel.receives(case, "logits p")
+    V = case.V
+    v, u = grid(V, V)
+    kept = kernel.top_p(logits, p)
+    mass = array[v](exp(logits[v] - max[u](logits[u])))
+    total = single(sum[v](mass[v]))
+    inside = single(sum[v](where(kept[v], mass[v], 0)))
+    least = single(min[v](where(kept[v], mass[v], 2)))
+    claim(any[v](kept[v]))
+    claim(inside >= p * total)
+    claim(inside - least < p * total)
+    claim(all[u, v](~(kept[u] & ~kept[v]) | (logits[u] >= logits[v])))
+
+
+@obligation("SMP-NORMALISED", equation="probabilities", type="conservation")
+@given(case=probabilities_inputs)
+def test_smp_normalised(kernel, case):
+    """Probabilities of what is kept sum to one, and stand in the ratio exp(difference of logits / temperature)."""
+    logits, kept, temperature, first = kernel.receives(case, "logits kept temperature first")
+    V = case.V
+    v, u = grid(V, V)
+    some = array[v](kept[v] | (v == first))
+    q = kernel.probabilities(logits, some, temperature)
+    claim(approx(sum[v](q[v]), 1))
+    claim(all[v](some[v] | (q[v] == 0)))
+    claim(all[u, v](approx(where(some[v], q[u], 0), where(some[u], q[v] * exp((logits[u] - logits[v]) / temperature), 0))))
+
+
+@obligation("SMP-KEPT-ONLY", equation="sample", type="bound")
+@given(case=sample_inputs)
+def test_smp_kept_only(kernel, case):
+    """A drawn token is one of those that top-k and top-p keep."""
+    logits, k, p, seed = kernel.receives(case, "logits k p seed")
+    V, N = case.V, case.N
+    v, n = grid(V, N)
+    same = array[n, v](logits[0, v] + 0 * logits[n, v])
+    row = array[v](logits[0, v])
+    ids = kernel.sample(same, 1, k, 1, seed)
+    by_k = kernel.top_k(row, k)
+    by_p = kernel.top_p(row, p / 2)
+    others = kernel.sample(same, 1, V, p / 2, seed)
+    claim(all[n](any[v]((ids[n] == v) & by_k[v]) & any[v]((others[n] == v) & by_p[v])))
+
+
+@obligation("SMP-GREEDY", equation="sample", type="boundary")
+@given(case=smp_greedy_inputs)
+def test_smp_greedy(kernel, case):
+    """Temperature 0, and k = 1 at any temperature, are the greedy choice; among equal logits the first, whatever the
+    seed."""
+    logits, temperature, k, p, seed = kernel.receives(case, "logits temperature k p seed")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    ids = kernel.greedy(logits)
+    flat = array[n, v](0 * logits[n, v])
+    first = kernel.sample(flat, 0, V, 1, seed)
+    claim(exact(kernel.sample(logits, 0, k, p, seed), ids))
+    claim(exact(kernel.sample(logits, temperature, 1, p, seed), ids))
+    claim(all[n](first[n] == 0))
+
+
+@obligation("SMP-REPEAT", equation="sample", type="determinism")
+@given(case=smp_repeat_inputs)
+def test_smp_repeat(kernel, case):
+    """The same seed gives the same tokens."""
+    logits, temperature, k, p, seed = kernel.receives(case, "logits temperature k p seed")
+    same_twice(lambda: kernel.sample(logits, temperature, k, p, seed))
+
+
+@obligation("SMP-SHARE", equation="sample", type="statistical")
+@given(case=smp_share_inputs)
+def test_smp_share(kernel, case):
+    """Each token is drawn with its probability after temperature, top-k and top-p."""
+    logits, temperature, k, seed, which = kernel.receives(case, "logits temperature k seed which")
+    V, N = case.V, case.N
+    v, n = grid(V, N)
+    same = array[n, v](logits[0, v] + 0 * logits[n, v])
+    row = array[v](logits[0, v])
+    kept = kernel.top_k(row, k)
+    q = spec.probabilities(row, kept, temperature)
+    share = single(sum[v](where(v == which, q[v], 0)))
+    ids = kernel.sample(same, temperature, k, 1, seed)
+    statistically(
+        statistic=mean[n](int(ids[n] == which)),
+        expect=share,
+        variance=share * (1 - share),
+        observations=N,
+        detects=0.1,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("SMP-REFUSES", equation="sample", type="rejection")
+@given(case=smp_refuses_inputs)
+def test_smp_refuses(kernel, case):
+    """A temperature below 0, k below 1 and p outside (0, 1] are refused."""
+    logits, temperature, k, p, seed, which = kernel.receives(case, "logits temperature k p seed which")
+    t = single(where(which == 0, -temperature, temperature))
+    n = single(where(which == 1, 0, k))
+    mass = single(where(which == 2, 0, where(which == 3, 1 + p, p)))
+    rejects(
+        kernel,
+        "sample",
+        (logits, t, n, mass, seed),
+        ValueError,
+        mentions=["temperature >= 0", "k >= 1", "0 < p <= 1"],
+    )
+
+
+@obligation("SMP-DEF-GREEDY", equation="greedy", type="definition")
+@given(case=greedy_inputs)
+def test_smp_def_greedy(kernel, case):
+    """greedy computes its definition."""
+    logits = kernel.receives(case, "logits")
+    ids = kernel.greedy(logits)
+    expected_ids = spec.greedy(logits)
+    claim(approx(ids, expected_ids))
+
+
+@obligation("SMP-DEF-TOP_K", equation="top_k", type="definition")
+@given(case=smp_def_top_k_inputs)
+def test_smp_def_top_k(kernel, case):
+    """top_k computes its definition."""
+    logits, k = kernel.receives(case, "logits k")
+    kept = kernel.top_k(logits, k)
+    expected_kept = spec.top_k(logits, k)
+    claim(approx(kept, expected_kept))
+
+
+@obligation("SMP-DEF-TOP_P", equation="top_p", type="definition")
+@given(case=smp_def_top_p_inputs)
+def test_smp_def_top_p(kernel, case):
+    """top_p computes its definition."""
+    logits, p = kernel.receives(case, "logits p")
+    kept = kernel.top_p(logits, p)
+    expected_kept = spec.top_p(logits, p)
+    claim(approx(kept, expected_kept))
+
+
+@obligation("SMP-DEF-PROBABILITIES", equation="probabilities", type="definition")
+@given(case=smp_def_probabilities_inputs)
+def test_smp_def_probabilities(kernel, case):
+    """probabilities computes its definition."""
+    logits, kept, temperature = kernel.receives(case, "logits kept temperature")
+    q = kernel.probabilities(logits, kept, temperature)
+    expected_q = spec.probabilities(logits, kept, temperature)
+    claim(approx(q, expected_q))
+
+
+@obligation("SMP-PREDICTS-TIES", rule="SMP-EXACTLY-K", type="falsification")
+def test_smp_predicts_ties(kernel):
+    """Of five equal logits and k = 2 the first two are kept."""
+    case = example({"logits": "float[V]", "k": "int"}, logits=[3, 3, 3, 3, 3], k=2)
+    logits, k = kernel.receives(case, "logits k")
+    kept = kernel.top_k(logits, k)
+    claim(kept[0])
+    claim(kept[1])
+    claim(~kept[2])
+    claim(~kept[3])
+    claim(~kept[4])
+
+
+@obligation("SMP-PREDICTS-CROSSING", rule="SMP-FEWEST", type="falsification")
+def test_smp_predicts_crossing(kernel):
+    """Probabilities 1/2, 1/4, 1/4 and p = 0.6: the token that crosses p is kept, two in all; p = 0.01 keeps one."""
+    case = example({"logits": "float[V]", "p": "real"}, logits=[0, 0.6931471805599453, 0], p=0.6)
+    logits, p = kernel.receives(case, "logits p")
+    kept = kernel.top_p(logits, p)
+    one = kernel.top_p(logits, 0.01)
+    claim(kept[1])
+    claim(kept[0])
+    claim(~kept[2])
+    claim(one[1])
+    claim(~one[0])
+    claim(~one[2])

@@ -1,0 +1,230 @@
+"""schedule/configuration-keys: Keys of a configuration.
+
+Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 90089c8a115656342707ec2e23ca69964bd098cfe758da6e0ec56b77c8e6fc53
+"""
+
+from albor_contracts.testing import (
+    abs, cases, claim, definitions, exact, example, given, join, length, max, obligation, occurrences, rejects, single,
+    where,
+)
+
+CONTRACT = "schedule/configuration-keys"
+
+
+spec = definitions(
+    CONTRACT,
+    "read_configuration(text: text) -> canonical: text",
+    "plan_run(text: text) -> plan: text",
+    "edit_distance(a: text, b: text) -> distance: int",
+    "nearest_key(word: text, known: text) -> key: text",
+    "dead_keys(keys: text, used: text) -> dead: text",
+)
+
+plan_run_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 7]",
+    swap="bool",
+)
+read_configuration_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 7]",
+)
+cfk_written_out_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 3]",
+)
+cfk_names_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 2]",
+)
+cfk_refuses_values_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 6]",
+)
+edit_distance_inputs = cases(
+    a="text length 0..9",
+    b="text length 0..9",
+    c="text length 0..6",
+)
+cfk_common_inputs = cases(
+    a="text length 0..9",
+    b="text length 0..9",
+    c="text length 1..1",
+)
+nearest_key_inputs = cases(
+    word="text length 0..9",
+    known="text length 0..9",
+    which="int in [0, 3]",
+)
+dead_keys_inputs = cases(
+    keys="text length 0..9",
+    used="text length 0..9",
+    which="int in [0, 2]",
+)
+
+
+@obligation("CFK-ALIVE", equation="plan_run", type="conservation")
+@given(case=plan_run_inputs)
+def test_cfk_alive(kernel, case):
+    """No key is dead: two values of any key give two plans."""
+    which, swap = kernel.receives(case, "which swap")
+    low = single(where(which == 0, 'batch', where(which == 1, 'accumulation', where(which == 2, 'sequence', 'steps'))))
+    high = single(where(which == 4, 'warmup', where(which == 5, 'peak', where(which == 6, 'save_every', 'eval_every'))))
+    key = single(where(which < 4, low, high))
+    one = single(join(key, ': ', where(swap, '7', '5')))
+    two = single(join(key, ': ', where(swap, '5', '7')))
+    claim(kernel.plan_run(one) != kernel.plan_run(two))
+
+
+@obligation("CFK-REACHES", equation="read_configuration", type="conservation")
+@given(case=read_configuration_inputs)
+def test_cfk_reaches(kernel, case):
+    """The value that is given stands in the written-out configuration, once, and every key stands there."""
+    which = kernel.receives(case, "which")
+    low = single(where(which == 0, 'batch', where(which == 1, 'accumulation', where(which == 2, 'sequence', 'steps'))))
+    high = single(where(which == 4, 'warmup', where(which == 5, 'peak', where(which == 6, 'save_every', 'eval_every'))))
+    key = single(where(which < 4, low, high))
+    canonical = kernel.read_configuration(join('\n# a remark: 3\n  ', key, ' :  7 \n'))
+    claim(occurrences(canonical, join(key, ': 7')) == 1)
+    claim(occurrences(canonical, '\n') == 8)
+    claim(occurrences(kernel.read_configuration(''), join(key, ': ')) == 1)
+
+
+@obligation("CFK-WRITTEN-OUT", equation="read_configuration", type="idempotency")
+@given(case=cfk_written_out_inputs)
+def test_cfk_written_out(kernel, case):
+    """The written-out configuration is one: it reads as itself, and its plan is the same."""
+    which = kernel.receives(case, "which")
+    some = single(where(which < 2, where(which == 0, 'steps: 12\nbatch: 3', 'peak: 0.25'), where(which == 2, 'save_interval: 9\nsequence: 8', '')))
+    canonical = kernel.read_configuration(some)
+    claim(exact(kernel.read_configuration(canonical), canonical))
+    claim(exact(kernel.plan_run(canonical), kernel.plan_run(some)))
+
+
+@obligation("CFK-NAMES", equation="plan_run", type="equivalence")
+@given(case=cfk_names_inputs)
+def test_cfk_names(kernel, case):
+    """The three names of one key are one key, and the order of lines does not matter."""
+    which = kernel.receives(case, "which")
+    name = single(where(which == 0, 'save_interval', where(which == 1, 'checkpoint.save_every', 'save_every')))
+    claim(exact(kernel.plan_run(join(name, ': 9\nsteps: 50')), kernel.plan_run('steps: 50\nsave_every: 9')))
+    claim(kernel.plan_run(join(name, ': 9')) != kernel.plan_run(''))
+
+
+@obligation("CFK-REFUSES-UNKNOWN", equation="plan_run", type="rejection")
+@given(case=cfk_written_out_inputs)
+def test_cfk_refuses_unknown(kernel, case):
+    """A key that nothing reads is refused."""
+    which = kernel.receives(case, "which")
+    key = single(where(which < 2, where(which == 0, 'bacth', 'Batch'), where(which == 2, 'eval_ever', 'lr_scheduler')))
+    rejects(kernel, "plan_run", (join('steps: 7\n', key, ': 4'),), ValueError, mentions=["unknown key"])
+
+
+@obligation("CFK-REFUSES-TWICE", equation="plan_run", type="rejection")
+@given(case=cfk_written_out_inputs)
+def test_cfk_refuses_twice(kernel, case):
+    """A key given twice is refused, under two names as well, equal values or not."""
+    which = kernel.receives(case, "which")
+    second = single(where(which < 2, where(which == 0, 'save_every', 'save_interval'), where(which == 2, 'checkpoint.save_every', 'save_every ')))
+    rejects(
+        kernel,
+        "plan_run",
+        (join('save_every: 7\nsteps: 20\n', second, ': 7'),),
+        ValueError,
+        mentions=["twice", "save_every"],
+    )
+
+
+@obligation("CFK-REFUSES-VALUES", equation="read_configuration", type="rejection")
+@given(case=cfk_refuses_values_inputs)
+def test_cfk_refuses_values(kernel, case):
+    """A line without a colon and a value of another kind or sign are refused, with the key."""
+    which = kernel.receives(case, "which")
+    low = single(where(which == 0, 'four', where(which == 1, '-4', where(which == 2, '0', ''))))
+    value = single(where(which < 4, low, where(which == 4, '2.5', where(which == 5, 'true', '1e400'))))
+    rejects(kernel, "read_configuration", (join('batch: ', value),), ValueError, mentions=["batch", "expected"])
+
+
+@obligation("CFK-METRIC", equation="edit_distance", type="bound")
+@given(case=edit_distance_inputs)
+def test_cfk_metric(kernel, case):
+    """A distance: 0 for the same text only, symmetric, at most the longer length, at least the difference of lengths,
+    no detour is shorter."""
+    a, b, c = kernel.receives(case, "a b c")
+    d = kernel.edit_distance(a, b)
+    way = single(kernel.edit_distance(a, c) + kernel.edit_distance(c, b))
+    claim((d == 0) == (a == b))
+    claim(d == kernel.edit_distance(b, a))
+    claim(d <= max(length(a), length(b)))
+    claim(d >= abs(length(a) - length(b)))
+    claim(d <= way)
+    claim(kernel.edit_distance(a, a) == 0)
+
+
+@obligation("CFK-COMMON", equation="edit_distance", type="invariance")
+@given(case=cfk_common_inputs)
+def test_cfk_common(kernel, case):
+    """What both begin or end with does not count; one more character is one edit."""
+    a, b, c = kernel.receives(case, "a b c")
+    claim(kernel.edit_distance(join(c, a), join(c, b)) == kernel.edit_distance(a, b))
+    claim(kernel.edit_distance(join(a, c), join(b, c)) == kernel.edit_distance(a, b))
+    claim(kernel.edit_distance(join(a, c, b), join(a, b)) == 1)
+
+
+@obligation("CFK-HINT", equation="nearest_key", type="boundary")
+@given(case=nearest_key_inputs)
+def test_cfk_hint(kernel, case):
+    """A known key is nearest to itself; one edit away it is still found; far from every key there is no hint."""
+    which = kernel.receives(case, "which")
+    key = single(where(which < 2, where(which == 0, 'batch', 'warmup'), where(which == 2, 'save_every', 'eval_every')))
+    names = 'batch accumulation warmup save_every eval_every'
+    claim(exact(kernel.nearest_key(key, names), key))
+    claim(exact(kernel.nearest_key(join(key, 's'), names), key))
+    claim(exact(kernel.nearest_key(join('_', key), names), key))
+    claim(exact(kernel.nearest_key('zzzzzzzzz', names), ''))
+    claim(exact(kernel.nearest_key(key, ''), ''))
+
+
+@obligation("CFK-UNREAD", equation="dead_keys", type="conservation")
+@given(case=dead_keys_inputs)
+def test_cfk_unread(kernel, case):
+    """Exactly the keys that were not used are reported, in their order; a key is no part of another."""
+    which = kernel.receives(case, "which")
+    x = single(where(which == 0, 'batch', where(which == 1, 'save', 'a')))
+    y = single(where(which == 0, 'batch_size', where(which == 1, 'save_every', 'ab')))
+    claim(exact(kernel.dead_keys(join(x, ' ', y), y), x))
+    claim(exact(kernel.dead_keys(join(x, ' ', y), x), y))
+    claim(exact(kernel.dead_keys(join(y, ' ', x), ''), join(y, ' ', x)))
+    claim(exact(kernel.dead_keys(join(x, ' ', y), join(y, ' ', x)), ''))
+    claim(exact(kernel.dead_keys('', x), ''))
+
+
+@obligation("CFK-PREDICTS-HINT", rule="CFK-REFUSES-UNKNOWN", type="falsification")
+def test_cfk_predicts_hint(kernel):
+    """save_evry is refused, with its line and the key that was meant."""
+    case = example({"text": "text"}, text="batch: 4\nsave_evry: 3")
+    text = kernel.receives(case, "text")
+    rejects(kernel, "plan_run", (text,), ValueError, mentions=["line 2", "save_evry", "did you mean save_every"])
+
+
+@obligation("CFK-PREDICTS-KITTEN", rule="CFK-COMMON", type="falsification")
+def test_cfk_predicts_kitten(kernel):
+    """kitten and sitting are 3 edits apart, ab and ba 2 (a transposition is no edit of its own)."""
+    case = example({"a": "text", "b": "text"}, a="kitten", b="sitting")
+    a, b = kernel.receives(case, "a b")
+    claim(kernel.edit_distance(a, b) == 3)
+    claim(kernel.edit_distance('ab', 'ba') == 2)
+    claim(kernel.edit_distance('', a) == 6)
+
+
+@obligation("CFK-PREDICTS-PLAN", rule="CFK-ALIVE", type="falsification")
+def test_cfk_predicts_plan(kernel):
+    """4 * 2 * 16 tokens a step; saved at 4, 8 and at the end of 10 steps; evaluated at 5 and 10."""
+    case = example(
+        {"text": "text"},
+        text="batch: 4\naccumulation: 2\nsequence: 16\nsteps: 10\nsave_every: 4\neval_every: 5\nwarmup: 4\npeak: 1",
+    )
+    text = kernel.receives(case, "text")
+    plan = kernel.plan_run(text)
+    claim(exact(plan, 'tokens a step: 128\nsteps: 10\nrate at step 1: 0.25\nsaves: 3 of which the first at 4\nevaluations: 2 of which the first at 5\n'))

@@ -1,0 +1,299 @@
+"""schedule/successive-halving: Successive halving.
+
+Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 3329e79a8dd358cd48996e73c5d0dca37c0d00d22b6c55435fc4a744caee8811
+"""
+
+from albor_contracts.testing import (
+    all, any, approx, argmin, array, cases, claim, count, defines, definitions, example, given, grid, isfinite, max,
+    obligation, rejects, single, truth, where,
+)
+
+CONTRACT = "schedule/successive-halving"
+
+
+@defines("select(losses: f64[N], keep: int) -> kept: bool[N]")
+def select(losses, keep):
+    """the `keep` smallest losses; ties to the lower index, NaN and infinities last"""
+    (N,) = losses.shape
+    i, j = grid(N, N)
+    worth = array[i](where(isfinite(losses[i]), losses[i], 1e+300))
+    ahead = array[i](count[j]((worth[j] < worth[i]) | (worth[j] == worth[i]) & (j < i), where=j != i))
+    kept = array[i](ahead[i] < keep)
+    return kept
+
+
+spec = definitions(
+    CONTRACT,
+    select,
+    "rungs(configurations: int, reduction: int) -> last: int",
+    "survivors(configurations: int, reduction: int, rung: int) -> kept: int",
+    "rung_units(reduction: int, rung: int, first: int) -> units: int",
+    "total_budget(configurations: int, reduction: int, first: int) -> total: int",
+    "resumed_budget(configurations: int, reduction: int, first: int) -> total: int",
+    "halving(losses: f64[K, N], reduction: int) -> winner: int, spent: int",
+)
+
+rungs_inputs = cases(
+    configurations="int in [1, 100000]",
+    reduction="int in [2, 10]",
+)
+survivors_inputs = cases(
+    configurations="int in [1, inf)",
+    reduction="int in [2, inf)",
+    rung="int in [0, 1]",
+)
+rung_units_inputs = cases(
+    reduction="int in [2, 6]",
+    rung="int in [0, 12]",
+    first="int in [1, 1000]",
+)
+total_budget_inputs = cases(
+    configurations="int in [1, 3000]",
+    reduction="int in [2, 6]",
+    first="int in [1, 1000]",
+)
+shv_powers_inputs = cases(
+    configurations="int in [1, 300] or {8, 27, 64, 81, 216, 625}",
+    reduction="int in [2, 6]",
+    first="int in [1, 1000]",
+)
+select_inputs = cases(
+    dims={"N": "1..33"},
+    work={"N * N": 2**18},
+    losses="f64[N] in [-8, 8] or {inf, nan}",
+    keep="int in [0, N]",
+)
+halving_inputs = cases(
+    dims={"K": "6", "N": "1..32"},
+    losses="f64[K, N] in [-8, 8]",
+    reduction="int in [2, 5]",
+    leader="int in [0, N - 1]",
+)
+shv_same_ranks_inputs = cases(
+    dims={"K": "6", "N": "1..32"},
+    losses="f64[K, N] in [-8, 8]",
+    reduction="int in [2, 5]",
+)
+shv_refuses_inputs = cases(
+    configurations="int in [1, 3000]",
+    reduction="int in [2, 6]",
+    first="int in [1, 1000]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+shv_refuses_short_table_inputs = cases(
+    dims={"K": "3", "N": "5..32"},
+    losses="f64[K, N] in [-8, 8]",
+    reduction="int in {2}",
+)
+shv_def_select_inputs = cases(
+    dims={"N": "1..33"},
+    losses="f64[N] in [-8, 8] or {inf, nan}",
+    keep="int in [0, N]",
+)
+
+
+@obligation("SHV-LAST-RUNG", equation="rungs", type="bound")
+@given(case=rungs_inputs)
+def test_shv_last_rung(kernel, case):
+    """One configuration is left in the last rung, and more in the one before."""
+    configurations, reduction = kernel.receives(case, "configurations reduction")
+    last = kernel.rungs(configurations, reduction)
+    claim(kernel.survivors(configurations, reduction, last) == 1)
+    claim(truth(last == 0) | truth(kernel.survivors(configurations, reduction, max(0, last - 1)) > 1))
+
+
+@obligation("SHV-COMPOSE", equation="survivors", type="equivalence")
+@given(case=survivors_inputs)
+def test_shv_compose(kernel, case):
+    """Rung 0 has all; each further rung a part of them, rounded up; rounding up in turn is rounding up once."""
+    configurations, reduction, rung = kernel.receives(case, "configurations reduction rung")
+    kept = kernel.survivors(configurations, reduction, rung)
+    next_kept = kernel.survivors(configurations, reduction, rung + 1)
+    claim(kernel.survivors(configurations, reduction, 0) == configurations)
+    claim(next_kept * reduction >= kept)
+    claim((next_kept - 1) * reduction < kept)
+    claim(kernel.survivors(kept, reduction, 1) == next_kept)
+
+
+@obligation("SHV-UNITS", equation="rung_units", type="conservation")
+@given(case=rung_units_inputs)
+def test_shv_units(kernel, case):
+    """Rung 0 trains for the first units, and each further rung eta times as long."""
+    reduction, rung, first = kernel.receives(case, "reduction rung first")
+    claim(kernel.rung_units(reduction, 0, first) == first)
+    claim(kernel.rung_units(reduction, rung + 1, first) == reduction * kernel.rung_units(reduction, rung, first))
+
+
+@obligation("SHV-EXACT", equation="total_budget", type="conservation")
+@given(case=total_budget_inputs)
+def test_shv_exact(kernel, case):
+    """The first rung costs N first; the rest is a search of its survivors that begins with eta times the units."""
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    left = kernel.survivors(configurations, reduction, 1)
+    rest = single(where(configurations == 1, 0, kernel.total_budget(left, reduction, reduction * first)))
+    claim(kernel.total_budget(configurations, reduction, first) == configurations * first + rest)
+
+
+@obligation("SHV-POWERS", equation="total_budget", type="bound")
+@given(case=shv_powers_inputs)
+def test_shv_powers(kernel, case):
+    """Every rung costs at least N first; all of them together cost just that if, and only if, N is a power of eta."""
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    last = kernel.rungs(configurations, reduction)
+    total = kernel.total_budget(configurations, reduction, first)
+    plain = (last + 1) * configurations * first
+    claim(total >= plain)
+    claim((total == plain) == (kernel.rung_units(reduction, last, 1) == configurations))
+
+
+@obligation("SHV-RESUMED", equation="resumed_budget", type="conservation")
+@given(case=total_budget_inputs)
+def test_shv_resumed(kernel, case):
+    """Going on from a checkpoint saves, for each survivor of a rung, the units it has already had."""
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    left = kernel.survivors(configurations, reduction, 1)
+    rest = single(where(configurations == 1, 0, kernel.resumed_budget(left, reduction, reduction * first) - left * first))
+    claim(kernel.resumed_budget(configurations, reduction, first) == configurations * first + rest)
+    claim(kernel.resumed_budget(configurations, reduction, first) <= kernel.total_budget(configurations, reduction, first))
+
+
+@obligation("SHV-BEST-KEPT", equation="select", type="ordering")
+@given(case=select_inputs)
+def test_shv_best_kept(kernel, case):
+    """Exactly so many are kept, none of them worse than one that is dropped, and no finite loss falls for one that is
+    not."""
+    losses, keep = kernel.receives(case, "losses keep")
+    N = case.N
+    i, j = grid(N, N)
+    kept = kernel.select(losses, keep)
+    claim(count[i](kept[i]) == keep)
+    claim(all[i, j](~(kept[i] & ~kept[j]) | isfinite(losses[i]) & ~(losses[j] < losses[i]) | ~isfinite(losses[j])))
+
+
+@obligation("SHV-LEADER-WINS", equation="halving", type="ordering")
+@given(case=halving_inputs)
+def test_shv_leader_wins(kernel, case):
+    """A configuration that has the smallest loss in every rung wins; so does one that survives the first rung and leads
+    from then on."""
+    losses, reduction, leader = kernel.receives(case, "losses reduction leader")
+    K, N = case.K, case.N
+    k, i = grid(K, N)
+    led = array[k, i](where(i == leader, -9, losses[k, i]))
+    winner, _ = kernel.halving(led, reduction)
+    seen = array[i](losses[0, i])
+    kept = kernel.select(seen, kernel.survivors(N, reduction, 1))
+    late = array[k, i](where((k > 0) & (i == leader), -9, losses[k, i]))
+    second, _ = kernel.halving(late, reduction)
+    stayed = single(any[i]((i == leader) & kept[i]))
+    claim(winner == leader)
+    claim(~truth(stayed) | truth(second == leader))
+
+
+@obligation("SHV-SAME-RANKS", equation="halving", type="boundary")
+@given(case=shv_same_ranks_inputs)
+def test_shv_same_ranks(kernel, case):
+    """Where every rung shows the same losses, the best of all wins."""
+    losses, reduction = kernel.receives(case, "losses reduction")
+    K, N = case.K, case.N
+    i, k = grid(N, K)
+    same = array[k, i](losses[0, i] + 0 * losses[k, i])
+    winner, _ = kernel.halving(same, reduction)
+    claim(winner == argmin[i](losses[0, i]))
+
+
+@obligation("SHV-BLIND", equation="halving", type="conservation")
+@given(case=shv_same_ranks_inputs)
+def test_shv_blind(kernel, case):
+    """What a dropped configuration would have reached later does not matter."""
+    losses, reduction = kernel.receives(case, "losses reduction")
+    K, N = case.K, case.N
+    i, k = grid(N, K)
+    seen = array[i](losses[0, i])
+    kept = kernel.select(seen, kernel.survivors(N, reduction, 1))
+    other = array[k, i](where((k > 0) & ~kept[i], -9, losses[k, i]))
+    winner, _ = kernel.halving(losses, reduction)
+    again, _ = kernel.halving(other, reduction)
+    claim(winner == again)
+
+
+@obligation("SHV-PAID", equation="halving", type="conservation")
+@given(case=shv_same_ranks_inputs)
+def test_shv_paid(kernel, case):
+    """The search spends its budget, to the unit."""
+    losses, reduction = kernel.receives(case, "losses reduction")
+    N = case.N
+    _, spent = kernel.halving(losses, reduction)
+    claim(spent == kernel.total_budget(N, reduction, 1))
+
+
+@obligation("SHV-REFUSES", equation="total_budget", type="rejection")
+@given(case=shv_refuses_inputs)
+def test_shv_refuses(kernel, case):
+    """No configuration, no units, or a reduction that reduces nothing is refused."""
+    configurations, reduction, first, which, bad = kernel.receives(case, "configurations reduction first which bad")
+    n = single(where(which == 0, bad, configurations))
+    eta = single(where(which == 1, bad + 1, reduction))
+    unit = single(where(which == 2, bad, first))
+    rejects(kernel, "total_budget", (n, eta, unit), ValueError, mentions=["must be at least"])
+
+
+@obligation("SHV-REFUSES-SHORT-TABLE", equation="halving", type="rejection")
+@given(case=shv_refuses_short_table_inputs)
+def test_shv_refuses_short_table(kernel, case):
+    """A table without the rungs that the search needs is refused."""
+    losses, reduction = kernel.receives(case, "losses reduction")
+    rejects(kernel, "halving", (losses, reduction), ValueError, mentions=["rungs"])
+
+
+@obligation("SHV-DEF-SELECT", equation="select", type="definition")
+@given(case=shv_def_select_inputs)
+def test_shv_def_select(kernel, case):
+    """select computes its definition."""
+    losses, keep = kernel.receives(case, "losses keep")
+    kept = kernel.select(losses, keep)
+    expected_kept = spec.select(losses, keep)
+    claim(approx(kept, expected_kept))
+
+
+@obligation("SHV-PREDICTS-27", rule="SHV-POWERS", type="falsification")
+def test_shv_predicts_27(kernel):
+    """27 configurations by 3: rungs of 27, 9, 3, 1, four times 27 units. 28 need a fifth rung and 175 + 28 + 1 units
+    more."""
+    case = example(
+        {"configurations": "int", "reduction": "int", "first": "int"},
+        configurations=27,
+        reduction=3,
+        first=1,
+    )
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    claim(kernel.total_budget(configurations, reduction, first) == 108)
+    claim(kernel.rungs(28, 3) == 4)
+    claim(kernel.total_budget(28, 3, 1) == 28 + 30 + 36 + 54 + 81)
+
+
+@obligation("SHV-PREDICTS-LOGARITHM", rule="SHV-LAST-RUNG", type="falsification")
+def test_shv_predicts_logarithm(kernel):
+    """125 by 5 is 3 rungs and 1000 by 10 as well, although their quotients of logarithms are 3.0000000000000004 and
+    2.9999999999999996."""
+    case = example({"configurations": "int", "reduction": "int"}, configurations=125, reduction=5)
+    configurations, reduction = kernel.receives(case, "configurations reduction")
+    claim(kernel.rungs(configurations, reduction) == 3)
+    claim(kernel.rungs(1000, 10) == 3)
+    claim(kernel.rungs(1, 2) == 0)
+    claim(kernel.rungs(1001, 10) == 4)
+
+
+@obligation("SHV-PREDICTS-SLOW", rule="SHV-BLIND", type="falsification")
+def test_shv_predicts_slow(kernel):
+    """A configuration that is worst at first and best by far at the end is lost; NaN never wins."""
+    case = example(
+        {"losses": "f64[K, N]", "reduction": "int"},
+        losses=[[4, 3, 2, 9], [4, 3, 2, -8], [4, 3, 2, -8], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+        reduction=2,
+    )
+    losses, reduction = kernel.receives(case, "losses reduction")
+    winner, spent = kernel.halving(losses, reduction)
+    claim(winner == 2)
+    claim(spent == 12)

@@ -1,0 +1,158 @@
+"""training/early-stopping: Early stopping.
+
+Compiled from contracts/training/early-stopping-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
+Meaning: 633a8700b0c1ae37d6fe3cf82cb9e249ee440d7287a77156b5db82650c233330
+"""
+
+from albor_contracts.testing import (
+    Steps, approx, cases, claim, defines, definitions, drawing, exact, example, given, initialize, obligation, rejects,
+    rule, run_steps, single, truth, where,
+)
+
+CONTRACT = "training/early-stopping"
+
+
+@defines(
+    "early_stop(best: real, waited: int, value: real, patience: int, delta: real)"
+    " -> best2: real, waited2: int, improved: bool, stop: bool"
+)
+def early_stop(best, waited, value, patience, delta):
+    """improved = value < best - delta; waited' = 0 or waited + 1; stop = 0 < patience <= waited'"""
+    improved = single(value < best - delta)
+    best2 = single(where(improved, value, best))
+    waited2 = single(where(improved, 0, waited + 1))
+    stop = single(truth(0 < patience) & truth(patience <= waited2))
+    return best2, waited2, improved, stop
+
+
+spec = definitions(CONTRACT, early_stop)
+
+early_stop_inputs = cases(
+    best="real in [0, 10] or {inf}",
+    waited="int in [0, 8]",
+    value="real in [0, 10]",
+    patience="int in [0, 6]",
+    delta="real in {0, 0.125, 0.5}",
+    bad="real in {nan, inf}",
+)
+es_never_inputs = cases(
+    best="real in [0, 10] or {inf}",
+    waited="int in [0, 8]",
+    value="real in [0, 10]",
+    patience="int in [0, 6]",
+    delta="real in {0, 0.125, 0.5}",
+)
+es_run_inputs = cases(
+    best="real in {1, 8}",
+    waited="int in [0, 8]",
+    value="real in [0, 10]",
+    patience="int in [1, 4]",
+    delta="real in {0, 0.125, 0.5}",
+)
+es_counts_inputs = cases(
+    best="real in [0, 10] or {inf}",
+    waited="int in [0, 8]",
+    value="real in [0, 10]",
+    patience="int in [0, 6]",
+    delta="real in {0, 0.125, 0.5}",
+    negative="int in [-3, -1]",
+)
+
+
+@obligation("ES-NAN", equation="early_stop", type="boundary")
+@given(case=early_stop_inputs)
+def test_es_nan(kernel, case):
+    """NaN is no improvement, never becomes the best, and counts as an evaluation without one."""
+    best, waited, patience, delta, bad = kernel.receives(case, "best waited patience delta bad")
+    best2, waited2, improved, _ = kernel.early_stop(best, waited, bad, patience, delta)
+    claim(exact(best2, best))
+    claim(waited2 == waited + 1)
+    claim(~truth(improved))
+
+
+@obligation("ES-NEVER", equation="early_stop", type="boundary")
+@given(case=es_never_inputs)
+def test_es_never(kernel, case):
+    """Patience 0 never stops."""
+    best, waited, value, delta = kernel.receives(case, "best waited value delta")
+    _, _, _, stop = kernel.early_stop(best, waited, value, 0, delta)
+    claim(~truth(stop))
+
+
+class EsRunRun(Steps):
+    """A run that never improves stops at evaluation number `patience` after its best, not before."""
+
+    @initialize(case=es_run_inputs)
+    def begin(self, case):
+        best = self.receives(case, "best")
+        self.holds(n=0, b=best, k=0)
+
+    @rule(draw=drawing())
+    def step(self, draw):
+        kernel = self.kernel
+        patience, delta = self.receives(draw, "patience delta")
+        n, b, k = self.held("n b k")
+        next_b, next_k, improved, stop = kernel.early_stop(b, k, where(n == 0, 0.25, 0.25 + delta), patience, delta)
+        next_n = n + 1
+        claim(exact(next_b, 0.25))
+        claim(next_k == n)
+        claim(stop == (n >= patience))
+        claim(improved == (n == 0))
+        self.holds(n=next_n, b=next_b, k=next_k)
+
+
+@obligation("ES-RUN", equation="early_stop", type="protocol")
+def test_es_run(kernel):
+    """A run that never improves stops at evaluation number `patience` after its best, not before."""
+    run_steps(EsRunRun, es_run_inputs, kernel, steps=6)
+
+
+@obligation("ES-BEST", equation="early_stop", type="bound")
+@given(case=es_never_inputs)
+def test_es_best(kernel, case):
+    """The best never rises, and is the value exactly after an improvement."""
+    best, waited, value, patience, delta = kernel.receives(case, "best waited value patience delta")
+    best2, waited2, improved, _ = kernel.early_stop(best, waited, value, patience, delta)
+    claim(best2 <= best)
+    claim(~truth(improved) | exact(best2, value))
+    claim(truth(improved) | exact(best2, best))
+    claim(~truth(improved) | truth(waited2 == 0))
+
+
+@obligation("ES-COUNTS", equation="early_stop", type="rejection")
+@given(case=es_counts_inputs)
+def test_es_counts(kernel, case):
+    """A negative patience is refused."""
+    best, waited, value, delta, negative = kernel.receives(case, "best waited value delta negative")
+    rejects(kernel, "early_stop", (best, waited, value, negative, delta), ValueError, mentions=["patience"])
+
+
+@obligation("ES-DEF-EARLY_STOP", equation="early_stop", type="definition")
+@given(case=es_never_inputs)
+def test_es_def_early_stop(kernel, case):
+    """early_stop computes its definition."""
+    best, waited, value, patience, delta = kernel.receives(case, "best waited value patience delta")
+    best2, waited2, improved, stop = kernel.early_stop(best, waited, value, patience, delta)
+    expected_best2, expected_waited2, expected_improved, expected_stop = spec.early_stop(best, waited, value, patience, delta)
+    claim(approx(best2, expected_best2))
+    claim(approx(waited2, expected_waited2))
+    claim(approx(improved, expected_improved))
+    claim(approx(stop, expected_stop))
+
+
+@obligation("ES-FT-EQUAL", rule="ES-BEST", type="falsification")
+def test_es_ft_equal(kernel):
+    """A value equal to the best is no improvement; nor is one that is better by exactly delta."""
+    case = example(
+        {"best": "real", "waited": "int", "value": "real", "patience": "int", "delta": "real"},
+        best=2.0,
+        waited=1,
+        value=1.5,
+        patience=2,
+        delta=0.5,
+    )
+    best, waited, value, patience, delta = kernel.receives(case, "best waited value patience delta")
+    best2, _, improved, stop = kernel.early_stop(best, waited, value, patience, delta)
+    claim(~truth(improved))
+    claim(stop)
+    claim(best2 == 2)

@@ -1,0 +1,134 @@
+"""Launches too large for any memory: whether the offsets of a kernel fit its integers, seen without a GPU.
+
+A wrapper called with tensors on torch's meta device does all it does with real ones, except that nothing is stored:
+it works out strides, blocks and grid. Inside `last_programs` the launch that follows runs one program, the last of the
+grid, which has the largest offsets: loads give zeros, stores go nowhere, loops take their first and their last two
+steps, and integer arithmetic of 32 bits that overflows raises. What a kernel loads (labels, tables of pointers) is 0,
+so offsets made of such values are not judged.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from triton.runtime import interpreter
+
+from . import interpret
+from .kernel import LAUNCH_OPTIONS, Kernel, Launch
+
+GRID_LIMITS = (2**31 - 1, 65535, 65535)  # CUDA programming guide, "maximum x-, y- or z-dimension of a grid"
+
+
+class IndexOverflow(OverflowError):
+    """Offsets of a launch do not fit the integers they are computed in, or its grid is too large."""
+
+
+class _Nowhere:
+    """Stands for the interpreter's access to memory: every address holds 0."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_stock, name)
+
+    @staticmethod
+    def load(pointers: np.ndarray, mask: np.ndarray, other: np.ndarray, dtype: Any) -> np.ndarray:
+        return np.where(mask, np.zeros((), dtype), other).astype(dtype)
+
+    @staticmethod
+    def store(pointers: np.ndarray, value: np.ndarray, mask: np.ndarray) -> None:
+        return None
+
+    @staticmethod
+    def atomic_rmw(operation: Any, pointers: np.ndarray, value: np.ndarray, *rest: Any) -> np.ndarray:
+        return np.zeros_like(value)
+
+    @staticmethod
+    def atomic_cas(pointers: np.ndarray, expected: np.ndarray, value: np.ndarray, *rest: Any) -> np.ndarray:
+        return np.zeros_like(value)
+
+
+class _Everywhere:
+    """Stands for the ranges a launch may touch: all."""
+
+    def check(self, *_: Any) -> None:
+        return None
+
+
+_stock = interpreter._interpreter
+
+
+def _ends(*bounds: Any) -> Iterator[int]:
+    """`range`, but only its first step and its last two."""
+    steps = builtins.range(*(int(b.handle.data.item()) if hasattr(b, "handle") else int(b) for b in bounds))
+    return iter([steps[k] for k in sorted({0, len(steps) - 2, len(steps) - 1}) if 0 <= k < len(steps)])
+
+
+@contextlib.contextmanager
+def last_programs() -> Iterator[list[Launch]]:
+    """Launches with meta tensors in the block run their last program as described above; they are listed.
+
+    Raises IndexOverflow where 32-bit integers overflow or a grid is larger than a device takes.
+    """
+    launches: list[Launch] = []
+    stock = Kernel.run
+
+    def run(self: Kernel, *args: Any, grid: Any, warmup: bool, reachable: Any = (), **kwargs: Any) -> Any:
+        tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor)]
+        if not any(t.device.type == "meta" for t in tensors):
+            return stock(self, *args, grid=grid, warmup=warmup, reachable=reachable, **kwargs)
+        own = {name: value for name, value in kwargs.items() if name in self.arg_names}
+        unknown = kwargs.keys() - own.keys() - LAUNCH_OPTIONS
+        if unknown:
+            raise TypeError(f"kernel {self.__name__}: unknown argument {', '.join(sorted(unknown))}")
+        bound = self.signature.bind(*args, **own)
+        bound.apply_defaults()
+        where = tuple(map(int, grid(bound.arguments) if callable(grid) else grid))
+        launches.append(Launch(self.__name__, where, "last program"))
+        for axis, (size, limit) in enumerate(zip(where, GRID_LIMITS, strict=False)):
+            if size > limit:
+                raise IndexOverflow(f"kernel {self.__name__}: the grid {where} passes {limit} in axis {axis}")
+        constexprs = {parameter.name for parameter in self.params if parameter.is_constexpr}
+        values = {name: v if name in constexprs else _argument(v) for name, v in bound.arguments.items()}
+        _last_program(self, values, where)
+        return None
+
+    Kernel.run = run  # type: ignore[method-assign]
+    try:
+        yield launches
+    finally:
+        Kernel.run = stock  # type: ignore[method-assign]
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = torch.empty(1, dtype=value.dtype)  # an address of the right type, which nothing follows
+    return interpret._argument(value)
+
+
+def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...]) -> None:
+    builder, names = interpret._builder, kernel.fn.__globals__
+    with interpret.LOCK, interpret.sanitized(), interpret._interpreting():
+        outer = builder.memory, builder.grid_idx, builder.grid_dim
+        builder.memory = _Everywhere()  # type: ignore[assignment]
+        builder.set_grid_dim(*(*grid, 1, 1, 1)[:3])
+        builder.set_grid_idx(*(size - 1 for size in builder.grid_dim))
+        interpreter._interpreter = _Nowhere()
+        shadowed = names.get("range", builtins.range)
+        names["range"] = _ends
+        try:
+            interpret.rewrite(kernel.fn)(**values)
+        except AssertionError as error:
+            raise IndexOverflow(
+                f"kernel {kernel.__name__}, last program of {grid}: {str(error).strip() or 'an assertion failed'}"
+            ) from error
+        finally:
+            interpreter._interpreter = _stock
+            if shadowed is builtins.range:
+                del names["range"]
+            else:
+                names["range"] = shadowed
+            builder.memory, builder.grid_idx, builder.grid_dim = outer

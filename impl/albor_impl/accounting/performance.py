@@ -1,0 +1,87 @@
+"""What a step costs, in closed form: operations, bytes, launches, and the share of a device that they use.
+
+B sequences of S tokens, width H, L layers, P parameters, T tokens; a multiplication with its addition is 2 operations.
+"""
+
+from __future__ import annotations
+
+
+def _sizes(**values: int) -> None:
+    bad = [f"{name} = {value}" for name, value in values.items() if value < 1]
+    if bad:
+        raise ValueError(f"sizes must be at least 1, got {', '.join(bad)}")
+
+
+def gemm_flops(m: int, n: int, k: int) -> int:
+    """2 m n k: operations of an m x k times a k x n matrix. ValueError for a size below 1 (here and below)."""
+    _sizes(m=m, n=n, k=k)
+    return 2 * m * n * k
+
+
+def gemm_intensity(m: int, n: int, k: int, bytes_each: int) -> float:
+    """2 m n k / (bytes_each (m k + k n + m n)): operations a byte, every matrix passing memory once."""
+    _sizes(m=m, n=n, k=k, bytes_each=bytes_each)
+    return 2 / (bytes_each * (1 / m + 1 / n + 1 / k))
+
+
+def attention_flops(batch: int, sequence: int, hidden: int, layers: int, causal: bool) -> int:
+    """12 B S^2 H L, causal 6 B S (S + 1) H L: scores and weighted values, forward and backward."""
+    _sizes(batch=batch, sequence=sequence, hidden=hidden, layers=layers)
+    rows = sequence + 1 if causal else 2 * sequence
+    return 6 * batch * sequence * rows * hidden * layers
+
+
+def training_flops(parameters: int, tokens: int) -> int:
+    """6 P T: forward and backward pass through the matrices (Kaplan and others 2020)."""
+    _sizes(parameters=parameters, tokens=tokens)
+    return 6 * parameters * tokens
+
+
+def utilization(parameters: float, attention: float, tokens_per_second: float, peak: float) -> float:
+    """(6 P + attention) tokens_per_second / peak: the share of a device's peak that the model's operations are.
+
+    attention: operations a token of `attention_flops`, 0 to leave it out: say which beside the figure. peak: operations
+    a second, dense, of the type that is computed in.
+    Errors: ValueError unless P and peak are positive, and neither attention nor tokens_per_second negative.
+    """
+    if not (parameters > 0 and peak > 0):
+        raise ValueError(f"parameters and peak must be positive, got {parameters} and {peak}")
+    if not (attention >= 0 and tokens_per_second >= 0):
+        raise ValueError(f"must not be negative: attention {attention}, tokens_per_second {tokens_per_second}")
+    return (6 * parameters + attention) * tokens_per_second / peak
+
+
+def attainable(intensity: float, peak: float, bandwidth: float) -> float:
+    """min(peak, intensity bandwidth): operations a second under both roofs. ValueError unless all are positive."""
+    if not (intensity > 0 and peak > 0 and bandwidth > 0):
+        raise ValueError(f"intensity, peak and bandwidth must be positive, got {intensity}, {peak}, {bandwidth}")
+    return min(peak, intensity * bandwidth)
+
+
+def step_launches(layers: int, per_layer: int, outside: int, accumulation: int, per_update: int) -> int:
+    """accumulation (L per_layer + outside) + per_update: launches, or copies, of one optimizer step.
+
+    Errors: ValueError for accumulation < 1 or a negative count.
+    """
+    if layers < 0 or per_layer < 0 or outside < 0 or accumulation < 1 or per_update < 0:
+        raise ValueError(
+            "counts must not be negative and accumulation at least 1, got "
+            f"{layers}, {per_layer}, {outside}, {accumulation}, {per_update}"
+        )
+    return accumulation * (layers * per_layer + outside) + per_update
+
+
+def loss_on_host_bytes(sequence: int, hidden: int, vocabulary: int, bytes_each: int) -> int:
+    """S (H + 2 V) bytes_each: logits to the host, their gradient and that of the last layer back."""
+    _sizes(sequence=sequence, hidden=hidden, vocabulary=vocabulary, bytes_each=bytes_each)
+    return sequence * bytes_each * (hidden + 2 * vocabulary)
+
+
+def explained(number: int, seconds_each: float, step_seconds: float) -> float:
+    """number seconds_each / step_seconds: the share of a step that so many events can explain.
+
+    Errors: ValueError for a negative number, or times that are not positive.
+    """
+    if not (number >= 0 and seconds_each > 0 and step_seconds > 0):
+        raise ValueError(f"needs number >= 0 and positive times, got {number}, {seconds_each}, {step_seconds}")
+    return number * seconds_each / step_seconds

@@ -1,0 +1,36 @@
+"""Early stopping for a training loop: a state of three numbers, so that it can be kept in a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass
+class EarlyStopping:
+    """`update(value)` after each evaluation says whether to stop; `improved` whether to keep this checkpoint."""
+
+    patience: int
+    delta: float = 0.0
+    best: float = math.inf
+    waited: int = 0
+    improved: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("patience", "delta", "waited"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+    def update(self, value: float) -> bool:
+        self.improved = not math.isnan(value) and value < self.best - self.delta
+        self.waited = 0 if self.improved else self.waited + 1
+        if self.improved:
+            self.best = value
+        return self.patience > 0 and self.waited >= self.patience
+
+
+def early_stop(best: float, waited: int, value: float, patience: int, delta: float) -> tuple[float, int, bool, bool]:
+    """One evaluation: the best, the evaluations since it, whether this one improved, whether to stop."""
+    state = EarlyStopping(patience, delta, best, waited)
+    stop = state.update(value)
+    return state.best, state.waited, state.improved, stop

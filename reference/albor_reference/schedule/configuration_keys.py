@@ -1,0 +1,122 @@
+"""Reading a configuration so that no key of it is lost: strict names, explicit defaults, and what they make a run do.
+
+A configuration is lines `key: value`; blank lines and those that begin with # do not count.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+DEFAULTS = {
+    "batch": 4,
+    "accumulation": 1,
+    "sequence": 1024,
+    "steps": 1000,
+    "warmup": 0,
+    "peak": 0.0003,
+    "save_every": 500,
+    "eval_every": 100,
+}
+ALIASES = {"save_interval": "save_every", "checkpoint.save_every": "save_every"}
+_RATE = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
+
+
+class ConfigurationError(ValueError):
+    """A configuration that would not do what it says."""
+
+
+def _values(text: str) -> dict[str, float]:
+    """Values of all keys; those that are not given have their default."""
+    given: dict[str, tuple[str, str]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.strip().startswith("#"):
+            continue
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon:
+            raise ConfigurationError(f"line {number}: expected `key: value`, got {line.strip()!r}")
+        name = ALIASES.get(key, key)
+        if name not in DEFAULTS:
+            hint = nearest_key(key, " ".join([*DEFAULTS, *ALIASES]))
+            raise ConfigurationError(
+                f"line {number}: unknown key {key!r}" + (f", did you mean {hint}?" if hint else "")
+            )
+        if name in given:
+            raise ConfigurationError(f"line {number}: {name} is given twice")
+        given[name] = (key, value)
+    values: dict[str, float] = dict(DEFAULTS)
+    for name, (key, value) in given.items():
+        values[ALIASES.get(key, key)] = _value(name, value)
+    return values
+
+
+def _value(key: str, text: str) -> float:
+    if key == "peak":
+        if not _RATE.fullmatch(text) or not 0 < float(text) < np.inf:
+            raise ConfigurationError(f"{key}: expected a positive number, got {text!r}")
+        return float(text)
+    least = 0 if key == "warmup" else 1
+    if not re.fullmatch("[0-9]+", text) or int(text) < least:
+        raise ConfigurationError(f"{key}: expected a whole number of at least {least}, got {text!r}")
+    return int(text)
+
+
+def read_configuration(text: str) -> str:
+    """All keys with their values, defaults included, one `key: value` a line in a fixed order.
+
+    Errors: ConfigurationError (a ValueError) for an unknown key, a key given twice, a line or value of another form.
+    """
+    lines = []
+    for key, value in _values(text).items():
+        lines.append(f"{key}: {int(value) if value == int(value) else value!r}\n")
+    return "".join(lines)
+
+
+def plan_run(text: str) -> str:
+    """What a run with this configuration does; every key shows in it. Errors: as `read_configuration`.
+
+    Saves and evaluations come every so many steps; the last step is saved as well.
+    """
+    values = _values(text)
+    steps = np.arange(1, values["steps"] + 1)
+    saved = steps[(steps % values["save_every"] == 0) | (steps == values["steps"])]
+    evaluated = steps[steps % values["eval_every"] == 0]
+    rate = values["peak"] * min(1.0, 1 / values["warmup"]) if values["warmup"] else values["peak"]
+    first = f" of which the first at {evaluated[0]}" if len(evaluated) else ""
+    return (
+        f"tokens a step: {values['batch'] * values['accumulation'] * values['sequence']}\n"
+        f"steps: {values['steps']}\n"
+        f"rate at step 1: {rate!r}\n"
+        f"saves: {len(saved)} of which the first at {saved[0]}\n"
+        f"evaluations: {len(evaluated)}{first}\n"
+    )
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Fewest insertions, deletions and replacements of one character that turn a into b (Levenshtein 1966)."""
+    table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
+    table[:, 0] = np.arange(len(a) + 1)
+    table[0, :] = np.arange(len(b) + 1)
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            replaced = table[i - 1, j - 1] + (a[i - 1] != b[j - 1])
+            table[i, j] = min(table[i - 1, j] + 1, table[i, j - 1] + 1, replaced)
+    return int(table[-1, -1])
+
+
+def nearest_key(word: str, known: str) -> str:
+    """The first of `known` (separated by blanks) nearest to the word; empty beyond max(1, (len(word) + 1) // 3)."""
+    keys = known.split()
+    if not keys:
+        return ""
+    best = min(keys, key=lambda key: edit_distance(word, key))
+    return best if edit_distance(word, best) <= max(1, (len(word) + 1) // 3) else ""
+
+
+def dead_keys(keys: str, used: str) -> str:
+    """Those of `keys` that are not among `used`, in their order; both separated by blanks."""
+    dead = list(keys.split())
+    for key in used.split():
+        dead = [other for other in dead if other != key]
+    return " ".join(dead)

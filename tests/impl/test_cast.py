@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+from albor_impl.core import cast
+from albor_reference.core import cast as reference
+
+PATTERNS = torch.arange(1 << 16, dtype=torch.int32)
+
+
+def every_upper_half(lower):
+    return ((PATTERNS << 16) | lower).view(torch.float32)
+
+
+@pytest.mark.parametrize("lower", [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF])
+def test_bit_by_bit_around_every_tie(lower):
+    x = every_upper_half(lower)
+    nan = x.isnan()
+    for name, bits in (("to_bf16", torch.int16), ("to_f16", torch.int16)):
+        got = getattr(cast, name)(x)
+        wanted = torch.from_numpy(np.asarray(getattr(reference, name)(x.numpy()))).to(got.dtype)
+        assert torch.equal(got[~nan].view(bits), wanted[~nan].view(bits))
+        assert got[nan].isnan().all()  # also where the payload stands in the lower half alone
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [("to_bf16", "from_bf16"), ("to_f16", "from_f16")])
+def test_every_16_bit_number_comes_back(narrow, wide):
+    dtype = torch.bfloat16 if narrow == "to_bf16" else torch.float16
+    h = PATTERNS.to(torch.int16).view(dtype)
+    back = getattr(cast, narrow)(getattr(cast, wide)(h))
+    finite = ~h.isnan()
+    assert torch.equal(back[finite].view(torch.int16), h[finite].view(torch.int16)) and back[~finite].isnan().all()
+
+
+def test_other_dtypes_are_refused():
+    for name, x in (
+        ("to_bf16", torch.ones(2, dtype=torch.float64)), ("to_f16", torch.ones(2, dtype=torch.bfloat16)),
+        ("from_bf16", torch.ones(2, dtype=torch.float16)), ("from_f16", torch.ones(2)),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="expected torch"):
+            getattr(cast, name)(x)
+    with pytest.raises(TypeError, match=r"x: expected a torch\.Tensor"):
+        cast.to_bf16([1.0])

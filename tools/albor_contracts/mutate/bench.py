@@ -1,0 +1,179 @@
+"""Judging one mutant: the edit is put into the imported module, and the contract's obligations run against it.
+
+All of this happens in a process that is thrown away afterwards: nothing is put back.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import linecache
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType
+from typing import Any
+
+from ..bindings import bind
+from ..errors import ContractError, problem
+from .edits import Mutant
+from .width import Sizes, overflows
+
+FEW, MANY = 4, 25  # cases: first a few of every obligation; what survives them meets as many as `verify` runs
+OTHER = 8  # of the dtypes after the first, which only show where a kernel leaves float32
+WIDTH = "index width"  # the check of offsets at large sizes, where the contract's list of mutants gives some
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One obligation on one dtype."""
+
+    obligation: str
+    dtype: str
+
+
+@dataclass
+class Control:
+    """How the unchanged implementation fares: seconds and lines reached by each trial, and what does not hold."""
+
+    seconds: dict[Trial, float] = field(default_factory=dict)
+    lines: dict[Trial, dict[str, set[int]]] = field(default_factory=dict)  # module -> lines
+    failed: list[str] = field(default_factory=list)
+
+    def reaching(self, module: str, mutant: Mutant) -> list[Trial]:
+        """The trials that run a line of the mutant, the shortest first."""
+        wanted = range(mutant.line, mutant.end_line + 1)
+        found = [t for t, lines in self.lines.items() if not lines.get(module, set()).isdisjoint(wanted)]
+        return sorted(found, key=lambda t: self.seconds[t])
+
+
+class Bench:
+    """The tests of a contract and the kernels they are run on. Imports both."""
+
+    def __init__(
+        self,
+        root: Path,
+        contract: str,
+        binding: str,
+        tests: Path,
+        trials: Sequence[Trial],
+        large: Sequence[Sizes],
+        seed: int,
+    ) -> None:
+        from ..falsify.matrix import load_generated, tests_of
+        from ..inputs import profiles
+
+        self.root, self.contract, self.binding, self.large = root, contract, binding, large
+        self.module = load_generated(tests)
+        self.tests = tests_of(self.module)
+        self.trials = trials
+        profiles.load("quick", seed)
+        self.modules = sorted({target.name.partition(":")[0] for target in self.bound().targets.values()})
+
+    def bound(self) -> Any:
+        found = bind(self.binding, self.contract, self.module.spec.signatures, self.root)
+        if found is None:
+            raise problem("E503", f"the binding {self.binding} has no kernel of {self.contract}")
+        return found
+
+    def control(self) -> Control:
+        """Everything once, on the unchanged source, watching which lines run."""
+        found = Control()
+        if self.large and (died := self.wide()) is not None:
+            found.failed.append(f"{WIDTH}: {died}")
+        kernels = self.kernels()
+        for trial in self.trials:
+            lines: dict[str, set[int]] = {}
+            begin = time.process_time()
+            with watched(self.modules, lines):
+                died = self.dies(trial, kernels[trial.dtype], self.most(trial))
+            found.seconds[trial], found.lines[trial] = time.process_time() - begin, lines
+            if died is not None:
+                found.failed.append(f"{trial.obligation} {trial.dtype}: {died}")
+        return found
+
+    def judge(self, module: str, mutant: Mutant, trials: Sequence[Trial]) -> tuple[str, str]:
+        """Who kills the mutant and with what words; two empty texts when nobody does."""
+        plant(sys.modules[module], mutant)
+        try:
+            kernels = self.kernels()
+        except ContractError as error:
+            return "binding", str(error)
+        rounds = [*((t, FEW) for t in trials), *((t, self.most(t)) for t in trials)]
+        at = 0 if mutant.operator == WIDTH else len(trials)
+        for k, (trial, cases) in enumerate(rounds):
+            if k == at and self.large and (died := self.wide()) is not None:
+                return WIDTH, died
+            if (died := self.dies(trial, kernels[trial.dtype], cases)) is not None:
+                return f"{trial.obligation} {trial.dtype}", died
+        return "", ""
+
+    def kernels(self) -> dict[str, Any]:
+        """The kernel under test of each dtype, looked up anew: the module may have changed."""
+        bound = self.bound()
+        dtypes = tuple(dict.fromkeys(t.dtype for t in self.trials))
+        return {k.dtype: k for k in bound.kernels(self.module.spec, "cpu", dtypes, everything=True)}
+
+    def most(self, trial: Trial) -> int:
+        return MANY if trial.dtype == self.trials[0].dtype else OTHER
+
+    def dies(self, trial: Trial, kernel: Any, cases: int) -> str | None:
+        from hypothesis import Phase, settings
+
+        from ..falsify.matrix import _dies
+        from ..runtime.session import session
+
+        session.override = settings(
+            settings.get_profile("quick"), max_examples=cases, phases=(Phase.explicit, Phase.generate),
+            report_multiple_bugs=False,
+        )  # fmt: skip
+        return _dies(self.tests[trial.obligation], kernel)
+
+    def wide(self) -> str | None:
+        return overflows(self.module.spec.signatures, self.bound().targets, self.large)
+
+
+def plant(module: ModuleType, mutant: Mutant) -> None:
+    """Run the changed definition in its module, under line numbers of its file."""
+    assert module.__file__ is not None
+    changed = mutant.applied(Path(module.__file__).read_text(encoding="utf-8"))
+    name = f"<mutant of {module.__name__}>"
+    tree = ast.parse(changed)
+    top = mutant.function.partition(".")[0]
+    kept = [
+        n for n in tree.body
+        if getattr(n, "name", "") == top or (isinstance(n, ast.ImportFrom) and n.module == "__future__")
+    ]  # fmt: skip
+    linecache.cache[name] = (len(changed), None, changed.splitlines(keepends=True), name)
+    exec(compile(ast.Module(kept, []), name, "exec", dont_inherit=True), vars(module))
+
+
+class watched:
+    """While active, the lines of the named modules that run are noted in `lines`."""
+
+    def __init__(self, modules: Sequence[str], lines: dict[str, set[int]]) -> None:
+        self.names = {importlib.import_module(m).__file__: m for m in modules}
+        self.lines = lines
+
+    def __enter__(self) -> None:
+        def entered(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+            code: CodeType = frame.f_code
+            module = self.names.get(code.co_filename)
+            if module is None:
+                return None
+            seen = self.lines.setdefault(module, set())
+            seen.add(frame.f_lineno)
+
+            def inside(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+                seen.add(frame.f_lineno)
+                return inside
+
+            return inside
+
+        self.before = sys.gettrace()
+        sys.settrace(entered)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self.before)
