@@ -150,3 +150,37 @@ def q4k_decode(blocks: torch.Tensor) -> torch.Tensor:
     pairs = blocks[:, 16:].unflatten(1, (4, 32))
     q = torch.stack([pairs & 15, pairs >> 4], dim=2).flatten(1, 2).float()
     return (sc[:, :, None] * q - m[:, :, None]).flatten(1)
+
+
+def fused_linear_cross_entropy(h: torch.Tensor, w: torch.Tensor, y: torch.Tensor, ignore: int) -> torch.Tensor:
+    return F.cross_entropy(h @ w.T, y, ignore_index=ignore)
+
+
+def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    log_p, log_q = F.log_softmax(p.float(), dim=-1), F.log_softmax(q.float(), dim=-1)
+    return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1)
+
+
+def causal_mask(x: torch.Tensor) -> torch.Tensor:
+    future = torch.ones(x.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
+    return x.masked_fill(future, float("-inf"))
+
+
+def causal_softmax(x: torch.Tensor, scale: float) -> torch.Tensor:
+    return torch.softmax(causal_mask(x) * scale, dim=-1)
+
+
+def lora_linear(x: torch.Tensor, w: torch.Tensor, a: torch.Tensor, b: torch.Tensor, alpha: float) -> torch.Tensor:
+    return x @ w.T + (alpha / a.shape[1]) * ((x @ a) @ b)
+
+
+def batched_gemm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a @ b.repeat_interleave(a.shape[0] // b.shape[0], dim=0)
+
+
+def batched_gemm_nt(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a @ b.repeat_interleave(a.shape[0] // b.shape[0], dim=0).transpose(1, 2)
+
+
+def select_backward(g: torch.Tensor, pred: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.where(pred, g, 0.0), torch.where(pred, 0.0, g)

@@ -83,7 +83,7 @@ def run_workload(
         peer, form = workload.variant(name)
         try:
             wrap = (compiler or _compiler()) if name == "compile" else None
-            made = calls(peer, form, sets, wrap)
+            made = calls(peer, form, sets, wrap, workload.wrt)
             found = made[0]()  # also compiles
             if name == OWN:
                 reference = snapshot(found)

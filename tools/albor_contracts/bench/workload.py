@@ -99,7 +99,7 @@ class Workload:
 
     `form`: "call" calls all variants; "backward" times the backward pass alone, of `own` and the peers as forward
     functions, for the gradient that is the first argument; "loss" calls the kernel, which returns loss and gradient,
-    and lets autograd find the gradient of the peers' losses for the first argument.
+    and lets autograd find the gradients of the peers' losses for the first `wrt` arguments.
     """
 
     contract: str
@@ -115,6 +115,7 @@ class Workload:
     eager: Callable[..., Any] | Peer | None = None
     compiled: bool = True  # whether torch.compile of `eager` is a peer
     liger: Peer | None = None
+    wrt: int = 1
     limit: str = "copy"
     target: float | None = 90.0  # percent of the ceiling
     synchronises: str = ""  # why a call makes the host wait; "" where it must not
@@ -191,36 +192,43 @@ def look_up(name: str) -> Callable[..., Any]:
 
 
 def calls(
-    peer: Peer, form: str, sets: Sequence[Sequence[Any]], wrap: Callable[[Any], Any] | None = None
+    peer: Peer, form: str, sets: Sequence[Sequence[Any]], wrap: Callable[[Any], Any] | None = None, wrt: int = 1
 ) -> list[Callable[[], Any]]:
     """The variant as functions without arguments, one for each set of arguments. `wrap` is torch.compile or nothing."""
     function = look_up(peer.call) if isinstance(peer.call, str) else peer.call
     if wrap is not None:
         function = wrap(function)
-    return [_call(function, peer.arguments or (lambda *given: given), form, given) for given in sets]
+    return [_call(function, peer.arguments or (lambda *given: given), form, given, wrt) for given in sets]
 
 
 def _call(
-    function: Callable[..., Any], arguments: Callable[..., Sequence[Any]], form: str, given: Sequence[Any]
+    function: Callable[..., Any], arguments: Callable[..., Sequence[Any]], form: str, given: Sequence[Any], wrt: int
 ) -> Callable[[], Any]:
     if form == "call":
         taken = arguments(*given)
         return lambda: function(*taken)
     if form == "backward":
         gradient, *rest = given
-        rest = [a.detach().requires_grad_() if isinstance(a, torch.Tensor) else a for a in rest]
-        leaves = [a for a in rest if isinstance(a, torch.Tensor)]
+        rest = [_leaf(a) for a in rest]
+        leaves = [a for a in rest if isinstance(a, torch.Tensor) and a.requires_grad]
         output = function(*arguments(*rest))
         output = output[0] if isinstance(output, tuple) else output
         return lambda: torch.autograd.grad(output, leaves, gradient, retain_graph=True)
-    leaf = given[0].detach().requires_grad_()
-    taken = arguments(leaf, *given[1:])
+    leaves = [_leaf(a) for a in given[:wrt]]
+    taken = arguments(*leaves, *given[wrt:])
 
-    def loss_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
+    def loss_and_gradients() -> tuple[torch.Tensor, ...]:
         loss = function(*taken)
-        return loss.detach(), torch.autograd.grad(loss, leaf)[0]
+        loss = loss[0] if isinstance(loss, tuple) else loss
+        return loss.detach(), *torch.autograd.grad(loss, leaves)
 
-    return loss_and_gradient
+    return loss_and_gradients
+
+
+def _leaf(value: Any) -> Any:
+    """A tensor of numbers as one that gradients are found for; anything else as it is."""
+    floating = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return value.detach().requires_grad_() if floating else value
 
 
 def size_of(arguments: Sequence[Any]) -> int:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
+import torch.nn.functional as F
 
 from . import peers
 from .workload import Peer, Workload, heads, integers, normal, positive, truths
@@ -44,6 +45,20 @@ PRODUCT = {"350m": {"M": 16384, "K": 1024, "N": 4096}, "7b": {"M": 8192, "K": 40
 TENSORS = {"350m": {"L": 96, "P": 1 << 20}, "7b": {"L": 12, "P": 1 << 24}}
 VECTORS = {"350m": {"M": 3, "N": 1 << 24}, "7b": {"M": 3, "N": 4096 * 14336}}
 MATRIX = {"350m": {"R": 4096, "C": 1024, "T": 4096}, "7b": {"R": 14336, "C": 4096, "T": 4096}}
+ROWS = {**WIDE, "7b V=131072": {"R": 8192, "N": 131072}}
+FLAT = {"350m": {"N": 1 << 24}, "7b": {"N": 4096 * 14336}}
+SCORES = {"350m": {"B": 64, "S": 1024}, "7b": {"B": 16, "S": 4096}}
+TABLE = {"350m": {"T": 16384, "V": 32768, "D": 1024}, "7b": {"T": 8192, "V": 32768, "D": 4096}}
+HEADS = {
+    "350m": {"H": 256, "G": 64, "M": 1024, "K": 64, "N": 1024},
+    "7b": {"H": 64, "G": 16, "M": 4096, "K": 128, "N": 4096},
+}
+LOW_RANK = {name: {**dims, "r": 16} for name, dims in PRODUCT.items()}
+HEAD = {
+    "350m": {"T": 8192, "H": 1024, "V": 32768},
+    "7b": {"T": 8192, "H": 4096, "V": 32768},
+    "7b V=131072": {"T": 8192, "H": 4096, "V": 131072},
+}
 BLOCKS = {"350m": {"B": 4 * 4096}, "7b": {"B": 16 * 14336}}
 
 _GEMM = {
@@ -179,6 +194,183 @@ def _workloads() -> Iterable[Workload]:
     )  # fmt: skip
 
 
+def _elementwise_and_rows() -> Iterable[Workload]:
+    """Kernels whose backward pass is a function of the gradient and the input."""
+    rows = {"x": normal("R N")}
+    given = {"g": normal("R N"), **rows}
+    forward_backward = [
+        # contract, equation, peer in PyTorch, operations of an element forward and backward, sizes, Liger's function
+        ("core/softmax", "softmax", lambda x: F.softmax(x, dim=-1), 4, 5, ROWS, "softmax:LigerSoftmaxFunction.apply"),
+        ("core/silu", "silu", F.silu, 4, 8, FEED_FORWARD, ""),
+        ("core/gelu", "gelu", F.gelu, 4, 9, FEED_FORWARD, ""),
+        ("core/gelu", "gelu_tanh", lambda x: F.gelu(x, approximate="tanh"), 9, 16, FEED_FORWARD, ""),
+    ]
+    for contract, name, eager, forward, backward, sizes, liger in forward_backward:
+        theirs = Peer(f"{LIGER}.{liger}") if liger else None
+        yield Workload(
+            contract, name, rows, bytes="2 * R * N * s", flops=f"{forward} * R * N", sizes=sizes,
+            tiny={"R": 3, "N": 64}, eager=eager, liger=theirs,
+        )  # fmt: skip
+        module = f"albor_impl.{contract.replace('/', '.')}"
+        yield Workload(
+            contract, f"{name}_backward", given, bytes="3 * R * N * s", flops=f"{backward} * R * N", sizes=sizes,
+            tiny={"R": 3, "N": 64}, own=Peer(f"{module}:{name}_backward", form="call"), form="backward", eager=eager,
+            liger=theirs,
+        )  # fmt: skip
+    affine = {**rows, "w": normal("N"), "b": normal("N")}
+    norm = Peer(f"{LIGER}.layer_norm:LigerLayerNormFunction.apply")
+    for name, inputs, form, formula, flops, target in (
+        ("layernorm", affine, "call", "(2 * R * N + 2 * N) * s", "8 * R * N", 90.0),
+        (
+            "layernorm_backward",
+            {"g": normal("R N"), **affine},
+            "backward",
+            "(3 * R * N + 3 * N) * s",
+            "14 * R * N",
+            80.0,
+        ),
+    ):
+        yield Workload(
+            "core/layernorm", name, inputs, scalars=(EPS,), bytes=formula, flops=flops, sizes=WIDE,
+            tiny={"R": 3, "N": 64}, own="layernorm_autograd" if form == "backward" else "", form=form, target=target,
+            eager=lambda x, w, b, eps: F.layer_norm(x, w.shape, w, b, eps), liger=norm,
+        )  # fmt: skip
+    yield Workload(
+        "core/logsumexp", "logsumexp", rows, bytes="R * N * s + 4 * R", flops="3 * R * N", sizes=ROWS,
+        tiny={"R": 3, "N": 64}, eager=lambda x: torch.logsumexp(x, dim=-1),
+    )  # fmt: skip
+    yield Workload(
+        "core/logsumexp", "logsumexp_chunked", rows, scalars=(16384,), bytes="R * N * s + 4 * R", flops="3 * R * N",
+        sizes=ROWS, tiny={"R": 3, "N": 64}, eager=lambda x, chunk: torch.logsumexp(x, dim=-1),
+    )  # fmt: skip
+    yield Workload(
+        "core/logsumexp", "logsumexp_backward", {"g": normal("R", torch.float32), **rows},
+        bytes="2 * R * N * s + 4 * R", flops="5 * R * N", sizes=ROWS, tiny={"R": 3, "N": 64}, form="backward",
+        own=Peer("albor_impl.core.logsumexp:logsumexp_backward", form="call"),
+        eager=lambda x: torch.logsumexp(x.float(), dim=-1),
+    )  # fmt: skip
+
+
+def _layers() -> Iterable[Workload]:
+    """What stands between the products of a layer, and the products with something added."""
+    two = {"x": normal("R N"), "f": normal("R N")}
+    tiny = {"R": 3, "N": 64}
+    yield Workload(
+        "core/residual-add", "residual_add", two, scalars=(1.0,), bytes="3 * R * N * s", flops="2 * R * N", sizes=WIDE,
+        tiny=tiny, eager=lambda x, f, c: torch.add(x, f, alpha=c),
+    )  # fmt: skip
+    yield Workload(
+        "core/bias-add", "bias_add", {"x": normal("R N"), "b": normal("N")}, bytes="(2 * R * N + N) * s",
+        flops="R * N", sizes=WIDE, tiny=tiny, eager=lambda x, b: x + b,
+    )  # fmt: skip
+    yield Workload(
+        "core/bias-add", "bias_add_backward", {"g": normal("R N")}, bytes="(R * N + N) * s", flops="R * N", sizes=WIDE,
+        tiny=tiny, eager=lambda g: g.sum(0), target=80.0,
+    )  # fmt: skip
+    choice = truths("R N", 0.5)
+    yield Workload(
+        "core/select", "select", {"pred": choice, "a": normal("R N"), "b": normal("R N")},
+        bytes="3 * R * N * s + R * N", flops="R * N", sizes=WIDE, tiny=tiny, eager=torch.where,
+    )  # fmt: skip
+    yield Workload(
+        "core/select", "select_backward", {"g": normal("R N"), "pred": choice}, bytes="3 * R * N * s + R * N",
+        flops="2 * R * N", sizes=WIDE, tiny=tiny, eager=peers.select_backward,
+    )  # fmt: skip
+    yield Workload(
+        "core/transpose", "batched_transpose", {"x": normal("L R C")}, bytes="2 * L * R * C * s", flops="L * R * C",
+        sizes={name: {**dims, "L": 4} for name, dims in MATRIX.items()}, tiny={"L": 2, "R": 8, "C": 16},
+        eager=lambda x: x.transpose(1, 2).contiguous(),
+    )  # fmt: skip
+    yield Workload(
+        "core/squared-sum", "squared_sum", {"x": normal("N")}, bytes="N * s + 4", flops="2 * N", sizes=FLAT,
+        tiny={"N": 64}, eager=lambda x: x.square().sum(), dtype=torch.float32,
+    )  # fmt: skip
+    for name, source, target in (
+        ("to_bf16", torch.float32, torch.bfloat16), ("from_bf16", torch.bfloat16, torch.float32),
+        ("to_f16", torch.float32, torch.float16), ("from_f16", torch.float16, torch.float32),
+    ):  # fmt: skip
+        yield Workload(
+            "core/cast", name, {"x": normal("N")}, bytes="6 * N", flops="N", sizes=FLAT, tiny={"N": 64},
+            eager=lambda x, target=target: x.to(target), dtype=source,
+        )  # fmt: skip
+    yield Workload(
+        "core/embedding", "embedding", {"ids": integers("T", below="V"), "w": normal("V D")},
+        bytes="2 * T * D * s + 8 * T", flops="T * D", sizes=TABLE, tiny={"T": 5, "V": 4, "D": 16}, eager=F.embedding,
+        liger=Peer(f"{LIGER}.experimental.embedding:LigerEmbeddingFunction.apply", lambda ids, w: [w, ids]),
+    )  # fmt: skip
+    yield Workload(
+        "core/embedding", "embedding_backward",
+        {"g": normal("T D"), "ids": integers("T", below="V"), "w": normal("V D")},
+        bytes="(T * D + V * D) * s + 8 * T", flops="T * D", sizes=TABLE, tiny={"T": 5, "V": 4, "D": 16},
+        own=Peer("albor_impl.core.embedding:embedding_backward", form="call"), form="backward", eager=F.embedding,
+    )  # fmt: skip
+    for name, form in (("causal_softmax", "call"), ("causal_softmax_backward", "backward")):
+        backward = form == "backward"
+        yield Workload(
+            "attention/causal-softmax", name,
+            {**({"g": normal("B S S")} if backward else {}), "x": normal("B S S")}, scalars=(0.125,),
+            # The future is written and not read.
+            bytes="2 * B * S * (S + 1) // 2 * s + B * S * S * s" if backward
+            else "B * S * (S + 1) // 2 * s + B * S * S * s",
+            flops="5 * B * S * S" if backward else "4 * B * S * S", sizes=SCORES, tiny={"B": 2, "S": 16},
+            own="causal_softmax_autograd" if backward else "", form=form, eager=peers.causal_softmax,
+        )  # fmt: skip
+    affine = {"x": normal("M K"), "w": normal("N K"), "b": normal("N")}
+    small = {"M": 8, "K": 16, "N": 8}
+    yield Workload(
+        "core/linear", "linear", affine, limit="gemm", bytes="(M * K + N * K + N + M * N) * s", flops="2 * M * N * K",
+        sizes=PRODUCT, tiny=small, eager=F.linear, target=None,
+    )  # fmt: skip
+    yield Workload(
+        "core/linear", "linear_backward", {"g": normal("M N"), **affine}, limit="gemm",
+        bytes="(2 * M * K + 2 * N * K + M * N + N) * s", flops="4 * M * N * K", sizes=PRODUCT, tiny=small,
+        own="linear_autograd", form="backward", eager=F.linear, target=None,
+    )  # fmt: skip
+    yield Workload(
+        "core/lora-linear", "lora_linear",
+        {"x": normal("M K"), "w": normal("N K"), "a": normal("K r"), "b": normal("r N")}, scalars=(32.0,),
+        limit="gemm", bytes="(M * K + N * K + K * r + r * N + M * N) * s", sizes=LOW_RANK, tiny={**small, "r": 2},
+        flops="2 * M * N * K + 2 * M * r * (K + N)", eager=peers.lora_linear, target=None,
+    )  # fmt: skip
+    for name, b, eager in (
+        ("batched_gemm", "G K N", peers.batched_gemm), ("batched_gemm_nt", "G N K", peers.batched_gemm_nt),
+    ):  # fmt: skip
+        yield Workload(
+            "core/batched-gemm", name, {"a": normal("H M K"), "b": normal(b)}, limit="gemm",
+            bytes="(H * M * K + G * K * N + H * M * N) * s", flops="2 * H * M * N * K", sizes=HEADS,
+            tiny={"H": 2, "G": 1, **small}, eager=eager, target=None,
+        )  # fmt: skip
+
+
+def _losses() -> Iterable[Workload]:
+    yield Workload(
+        "loss/chunked-cross-entropy", "chunked_cross_entropy", {"z": normal("T V"), "y": integers("T", below="V")},
+        scalars=(-100, 8192), bytes="2 * T * V * s + 8 * T", flops="6 * T * V", sizes=LOGITS, tiny={"T": 3, "V": 64},
+        form="loss", eager=Peer(peers.cross_entropy, lambda z, y, ignore, chunk: [z, y, ignore]),
+    )  # fmt: skip
+    yield Workload(
+        "loss/fused-linear-cross-entropy", "fused_linear_cross_entropy",
+        {"h": normal("T H"), "w": normal("V H", scale=0.02), "y": integers("T", below="V")}, scalars=(-100,),
+        bytes="2 * (T * H + V * H) * s + 8 * T", flops="6 * T * V * H", sizes=HEAD,
+        tiny={"T": 4, "H": 16, "V": 32}, form="loss", wrt=2, eager=peers.fused_linear_cross_entropy, limit="gemm",
+        target=70.0,
+        liger=Peer(
+            f"{LIGER}.fused_linear_cross_entropy:LigerFusedLinearCrossEntropyFunction.apply",
+            lambda h, w, y, ignore: [h, w, y, None, None, ignore],
+        ),
+    )  # fmt: skip
+    logits = {"p": normal("T V"), "q": normal("T V")}
+    yield Workload(
+        "loss/kl-divergence", "kl_divergence", logits, bytes="2 * T * V * s + 4 * T", flops="8 * T * V",
+        sizes=TWO_LOGITS, tiny={"T": 3, "V": 64}, eager=peers.kl_divergence,
+    )  # fmt: skip
+    yield Workload(
+        "loss/kl-divergence", "kl_backward", {"g": normal("T", torch.float32), **logits},
+        bytes="4 * T * V * s + 4 * T", flops="14 * T * V", sizes=TWO_LOGITS, tiny={"T": 3, "V": 64},
+        own="kl_divergence_autograd", form="backward", eager=peers.kl_divergence,
+    )  # fmt: skip
+
+
 def _q4k_blocks(draw):  # type: ignore[no-untyped-def]
     """Blocks whose two float16 scales are ordinary numbers; the other bytes are any."""
     blocks = torch.randint(256, (draw.dims["B"], 144), generator=draw.generator, device=draw.device, dtype=torch.uint8)
@@ -191,12 +383,37 @@ def _q4k_weights(draw):  # type: ignore[no-untyped-def]
     return torch.randn(draw.dims["B"], 256, generator=draw.generator, device=draw.device)
 
 
-WORKLOADS: tuple[Workload, ...] = tuple(_workloads())
+WORKLOADS: tuple[Workload, ...] = (*_workloads(), *_elementwise_and_rows(), *_layers(), *_losses())
 
 # Kernels of the implementation without an entry, by contract and equation ("*": all of the contract), and why.
 ABSENT: Mapping[tuple[str, str], str] = {
     ("schedule/training-config", "*"): "arithmetic of the host: it runs once or once a step, on numbers",
     ("data/fim", "*"): "text, on the host",
+    ("schedule/learning-rate", "*"): "arithmetic of the host: once a step, on numbers",
+    ("schedule/batch-algebra", "*"): "arithmetic of the host: once a run, on numbers",
+    ("schedule/successive-halving", "*"): "arithmetic of the host: once a run, on numbers",
+    ("schedule/configuration-keys", "*"): "texts, on the host",
+    ("accounting/parameters", "*"): "arithmetic of the host, on numbers",
+    ("accounting/performance", "*"): "arithmetic of the host, on numbers",
+    ("training/early-stopping", "*"): "a decision of the host, on numbers",
+    ("training/evaluation-cadence", "*"): "a decision of the host, on numbers",
+    ("training/llama-step", "*"): "a whole model made of the kernels that are measured one by one",
+    ("optim/gradient-noise-scale", "*"): "arithmetic of the host, on numbers",
+    ("optim/zclip", "*"): "arithmetic of the host: once a step, on numbers",
+    ("inference/prompt-guard", "*"): "places in a text, on the host",
+    ("inference/sampling", "*"): "a step of decoding, no kernel of training",
+    ("inference/expert-dispatch", "*"): "products and copies whose sizes the data decide; decoding",
+    ("inference/router", "*"): "a few numbers a token: its time is that of a launch",
+    ("attention/kv-cache", "*"): "decoding: the sizes measured here are those of training",
+    ("attention/flash-recurrence", "*"): "the recurrence by itself; the kernel is attention/causal-gqa",
+    ("attention/residual-block", "*"): "RMSNorm and products, which are measured one by one",
+    ("attention/causal-softmax", "causal_mask"): "part of causal_softmax, which does not write it",
+    ("core/residual-add", "residual_add_backward"): "the gradient itself when the sum is not scaled",
+    ("core/squared-sum", "squared_sums"): "squared_sum over several tensors in one launch",
+    ("core/lora-linear", "lora_linear_backward"): "products of core/gemm, two of them thin",
+    ("loss/chunked-cross-entropy", "chunk_update"): "one step of chunked_cross_entropy",
+    ("loss/loss-scaling", "*"): "the order of things around a backward pass",
+    ("loss/perplexity", "*"): "evaluation: cross-entropy and a sum",
     ("merge/ties", "kept"): "one number, on the host",
     ("merge/ties", "kept_count"): "one number, on the host",
     (
