@@ -9,7 +9,8 @@ READY  := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 JOBS   ?= 2
 
-.PHONY: setup verify test test-project test-generated bench clean format
+PARTS := test-core test-families test-tool test-kernels
+.PHONY: setup verify test $(PARTS) bench clean format
 setup: $(READY)
 
 # PyTorch is installed first and by exact version: a range would fetch a newer release with gigabytes of CUDA packages.
@@ -30,18 +31,24 @@ verify: $(READY)
 	@echo "== faults ==";        $(ALBOR) falsify -n $(JOBS)
 	@echo "== coverage ==";      $(ALBOR) coverage --level 2 --fail-under 100
 
-# Tests of the tool and kernels, and the generated tests, side by side: two cores, two processes.
+# Four parts of about the same length, two at a time: one for each core.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-project test-generated
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target $(PARTS)
 
-test-project: $(READY)
-	$(BIN)/python -m pytest tests -q
+test-core: $(READY)
+	$(BIN)/python -m pytest generated/core generated/attention -q
 
-test-generated: $(READY)
-	$(BIN)/python -m pytest generated -q
+test-families: $(READY)
+	$(BIN)/python -m pytest $(filter-out generated/core generated/attention,$(wildcard generated/*)) -q
+
+test-tool: $(READY)
+	$(BIN)/python -m pytest tests/tool -q
+
+test-kernels: $(READY)
+	$(BIN)/python -m pytest $(filter-out tests/tool,$(wildcard tests/*)) -q
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks -q --benchmark-only
