@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f9d06f6d8e951c26c3a246333a3ab337054e4ac221bb8df8e8668c6765761348
+Meaning: 9c7a74a60c8b995e6f8dde12f48d1f9cb64db3c7b42088f47884fb5df14f90a5
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof

@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f9d06f6d8e951c26c3a246333a3ab337054e4ac221bb8df8e8668c6765761348
+Meaning: 9c7a74a60c8b995e6f8dde12f48d1f9cb64db3c7b42088f47884fb5df14f90a5
 """
 
 from albor_contracts.testing import (
@@ -53,6 +53,19 @@ sg_element_inputs = cases(
 )
 swiglu_backward_inputs = cases(
     dims={"R": "1..8", "N": "1..257"},
+    g="float[R, N] in [-8, 8]",
+    gate="float[R, N] in [-120, 120]",
+    up="float[R, N] in [-64, 64]",
+)
+sg_wide_inputs = cases(
+    dims={"R": "3..4", "N": "8193, 12289"},
+    elements=73734,
+    gate="float[R, N] in [-120, 120]",
+    up="float[R, N] in [-64, 64]",
+)
+sg_wide_backward_inputs = cases(
+    dims={"R": "3..4", "N": "8193, 12289"},
+    elements=110601,
     g="float[R, N] in [-8, 8]",
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
@@ -161,6 +174,25 @@ def test_sg_odd(kernel, case):
     other, same = kernel.swiglu_backward(g, gate, opposite)
     claim(all[r, i](approx(other[r, i], -dgate[r, i])))
     claim(approx(same, dup))
+
+
+@obligation("SG-WIDE", equation="swiglu", type="equivalence")
+@given(case=sg_wide_inputs)
+def test_sg_wide(kernel, case):
+    """Several rows, each wider than a block, are written to their ends."""
+    gate, up = kernel.receives(case, "gate up")
+    claim(approx(kernel.swiglu(gate, up), spec.swiglu(gate, up)))
+
+
+@obligation("SG-WIDE-BACKWARD", equation="swiglu_backward", type="equivalence")
+@given(case=sg_wide_backward_inputs)
+def test_sg_wide_backward(kernel, case):
+    """The same of the gradients."""
+    g, gate, up = kernel.receives(case, "g gate up")
+    dgate, dup = kernel.swiglu_backward(g, gate, up)
+    expected_dgate, expected_dup = spec.swiglu_backward(g, gate, up)
+    claim(approx(dgate, expected_dgate))
+    claim(approx(dup, expected_dup))
 
 
 @obligation("SG-MEMORY", equation="swiglu", type="resource")
