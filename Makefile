@@ -36,7 +36,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@$(MAKE) --no-print-directory --jobs $(JOBS) --output-sync=target $(PARTS)
+	@$(MAKE) --no-print-directory --jobs $(JOBS) --keep-going --output-sync=target $(PARTS)
 
 test-core: $(READY)
 	$(BIN)/python -m pytest generated/core generated/attention -q
