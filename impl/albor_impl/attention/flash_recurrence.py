@@ -56,8 +56,8 @@ def _step_kernel(
     D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     # 1. A tile of queries of one head, and its state. int64: a tensor may have more than 2^31 elements.
-    first = tl.program_id(0) * BM
-    head = tl.program_id(1).to(tl.int64)
+    head = tl.program_id(0).to(tl.int64)  # the first axis of a grid may have 2^31 programs, the others 65535
+    first = tl.program_id(1) * BM
     rows = first + tl.arange(0, BM)
     cols = tl.arange(0, BN)
     dims = tl.arange(0, BD)
@@ -135,7 +135,7 @@ def flash_step(
     results = empty_like(m), empty_like(l), empty_like(o)
     heads, queries, dim = q.shape
     cut = tiles(dim, q.dtype == torch.float32, q.device.type)
-    _step_kernel[(triton.cdiv(queries, cut.queries), heads)](
+    _step_kernel[(heads, triton.cdiv(queries, cut.queries))](
         q, k, v, m, l, o, *results, *q.stride()[:2], *k.stride()[:2], *v.stride()[:2], queries, k.shape[1], gap,
         1.0 / math.sqrt(dim), D=dim, BD=max(16, triton.next_power_of_2(dim)), **cut.options(),
     )  # fmt: skip

@@ -78,16 +78,20 @@ def _name(key: str, written: str, number: int) -> str:
 def _number(key: str, text: str, number: int) -> float:
     _, least = KEYS.get(key, (1, 1))
     if isinstance(least, float):
-        try:
-            rate = float(text) if text[:1].isdecimal() and text.isascii() and "_" not in text else math.nan
-        except ValueError:
-            rate = math.nan
+        rate = float(text) if text.isascii() and _is_rate(text) else math.nan
         if not 0 < rate < math.inf:
             raise ConfigurationError(f"line {number}: {key}: expected a positive number, got {text!r}")
         return rate
     if not text.isascii() or not text.isdecimal() or int(text) < least:
         raise ConfigurationError(f"line {number}: {key}: expected a whole number of at least {least}, got {text!r}")
     return int(text)
+
+
+def _is_rate(text: str) -> bool:
+    """Digits, perhaps a point with digits after it, perhaps an exponent: 3e-4, 0.0003. Not `.5`, `1.`, `1E5`, `1_0`."""
+    mantissa, e, exponent = text.partition("e")
+    digits = [*mantissa.split(".", 1), *([exponent[1:] if exponent[:1] in ("+", "-") else exponent] if e else [])]
+    return all(part.isdecimal() for part in digits)
 
 
 def _written(value: float) -> str:
