@@ -191,7 +191,7 @@ CORPUS = [
     "y[i] = sum[j](u[i, j] * sum[b](x[b, i] * x[b, j]))",
     "y[b] = sum[i](where(x[b, i] > 0, x[b, i], 0) * w[i])",
     "y[i] = count[j](w[j] > w[i] or (w[j] == w[i] and j < i))",
-    "f[i: 6] = x[i % B, i % N]\ny[b, i] = f[(3 * b + i) % 6]",
+    "f[j: 6] = x[j % B, j % N]\ny[b, i] = f[(3 * b + i) % 6]",
 ]  # fmt: skip
 
 
