@@ -14,7 +14,8 @@ Array = NDArray[np.float64]
 
 def _inputs(w: ArrayLike, x: ArrayLike) -> tuple[Array, list[Array]]:
     """The weights, and the input of every layer."""
-    w, x = np.asarray(w, dtype=np.float64), np.asarray(x, dtype=np.float64)
+    # One layout for all: BLAS sums in another order where a matrix lies transposed, and bits are compared here.
+    w, x = np.ascontiguousarray(w, dtype=np.float64), np.asarray(x, dtype=np.float64)
     if w.ndim != 3 or w.shape[0] != 3 or w.shape[1] != w.shape[2] or x.shape[1:] != w.shape[2:]:
         raise ValueError(f"expected w[3, N, N] and x[B, N], got shapes {w.shape} and {x.shape}")
     inputs = [x]
