@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules, what is proved.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: aeb63d4751e55c710c652a10ae41c71864b8e8f87c3d05e793a6bafcccb00bd6
+Meaning: 5246eb5b79b9778cf834df6af88bd7e774c501c84ae74651d6029b1b3fb3c868
 """
 
 from albor_contracts.prove import proof
