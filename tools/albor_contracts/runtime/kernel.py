@@ -140,9 +140,8 @@ class Definitions:
         self.contract = contract
         self.functions = dict(functions)
         self.signatures = dict(signatures)
-        self.recent: list[
-            tuple[str, tuple[Any, ...], _Lazy]
-        ] = []  # calls of the kernel in this case, with their bounds
+        # Calls of the kernel in this case, with their bounds; the last tells that these are bounds in float64.
+        self.recent: list[tuple[str, tuple[Any, ...], _Lazy, bool]] = []
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         try:
@@ -156,10 +155,11 @@ class Definitions:
             arguments = tuple(_counted(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True))
             if varies(signature, arguments):
                 return one_by_one(signature, arguments, call)
-            if all(_exact(a) for a in arguments):
-                known = self._known(name, arguments)
-                if known is not None:
-                    return known
+            exact = all(_exact(a) for a in arguments)
+            known = self._known(name, arguments, exact)
+            if known is not None:
+                return known
+            if exact:
                 with quiet:
                     return function(*(_plain(a) for a in arguments))
             with carrying_bounds(), quiet:
@@ -167,18 +167,22 @@ class Definitions:
 
         return call
 
-    def _known(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """The values of a definition that was just evaluated with bounds on the very same inputs."""
-        for other, given, lazy in self.recent:
+    def _known(self, name: str, arguments: tuple[Any, ...], exact: bool) -> Any:
+        """The outputs of a definition that was just evaluated with bounds on the very same inputs.
+
+        Of exact inputs the values are wanted. Inexact ones carry their errors through a computation in float64: that
+        is what the bounds of a float64 kernel are."""
+        for other, given, lazy, in_float64 in self.recent:
             if (
                 other == name
+                and (exact or in_float64)
                 and len(given) == len(arguments)
                 and all(a is b for a, b in zip(given, arguments, strict=True))
             ):
                 outputs = lazy.outputs()
                 if outputs is None or not all(isinstance(o, Bounded) for o in outputs):
                     return None
-                values = tuple(o.value for o in outputs)
+                values = tuple(o.value if exact else o for o in outputs)
                 return values if len(values) != 1 else values[0]
         return None
 
@@ -203,7 +207,7 @@ class Definitions:
 
 def _wide(a: Any) -> Any:
     """Whole numbers of a contract have no largest value: arrays of bytes are computed with as int64."""
-    return a.astype(np.int64) if isinstance(a, np.ndarray) and a.dtype.kind in "iu" else a
+    return a.astype(np.int64, copy=False) if isinstance(a, np.ndarray) and a.dtype.kind in "iu" else a
 
 
 def _counted(a: Any, type_: Type) -> Any:
@@ -316,7 +320,7 @@ class Kernel:
             return None
         bounds = _Lazy(lambda: self._bounds(signature, received))
         if all(p.type.is_floating for p in signature.outputs):
-            self.spec.recent.append((name, tuple(arguments), bounds))
+            self.spec.recent.append((name, tuple(arguments), bounds, self.dtype == "f64"))
         values = self._outputs(target, signature, outputs, received, bounds)
         self._unchanged(signature, presented)
         self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
@@ -330,15 +334,25 @@ class Kernel:
         if not exactly or target.returns:
             return lambda *arguments: self.run(signature.name, arguments)
 
+        places = [
+            (p.name, p.type, SINGLE.get(p.type.dtype) or OPAQUE.get(p.type.dtype, object)) for p in signature.outputs
+        ]
+
         def call(*arguments: Any) -> tuple[Any, ...]:
-            outputs = self._call(target, signature, [_plain(a) for a in arguments], True)
+            plain = [a.value if isinstance(a, (Bounded, Truth)) else a for a in arguments]
+            if target.arguments is None:
+                try:
+                    outputs = target.call(*plain)
+                except (Exception, SystemExit) as error:
+                    raise _raised(target, error) from error
+            else:
+                outputs = self._call(target, signature, plain, True)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
-            if len(given) != len(signature.outputs):
-                raise KernelFault(
-                    "wrong type", f"{target.name} returned {len(given)} values, expected {len(signature.outputs)}"
-                )
+            if len(given) != len(places):
+                raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(places)}")
             return tuple(
-                self._value(target, p.name, p.type, got, {}) for p, got in zip(signature.outputs, given, strict=True)
+                got if type(got) is expected else self._value(target, name, type_, got, {})
+                for (name, type_, expected), got in zip(places, given, strict=True)
             )
 
         return call
@@ -405,7 +419,7 @@ class Kernel:
         except (Exception, SystemExit) as error:
             if not judged:
                 raise Refused(error) from error
-            raise KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}") from error
+            raise _raised(target, error) from error
 
     # Outputs
 
@@ -528,6 +542,10 @@ class Kernel:
         if all_finite(exact.value):
             return tolerance
         return np.where(np.isfinite(exact.value) | np.isposinf(error), tolerance, 0.0)
+
+
+def _raised(target: Target, error: BaseException) -> KernelFault:
+    return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}")
 
 
 class Missing:
