@@ -6,6 +6,8 @@ Each round runs one Hypothesis test of 100 cases that does nothing, so a round's
 shapes that both sides draw come from the same list.
 """
 
+import time
+
 import pytest
 from albor_contracts.inputs import cases
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 COUNT = 100
+pytestmark = pytest.mark.benchmark(timer=time.process_time)  # another program on the machine slows no side down
 SHAPES = {"small": ((1, 4), (2, 3)), "4x128": ((4, 128),), "edges": ((1, 33), (2, 129), (3, 257))}
 
 
@@ -41,21 +44,18 @@ def theirs(shapes, fill):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_cases(benchmark, name):
-    benchmark.extra_info["cases"] = COUNT
-    benchmark.pedantic(run, (ours(SHAPES[name]),), rounds=3, warmup_rounds=1)
+def test_beside_arrays_mostly_one_value(versus, name):
+    """As `arrays` is used: it fills most of an array with one value."""
+    mine, other = ours(SHAPES[name]), theirs(SHAPES[name], None)
+    words = f"cases a second, {name}: ours / arrays()"
+    versus(words, ">= 2", lambda: run(mine), lambda: run(other), 10, slower="theirs")
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_hypothesis_arrays_mostly_one_value(benchmark, name):
-    benchmark.extra_info["cases"] = COUNT
-    benchmark.pedantic(run, (theirs(SHAPES[name], None),), rounds=3, warmup_rounds=1)
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_hypothesis_arrays_every_element(benchmark, name):
-    benchmark.extra_info["cases"] = COUNT
-    benchmark.pedantic(run, (theirs(SHAPES[name], st.nothing()),), rounds=3, warmup_rounds=1)
+def test_beside_arrays_every_element(versus, name):
+    mine, other = ours(SHAPES[name]), theirs(SHAPES[name], st.nothing())
+    words = f"cases a second, {name}: ours / arrays(fill=nothing())"
+    versus(words, "", lambda: run(mine), lambda: run(other), 3, slower="theirs")
 
 
 @pytest.mark.parametrize("name", ["small", "wide"])

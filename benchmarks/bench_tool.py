@@ -74,28 +74,13 @@ def _settings() -> hypothesis.settings:
     )
 
 
-def _kernel_and_inputs() -> tuple[Any, Any, Any]:
+def test_generated_beside_hand_written(versus: Any) -> None:
+    """The generated test of RN-DEF-RMSNORM, and the same property on the same inputs as a careful person writes it:
+    forward bound, poison, inputs unchanged."""
     library = open_library().sound()
     module = load_generated(current_modules(library, ["core/rmsnorm"])["core/rmsnorm"])
     kernel = definition_kernel("definition", module.spec.functions, module.spec, "f32")
-    return module, kernel, tests_of(module)["RN-DEF-RMSNORM"]
-
-
-@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases", timer=time.process_time)
-def test_generated(benchmark: Any) -> None:
-    """The generated test of RN-DEF-RMSNORM."""
-    _, kernel, test = _kernel_and_inputs()
-    session.override = _settings()
-    try:
-        benchmark.pedantic(lambda: test(kernel), rounds=8, warmup_rounds=1)
-    finally:
-        session.override = None
-
-
-@pytest.mark.benchmark(group="definition of RMSNorm, 100 cases", timer=time.process_time)
-def test_hand_written(benchmark: Any) -> None:
-    """The same property on the same inputs, as a careful person writes it: forward bound, poison, inputs unchanged."""
-    module, kernel, _ = _kernel_and_inputs()
+    test = tests_of(module)["RN-DEF-RMSNORM"]
     strategy = next(v for k, v in vars(module).items() if k.endswith("_inputs") and "rn_def_rmsnorm_inputs" in k)
     call = kernel.targets["rmsnorm"].call
     u, lam = 2.0**-24, 8.0
@@ -123,4 +108,9 @@ def test_hand_written(benchmark: Any) -> None:
         bound = np.abs(w) * t_error + 2 * u * np.abs(exact) + np.finfo(np.float32).smallest_subnormal
         assert np.all(np.abs(y - exact) <= bound)
 
-    benchmark.pedantic(property_holds, rounds=8, warmup_rounds=1)
+    session.override = _settings()
+    try:
+        words = "cost of a test: generated / hand-written"
+        versus(words, "<= 1.2", lambda: test(kernel), property_holds, 20, slower="ours")
+    finally:
+        session.override = None

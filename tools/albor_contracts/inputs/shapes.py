@@ -71,12 +71,14 @@ class Shapes:
         # Ranges that begin beyond the budget ask for large arrays: twice the smallest then fit.
         self.elements = max(elements, 2 * self._total(self._complete(self.least)))
         self.modest = self._modest()
+        # Without a choice there is nothing to draw.
+        self.single = all(len(values) == 1 for values in self.candidates.values())
         self.all_fit = self._fits(self._complete({name: values[-1] for name, values in self.candidates.items()}))
 
     def draw(self, choices: Choices) -> dict[str, int]:
         """Dimensions that satisfy every condition and the budget, or `Empty`."""
-        if not self.free:
-            return dict(self._complete({}))
+        if self.single and not self.conditions:
+            return self._checked(self.least)
         plan = choices.below(len(self.focusable) * _EQUAL_ONE_IN)
         # The highest plan is the rare one, so that shrinking leads to rectangular cases.
         distinct = plan < len(self.focusable) * (_EQUAL_ONE_IN - 1)
@@ -94,7 +96,10 @@ class Shapes:
             values = values[: max(count, 1)]
             self._pick(name, env, drawn, values[(start := choices.below(len(values))) :] + values[:start], distinct)
             drawn.add(name)
-        result = dict(self._complete({name: env[name] for name in self.free}))
+        return self._checked({name: env[name] for name in self.free})
+
+    def _checked(self, env: Mapping[str, int]) -> dict[str, int]:
+        result = dict(self._complete(env))
         if any(v < 0 for v in result.values()) or not self._fits(result):
             raise Empty
         return result

@@ -145,7 +145,10 @@ def watch(result: Truth) -> None:
         top = _watching[-1]
         for gap in result.gaps:
             if gap.relation == "approx" and np.size(gap.ratio):
-                top.worst = max(top.worst, float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0))))
+                worst = float(np.max(gap.ratio))
+                if not worst <= 1.0:  # beyond the bound somewhere, or not a number
+                    worst = float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0)))
+                top.worst = max(top.worst, worst)
 
 
 class watching:
