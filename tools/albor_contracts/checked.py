@@ -7,7 +7,7 @@ needs no numerical package, so that `validate` stays quick.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -139,22 +139,37 @@ def check_contracts(
     A contract with a problem is not among the checked ones; nor is one with a link that does not resolve, or with an
     obligation that lacks a parameter, both of which `links` reports.
     """
+    result, signatures, texts = check_each(contracts, select)
+    return result, [d for part in (signatures, texts) for found in part.values() for d in found]
+
+
+Problems = dict[str, list[Diagnostic]]  # by the name of the contract
+
+
+def check_each(
+    contracts: Mapping[str, Contract], select: Iterable[str] | None = None
+) -> tuple[dict[str, CheckedContract], Problems, Problems]:
+    """What `check_contracts` gives, with the problems of signatures and of all other texts by contract."""
     checking = Checking(contracts)
+    signatures: Problems = {}
     for name, contract in contracts.items():
         checking.signatures[name] = {}
         for equation_name, equation in contract.equations.items():
             signature = checking.attempt(lambda e=equation, n=equation_name: _signature(e, n))  # type: ignore[misc]
             if signature is not None:
                 checking.signatures[name][equation_name] = signature
+        signatures[name], checking.diagnostics = checking.diagnostics, []
     wanted = set(contracts) if select is None else set(select)
     result = {}
+    texts: Problems = {}
     for name, contract in contracts.items():
         if name in wanted:
             checking.complete = len(checking.signatures[name]) == len(contract.equations)
             checked = _contract(checking, contract)
             if checking.complete:
                 result[name] = checked
-    return result, checking.diagnostics
+            texts[name], checking.diagnostics = checking.diagnostics, []
+    return result, signatures, texts
 
 
 def _signature(equation: Equation, name: str) -> Signature:
@@ -327,28 +342,26 @@ def _inequalities(text: str) -> list[tuple[str, str]]:
         node, _ = parse_expression(text)
     except ContractError:
         return []
-    found = []
+    return list(_facts(node))
 
-    def visit(n: tree.Node) -> None:
-        match n:
-            case tree.Logic(_, "and", left, right):
-                visit(left)
-                visit(right)
-            case tree.Compare(_, op, left, right) if op in ("<", "<=", ">", ">=", "=="):
-                a, b = _dim_text(left), _dim_text(right)
-                if a is None or b is None:
-                    return
-                if op in ("<=", "=="):
-                    found.append((a, b))
-                if op in (">=", "=="):
-                    found.append((b, a))
-                if op == "<":
-                    found.append((f"{a} + 1", b))
-                if op == ">":
-                    found.append((f"{b} + 1", a))
 
-    visit(node)
-    return found
+def _facts(node: tree.Node) -> Iterator[tuple[str, str]]:
+    match node:
+        case tree.Logic(_, "and", left, right):
+            yield from _facts(left)
+            yield from _facts(right)
+        case tree.Compare(_, op, left, right) if op in ("<", "<=", ">", ">=", "=="):
+            a, b = _dim_text(left), _dim_text(right)
+            if a is None or b is None:
+                return
+            if op in ("<=", "=="):
+                yield a, b
+            if op in (">=", "=="):
+                yield b, a
+            if op == "<":
+                yield f"{a} + 1", b
+            if op == ">":
+                yield f"{b} + 1", a
 
 
 def _dim_text(node: tree.Node) -> str | None:
@@ -370,7 +383,7 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     bounds = [(i.low, i.high) for i in domain.intervals]
     known = {*sizes, *numbers}
     for expression in (*domain.values, *(b for pair in bounds for b in pair)):
-        for name in names_in(expression):
+        for name in sorted(names_in(expression)):
             if name not in known:
                 raise problem(
                     "E404",
@@ -600,7 +613,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         inputs[name] = (inputs[name][0], text)
     domains = _domains(inputs, texts)
     assume = (*equation.space.assume, *o.assume)
-    shapes = {d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str)}
+    shapes = dict.fromkeys(d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str))
     used = [
         *shapes,
         *equation.signature.dims,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checked import CheckedContract, check_contracts
+from .collection import without_collection
 from .emit.harness import proof_problems
 from .errors import ContractError, Diagnostic, Position
 from .links import check_links
 from .load import find_root, load_contracts
+from .load.paths import files_named
 from .model import Contract
 from .suggest import did_you_mean
 
@@ -103,7 +103,7 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
         following = waiting.pop()
         if following in found:
             continue
-        contract = load_contracts(contract_files(root, following)).contracts.get(following)
+        contract = load_contracts(files_named(root, following)).contracts.get(following)
         if contract is None:  # it may lie deeper in the folder
             if everything is None:
                 everything = load_contracts([root / "contracts"]).contracts
@@ -112,24 +112,3 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
             found[following] = contract
             waiting += map(str, contract.metadata.depends_on)
     return found
-
-
-def contract_files(root: Path, name: str) -> list[Path]:
-    """Where the contract of this name stands in a project, if it does."""
-    family, _, kernel = name.partition("/")
-    if not kernel.replace("-", "").isalnum() or not family.replace("-", "").isalnum():
-        return []
-    return sorted((root / "contracts" / family).glob(f"{kernel}-v[0-9]*.yaml"))
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Without the garbage collector: what is read and checked here stays, and it would walk that again and again."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..collection import without_collection
 from ..evidence.hashing import meaning_hash
-from ..library import Library, without_collection
+from ..library import Library
 from .harness import harness_module, has_proofs
 from .module import test_module
 
