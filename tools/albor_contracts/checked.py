@@ -380,6 +380,8 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     """The domain of an input; its bounds mention dimensions, and numbers that are drawn before."""
     domain = parse_domain(text)
     where = _place(text)
+    if domain.length is None and not domain.intervals and not domain.values:
+        return domain
     bounds = [(i.low, i.high) for i in domain.intervals]
     known = {*sizes, *numbers}
     for expression in (*domain.values, *(b for pair in bounds for b in pair)):
@@ -403,12 +405,25 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     return domain
 
 
-def _domains(inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str]) -> dict[str, Domain]:
-    """The domains of all inputs; none is bounded by itself, not even through others."""
+def _domains(
+    inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str], like: CheckedEquation | None = None
+) -> dict[str, Domain]:
+    """The domains of all inputs; none is bounded by itself, not even through others.
+
+    An input taken over from an equation has the domain it has there: no fewer names are known here.
+    """
+    if (
+        like is not None
+        and len(inputs) == len(like.space.inputs)
+        and all(inputs[n] is known for n, known in like.space.inputs.items())
+    ):
+        return dict(like.domains)
     numbers = [n for n, (t, _) in inputs.items() if t.dtype in ("real", "int")]
     found: dict[str, Domain] = {}
     for name, (type_, text) in inputs.items():
-        if _is_permutation(text):
+        if like is not None and like.space.inputs.get(name) is inputs[name]:
+            found[name] = like.domains[name]
+        elif _is_permutation(text):
             found[name] = parse_domain(f"in [0, {text.split()[-1]})")
         else:
             found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name])
@@ -429,9 +444,13 @@ def _is_permutation(text: str) -> bool:
     return not isinstance(text, Text) and text.startswith("permutation of ")
 
 
-def _mentioned(domain: Domain) -> set[str]:
-    expressions = [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
-    return {n for e in expressions for n in names_in(e)}
+def _mentioned(domain: Domain) -> frozenset[str]:
+    # Domains never change, and those of an equation are those of its obligations.
+    known: frozenset[str] | None = domain.__dict__.get("_mentioned")
+    if known is None:
+        expressions = [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
+        known = domain.__dict__["_mentioned"] = frozenset(n for e in expressions for n in names_in(e))
+    return known
 
 
 def _sizes_mentioned(texts: Mapping[str, str], domains: Iterable[Domain], assume: Iterable[Text]) -> set[str]:
@@ -611,7 +630,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         if _is_permutation(inputs[name][1]):
             raise problem("E402", f"{name} is a permutation: it has no domain", text)
         inputs[name] = (inputs[name][0], text)
-    domains = _domains(inputs, texts)
+    domains = _domains(inputs, texts, equation)
     assume = (*equation.space.assume, *o.assume)
     shapes = dict.fromkeys(d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str))
     used = [
@@ -621,7 +640,10 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume)),
         *_sizes_stated(texts, [o.let, o.step]),
     ]
-    dims = _dims(texts, used, assume, o.id)
+    if o.dims or o.assume or not all(d in texts for d in used):
+        dims = _dims(texts, used, assume, o.id)
+    else:
+        dims = equation.dims  # the same sizes and facts
     space = Space(_needed(texts, used), inputs, assume)
     scope = Scope(
         dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .errors import Diagnostic, Position, Text
 from .links_between import links_between
@@ -26,7 +27,7 @@ class Form:
     optional: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def permitted(self) -> frozenset[str]:
         return frozenset((*self.required, *self.optional, *self.any_of))
 
@@ -123,9 +124,12 @@ def implied_obligations(contract: Contract) -> list[Obligation]:
 
 def written_keys(entry: Obligation | Proof) -> frozenset[str]:
     """YAML keys that are present: as read from a file, or differing from the default when built in Python."""
-    present = set(entry.keys)
-    present.update([key for key, name, default in _defaults(type(entry)) if getattr(entry, name) != default])
-    return frozenset(present)
+    # Entries never change, and each is asked for more than once.
+    known: frozenset[str] | None = entry.__dict__.get("_written")
+    if known is None:
+        differing = [key for key, name, default in _defaults(type(entry)) if getattr(entry, name) != default]
+        known = entry.__dict__["_written"] = frozenset((*entry.keys, *differing))
+    return known
 
 
 _DEFAULTS: dict[type[Entry], list[tuple[str, str, object]]] = {}
@@ -174,6 +178,8 @@ def check_parameters(obligation: Obligation) -> Iterator[Diagnostic]:
     """The parameters that this type of obligation demands are there, and no others."""
     forms = FORMS[obligation.type]
     written = written_keys(obligation).difference(EVERYWHERE)
+    if any(written <= form.permitted and not form.lacks(written) for form in forms):
+        return
     hint = f"`{obligation.type}` takes " + "; or ".join(str(form) for form in forms)
     # The form meant is the one that explains most of what is written.
     form = max(forms, key=lambda form: (len(written & form.permitted), -len(form.lacks(written))))
@@ -256,8 +262,9 @@ def _proof(proof: Proof) -> Iterator[Diagnostic]:
 
 def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
     rejections = {str(o.id) for o in contract.proof_obligations if o.type == "rejection"}
+    known = obligation_ids(contract)
     for test in contract.falsification_tests:
-        yield from _resolve_obligations(contract, (test.rule,), "rule")
+        yield from _resolve_obligations(contract, known, (test.rule,), "rule")
         refused = test.rule in rejections
         form = Form(("call", "raises"), ("mentions",)) if refused else _CHECK
         written = frozenset(k for k in ("check", "call", "raises", "mentions") if getattr(test, k))
@@ -265,12 +272,13 @@ def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
             what = "a rejection" if refused else "an obligation that is no rejection"
             yield Diagnostic("E306", f"{test.id} is a prediction about {what}: it takes {form}", test.id.position)
     if contract.qa_gate is not None:
-        yield from _resolve_obligations(contract, contract.qa_gate.checks, "checks")
+        yield from _resolve_obligations(contract, known, contract.qa_gate.checks, "checks")
 
 
 def _faults(contract: Contract) -> Iterator[Diagnostic]:
+    known = obligation_ids(contract)
     for fault in contract.faults:
-        yield from _resolve_obligations(contract, fault.killed_by, "killed_by")
+        yield from _resolve_obligations(contract, known, fault.killed_by, "killed_by")
         for name in fault.define:
             if name not in contract.equations:
                 yield _unknown_equation(name, contract.equations, fault)
@@ -284,8 +292,9 @@ def _faults(contract: Contract) -> Iterator[Diagnostic]:
             )
 
 
-def _resolve_obligations(contract: Contract, names: tuple[Text, ...], key: str) -> Iterator[Diagnostic]:
-    known = obligation_ids(contract)
+def _resolve_obligations(
+    contract: Contract, known: Mapping[str, Position], names: tuple[Text, ...], key: str
+) -> Iterator[Diagnostic]:
     yield from _twice(names, key)
     for name in names:
         if name not in known:
