@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .errors import ContractError, Diagnostic, Text
-from .links import obligation_ids
 from .load.bind import bind
 from .load.nodes import compose
 from .load.source import read_source
 from .model import CONTRACT_NAME, DTYPES, IDENTIFIER, OBLIGATION_ID, TARGET, Contract, Entry, key
+from .outline import Outline, outline_of
 from .suggest import did_you_mean
 
 BINDING_NAME = r"[a-z][a-z0-9_-]*"
@@ -58,9 +58,9 @@ class Binding(Entry):
     kernels: dict[str, dict[str, Target]] = key("family/kernel -> equation -> callable.", keys=CONTRACT_NAME)
 
 
-def load_binding(path: str | os.PathLike[str]) -> Binding:
+def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Binding:
     """Reads a binding file. Raises `ContractError` with every problem of the file."""
-    source = read_source(path)
+    source = read_source(path, data=data)
     binding = bind(source, compose(source), Binding, "a binding")
     diagnostics: list[Diagnostic] = []
     stem = os.path.basename(source.file).removesuffix(".yaml")
@@ -85,7 +85,7 @@ def load_binding(path: str | os.PathLike[str]) -> Binding:
 
 
 def check_binding_links(
-    binding: Binding, contracts: Mapping[str, Contract], unreadable: Collection[str] = ()
+    binding: Binding, contracts: Mapping[str, Contract | Outline], unreadable: Collection[str] = ()
 ) -> Iterator[Diagnostic]:
     """Contracts and equations that the binding names but that do not exist."""
     for name, kernel in binding.kernels.items():
@@ -95,15 +95,16 @@ def check_binding_links(
             if name not in unreadable:
                 yield Diagnostic("E503", f"there is no contract {name}", place, hint=did_you_mean(name, contracts))
             continue
+        outline = contract if isinstance(contract, Outline) else outline_of(contract)
         for equation, target in kernel.items():
-            if equation not in contract.equations:
+            if equation not in outline.equations:
                 yield Diagnostic(
                     "E504", f"the contract {name} has no equation `{equation}`",
                     equation.position if isinstance(equation, Text) else target.position,
-                    hint=did_you_mean(equation, contract.equations,
-                                      f"its equations are: {', '.join(contract.equations)}"),
+                    hint=did_you_mean(equation, outline.equations,
+                                      f"its equations are: {', '.join(outline.equations)}"),
                 )  # fmt: skip
-            known = {*obligation_ids(contract), *(str(t.id) for t in contract.falsification_tests)}
+            known = (*outline.laws, *outline.tests)
             for topic in target.deviates:
                 if re.fullmatch(OBLIGATION_ID, topic) and topic not in known:
                     yield Diagnostic(

@@ -7,7 +7,7 @@ needs no numerical package, so that `validate` stays quick.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -139,22 +139,37 @@ def check_contracts(
     A contract with a problem is not among the checked ones; nor is one with a link that does not resolve, or with an
     obligation that lacks a parameter, both of which `links` reports.
     """
+    result, signatures, texts = check_each(contracts, select)
+    return result, [d for part in (signatures, texts) for found in part.values() for d in found]
+
+
+Problems = dict[str, list[Diagnostic]]  # by the name of the contract
+
+
+def check_each(
+    contracts: Mapping[str, Contract], select: Iterable[str] | None = None
+) -> tuple[dict[str, CheckedContract], Problems, Problems]:
+    """What `check_contracts` gives, with the problems of signatures and of all other texts by contract."""
     checking = Checking(contracts)
+    signatures: Problems = {}
     for name, contract in contracts.items():
         checking.signatures[name] = {}
         for equation_name, equation in contract.equations.items():
             signature = checking.attempt(lambda e=equation, n=equation_name: _signature(e, n))  # type: ignore[misc]
             if signature is not None:
                 checking.signatures[name][equation_name] = signature
+        signatures[name], checking.diagnostics = checking.diagnostics, []
     wanted = set(contracts) if select is None else set(select)
     result = {}
+    texts: Problems = {}
     for name, contract in contracts.items():
         if name in wanted:
             checking.complete = len(checking.signatures[name]) == len(contract.equations)
             checked = _contract(checking, contract)
             if checking.complete:
                 result[name] = checked
-    return result, checking.diagnostics
+            texts[name], checking.diagnostics = checking.diagnostics, []
+    return result, signatures, texts
 
 
 def _signature(equation: Equation, name: str) -> Signature:
@@ -327,28 +342,26 @@ def _inequalities(text: str) -> list[tuple[str, str]]:
         node, _ = parse_expression(text)
     except ContractError:
         return []
-    found = []
+    return list(_facts(node))
 
-    def visit(n: tree.Node) -> None:
-        match n:
-            case tree.Logic(_, "and", left, right):
-                visit(left)
-                visit(right)
-            case tree.Compare(_, op, left, right) if op in ("<", "<=", ">", ">=", "=="):
-                a, b = _dim_text(left), _dim_text(right)
-                if a is None or b is None:
-                    return
-                if op in ("<=", "=="):
-                    found.append((a, b))
-                if op in (">=", "=="):
-                    found.append((b, a))
-                if op == "<":
-                    found.append((f"{a} + 1", b))
-                if op == ">":
-                    found.append((f"{b} + 1", a))
 
-    visit(node)
-    return found
+def _facts(node: tree.Node) -> Iterator[tuple[str, str]]:
+    match node:
+        case tree.Logic(_, "and", left, right):
+            yield from _facts(left)
+            yield from _facts(right)
+        case tree.Compare(_, op, left, right) if op in ("<", "<=", ">", ">=", "=="):
+            a, b = _dim_text(left), _dim_text(right)
+            if a is None or b is None:
+                return
+            if op in ("<=", "=="):
+                yield a, b
+            if op in (">=", "=="):
+                yield b, a
+            if op == "<":
+                yield f"{a} + 1", b
+            if op == ">":
+                yield f"{b} + 1", a
 
 
 def _dim_text(node: tree.Node) -> str | None:
@@ -367,10 +380,12 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     """The domain of an input; its bounds mention dimensions, and numbers that are drawn before."""
     domain = parse_domain(text)
     where = _place(text)
+    if domain.length is None and not domain.intervals and not domain.values:
+        return domain
     bounds = [(i.low, i.high) for i in domain.intervals]
     known = {*sizes, *numbers}
     for expression in (*domain.values, *(b for pair in bounds for b in pair)):
-        for name in names_in(expression):
+        for name in sorted(names_in(expression)):
             if name not in known:
                 raise problem(
                     "E404",
@@ -390,12 +405,25 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
     return domain
 
 
-def _domains(inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str]) -> dict[str, Domain]:
-    """The domains of all inputs; none is bounded by itself, not even through others."""
+def _domains(
+    inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str], like: CheckedEquation | None = None
+) -> dict[str, Domain]:
+    """The domains of all inputs; none is bounded by itself, not even through others.
+
+    An input taken over from an equation has the domain it has there: no fewer names are known here.
+    """
+    if (
+        like is not None
+        and len(inputs) == len(like.space.inputs)
+        and all(inputs[n] is known for n, known in like.space.inputs.items())
+    ):
+        return dict(like.domains)
     numbers = [n for n, (t, _) in inputs.items() if t.dtype in ("real", "int")]
     found: dict[str, Domain] = {}
     for name, (type_, text) in inputs.items():
-        if _is_permutation(text):
+        if like is not None and like.space.inputs.get(name) is inputs[name]:
+            found[name] = like.domains[name]
+        elif _is_permutation(text):
             found[name] = parse_domain(f"in [0, {text.split()[-1]})")
         else:
             found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name])
@@ -416,9 +444,13 @@ def _is_permutation(text: str) -> bool:
     return not isinstance(text, Text) and text.startswith("permutation of ")
 
 
-def _mentioned(domain: Domain) -> set[str]:
-    expressions = [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
-    return {n for e in expressions for n in names_in(e)}
+def _mentioned(domain: Domain) -> frozenset[str]:
+    # Domains never change, and those of an equation are those of its obligations.
+    known: frozenset[str] | None = domain.__dict__.get("_mentioned")
+    if known is None:
+        expressions = [*domain.values, *(b for i in domain.intervals for b in (i.low, i.high))]
+        known = domain.__dict__["_mentioned"] = frozenset(n for e in expressions for n in names_in(e))
+    return known
 
 
 def _sizes_mentioned(texts: Mapping[str, str], domains: Iterable[Domain], assume: Iterable[Text]) -> set[str]:
@@ -598,9 +630,9 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         if _is_permutation(inputs[name][1]):
             raise problem("E402", f"{name} is a permutation: it has no domain", text)
         inputs[name] = (inputs[name][0], text)
-    domains = _domains(inputs, texts)
+    domains = _domains(inputs, texts, equation)
     assume = (*equation.space.assume, *o.assume)
-    shapes = {d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str)}
+    shapes = dict.fromkeys(d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str))
     used = [
         *shapes,
         *equation.signature.dims,
@@ -608,7 +640,10 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         *_sizes_mentioned(texts, domains.values(), (*equation.model.assume, *o.assume)),
         *_sizes_stated(texts, [o.let, o.step]),
     ]
-    dims = _dims(texts, used, assume, o.id)
+    if o.dims or o.assume or not all(d in texts for d in used):
+        dims = _dims(texts, used, assume, o.id)
+    else:
+        dims = equation.dims  # the same sizes and facts
     space = Space(_needed(texts, used), inputs, assume)
     scope = Scope(
         dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),

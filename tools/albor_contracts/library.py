@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checked import CheckedContract, check_contracts
+from .collection import without_collection
 from .emit.harness import proof_problems
 from .errors import ContractError, Diagnostic, Position
 from .links import check_links
-from .load import find_root, load_contracts
+from .load import Loaded, contract_name, find_root, load_contracts
+from .load.paths import files_below, files_named
 from .model import Contract
 from .suggest import did_you_mean
 
@@ -47,11 +47,7 @@ class Library:
             return dict(self.sound().checked)
         found: list[str] = []
         for name in wanted:
-            stem = name.removesuffix(".yaml").removesuffix("-v1")
-            hits = [
-                n for n in self.contracts
-                if n == name or n.startswith(f"{name.rstrip('/')}/") or ("/" in stem and stem.endswith(f"/{n}"))
-            ]  # fmt: skip
+            hits = meant_by(name, self.contracts)
             if not hits:
                 raise ContractError(
                     Diagnostic(
@@ -84,14 +80,56 @@ def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
     given = [Path(p) for p in paths]
     base = root or Path(find_root(given[0] if given else None))
     with without_collection():
-        loaded = load_contracts(given or [base / "contracts"])
-        diagnostics = list(loaded.diagnostics)
-        diagnostics += check_links(loaded.contracts)
-        checked, problems = check_contracts(loaded.contracts)
-        problems += (proofs := proof_problems(checked))
+        return _judged(base, load_contracts(given or [base / "contracts"]))
+
+
+def _judged(base: Path, loaded: Loaded) -> Library:
+    """What was read, linked and checked."""
+    diagnostics = [*loaded.diagnostics, *check_links(loaded.contracts)]
+    checked, problems = check_contracts(loaded.contracts)
+    problems += (proofs := proof_problems(checked))
     unprovable = {d.position.file for d in proofs if d.severity == "error"}
     valid = {name: c for name, c in checked.items() if c.model.path not in unprovable}
     return Library(base, loaded.contracts, valid, (*diagnostics, *problems))
+
+
+def open_selected(names: Iterable[str], root: Path | None = None) -> Library:
+    """The library for `select(names)`: only what these contracts and those they depend on need is read and checked.
+
+    All is read where nothing is named, and where something is wrong: then the messages may depend on other contracts.
+    What concerns contracts among each other, such as an id that two of them use, is for `validate` to find.
+    """
+    wanted = list(names)
+    base = root or Path(find_root())
+    files: dict[str, list[str]] = {}
+    for file in files_below(str(base / "contracts"), []):
+        files.setdefault(contract_name(file), []).append(file)
+    hits = [meant_by(name, files) for name in wanted]
+    if not wanted or not all(hits):
+        return open_library(root=root)
+    needed = [n for found in hits for n in found]
+    chosen: dict[str, None] = {}
+    contracts: dict[str, Contract] = {}
+    with without_collection():
+        while missing := [n for n in needed if n not in contracts and n in files and n not in chosen]:
+            chosen.update(dict.fromkeys(missing))
+            loaded = load_contracts([f for n in missing for f in files[n]])
+            if loaded.diagnostics:
+                return open_library(root=root)
+            contracts |= loaded.contracts
+            needed = [str(d) for n in missing for d in contracts[n].metadata.depends_on]
+        # In the order of the whole library, so that everything else comes in the same order too.
+        library = _judged(base, Loaded({n: contracts[n] for n in files if n in contracts}))
+    return open_library(root=root) if library.errors else library
+
+
+def meant_by(name: str, contracts: Iterable[str]) -> list[str]:
+    """The contracts that a name, a family or the path of a file stands for."""
+    stem = name.removesuffix(".yaml").removesuffix("-v1")
+    return [
+        n for n in contracts
+        if n == name or n.startswith(f"{name.rstrip('/')}/") or ("/" in stem and stem.endswith(f"/{n}"))
+    ]  # fmt: skip
 
 
 def read_closure(root: Path, name: str) -> dict[str, Contract]:
@@ -103,7 +141,7 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
         following = waiting.pop()
         if following in found:
             continue
-        contract = load_contracts(contract_files(root, following)).contracts.get(following)
+        contract = load_contracts(files_named(root, following)).contracts.get(following)
         if contract is None:  # it may lie deeper in the folder
             if everything is None:
                 everything = load_contracts([root / "contracts"]).contracts
@@ -112,24 +150,3 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
             found[following] = contract
             waiting += map(str, contract.metadata.depends_on)
     return found
-
-
-def contract_files(root: Path, name: str) -> list[Path]:
-    """Where the contract of this name stands in a project, if it does."""
-    family, _, kernel = name.partition("/")
-    if not kernel.replace("-", "").isalnum() or not family.replace("-", "").isalnum():
-        return []
-    return sorted((root / "contracts" / family).glob(f"{kernel}-v[0-9]*.yaml"))
-
-
-@contextlib.contextmanager
-def without_collection() -> Iterator[None]:
-    """Without the garbage collector: what is read and checked here stays, and it would walk that again and again."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

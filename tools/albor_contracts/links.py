@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .errors import Diagnostic, Position, Text
+from .links_between import links_between
 from .load.bind import rules_of
 from .model import Contract, Entry, Obligation, Proof
+from .outline import outline_of
 from .suggest import did_you_mean
 
 
@@ -24,7 +27,7 @@ class Form:
     optional: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def permitted(self) -> frozenset[str]:
         return frozenset((*self.required, *self.optional, *self.any_of))
 
@@ -121,14 +124,32 @@ def implied_obligations(contract: Contract) -> list[Obligation]:
 
 def written_keys(entry: Obligation | Proof) -> frozenset[str]:
     """YAML keys that are present: as read from a file, or differing from the default when built in Python."""
-    present = set(entry.keys)
-    defaults = {item.name: item for item in dataclasses.fields(entry)}
-    for key, rule in rules_of(type(entry)).items():
-        item = defaults[rule.field]
-        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
-        if getattr(entry, rule.field) != default:
-            present.add(key)
-    return frozenset(present)
+    # Entries never change, and each is asked for more than once.
+    known: frozenset[str] | None = entry.__dict__.get("_written")
+    if known is None:
+        differing = [key for key, name, default in _defaults(type(entry)) if getattr(entry, name) != default]
+        known = entry.__dict__["_written"] = frozenset((*entry.keys, *differing))
+    return known
+
+
+_DEFAULTS: dict[type[Entry], list[tuple[str, str, object]]] = {}
+
+
+def _defaults(kind: type[Entry]) -> list[tuple[str, str, object]]:
+    """Each key of a kind of entry: its field, and the value that means it is not there."""
+    if kind not in _DEFAULTS:
+        _DEFAULTS[kind] = _find_defaults(kind)
+    return _DEFAULTS[kind]
+
+
+def _find_defaults(kind: type[Entry]) -> list[tuple[str, str, object]]:
+    items = {item.name: item for item in dataclasses.fields(kind)}
+    found: list[tuple[str, str, object]] = []
+    for key, rule in rules_of(kind).items():
+        item = items[rule.field]
+        factory = item.default_factory
+        found.append((key, rule.field, item.default if factory is dataclasses.MISSING else factory()))
+    return found
 
 
 def check_links(contracts: Mapping[str, Contract], unreadable: Collection[str] = ()) -> list[Diagnostic]:
@@ -136,21 +157,29 @@ def check_links(contracts: Mapping[str, Contract], unreadable: Collection[str] =
 
     `unreadable` names contracts that exist but could not be read: a link to one is not reported a second time.
     """
-    diagnostics = [*_unique(contracts.values())]
-    for contract in contracts.values():
-        diagnostics += _depends(contract, contracts, unreadable)
-        diagnostics += _obligations(contract, contracts, unreadable)
-        diagnostics += _tests_and_gate(contract)
-        diagnostics += _faults(contract)
-        diagnostics += _untouched(contract, contracts)
-    diagnostics += _cycles(contracts)
-    return diagnostics
+    outlines = {name: outline_of(contract) for name, contract in contracts.items()}
+    own = {name: own_links(contract, contracts, outlines, unreadable) for name, contract in contracts.items()}
+    return links_between(outlines, own)
+
+
+def own_links(
+    contract: Contract, contracts: Mapping[str, Contract], names: Collection[str], unreadable: Collection[str] = ()
+) -> list[Diagnostic]:
+    """What one contract is enough for, with those it depends on. `names` are those of all contracts."""
+    return [
+        *_depends(contract, names, unreadable),
+        *_obligations(contract, contracts, unreadable),
+        *_tests_and_gate(contract),
+        *_faults(contract),
+    ]
 
 
 def check_parameters(obligation: Obligation) -> Iterator[Diagnostic]:
     """The parameters that this type of obligation demands are there, and no others."""
     forms = FORMS[obligation.type]
     written = written_keys(obligation).difference(EVERYWHERE)
+    if any(written <= form.permitted and not form.lacks(written) for form in forms):
+        return
     hint = f"`{obligation.type}` takes " + "; or ".join(str(form) for form in forms)
     # The form meant is the one that explains most of what is written.
     form = max(forms, key=lambda form: (len(written & form.permitted), -len(form.lacks(written))))
@@ -178,72 +207,17 @@ def _beside(key: str, forms: tuple[Form, ...], others: frozenset[str]) -> str:
     return " beside " + ", ".join(f"`{other}`" for other in sorted(others))
 
 
-def _unique(contracts: Iterable[Contract]) -> Iterator[Diagnostic]:
-    ids: dict[str, Position] = {}
-    prefixes: dict[str, Text] = {}
-    for contract in contracts:
-        written = [entry.id for entry in contract.proof_obligations]
-        written += [entry.id for entry in contract.falsification_tests]
-        written += [entry.id for entry in contract.faults]
-        if contract.qa_gate is not None:
-            written.append(contract.qa_gate.id)
-        named = [(str(text), text.position) for text in written]
-        implied = [(identifier, place) for _, identifier, place in implied_definitions(contract)]
-        for name, place in (*named, *implied):
-            first = ids.setdefault(name, place)
-            if first is not place:
-                yield Diagnostic(
-                    "E302",
-                    f"the id {name} is used twice",
-                    place,
-                    hint="ids are unique across all contracts",
-                    related=((first, "first used here"),),
-                )
-        prefix = contract.metadata.prefix
-        other = prefixes.setdefault(prefix, prefix)
-        if other is not prefix:
-            yield Diagnostic(
-                "E313",
-                f"the prefix {prefix} is used by two contracts",
-                prefix.position,
-                hint="generated ids begin with it, so it must be unique",
-                related=((other.position, "first used here"),),
-            )
-
-
-def _depends(
-    contract: Contract, contracts: Mapping[str, Contract], unreadable: Collection[str]
-) -> Iterator[Diagnostic]:
+def _depends(contract: Contract, names: Collection[str], unreadable: Collection[str]) -> Iterator[Diagnostic]:
     yield from _twice(contract.metadata.depends_on, "depends_on")
     for name in contract.metadata.depends_on:
-        if name not in contracts and name not in unreadable:
-            others = [other for other in contracts if other != contract.name]
+        if name not in names and name not in unreadable:
+            others = [other for other in names if other != contract.name]
             yield Diagnostic(
                 "E304",
                 f"there is no contract {name}",
                 name.position,
                 hint=did_you_mean(name, others, "give family/kernel, and validate it together with this contract"),
             )
-
-
-def _cycles(contracts: Mapping[str, Contract]) -> Iterator[Diagnostic]:
-    done: set[str] = set()
-    for start in contracts:
-        if start in done:
-            continue
-        path: list[str] = [start]
-        waiting = [iter(contracts[start].metadata.depends_on)]
-        while waiting:
-            step = next(waiting[-1], None)
-            if step is None:
-                done.add(path.pop())
-                waiting.pop()
-            elif step in path:
-                circle = " -> ".join([*path[path.index(step) :], step])
-                yield Diagnostic("E305", f"contracts depend on each other in a circle: {circle}", step.position)
-            elif step in contracts and step not in done:
-                path.append(step)
-                waiting.append(iter(contracts[step].metadata.depends_on))
 
 
 def _obligations(
@@ -288,8 +262,9 @@ def _proof(proof: Proof) -> Iterator[Diagnostic]:
 
 def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
     rejections = {str(o.id) for o in contract.proof_obligations if o.type == "rejection"}
+    known = obligation_ids(contract)
     for test in contract.falsification_tests:
-        yield from _resolve_obligations(contract, (test.rule,), "rule")
+        yield from _resolve_obligations(contract, known, (test.rule,), "rule")
         refused = test.rule in rejections
         form = Form(("call", "raises"), ("mentions",)) if refused else _CHECK
         written = frozenset(k for k in ("check", "call", "raises", "mentions") if getattr(test, k))
@@ -297,12 +272,13 @@ def _tests_and_gate(contract: Contract) -> Iterator[Diagnostic]:
             what = "a rejection" if refused else "an obligation that is no rejection"
             yield Diagnostic("E306", f"{test.id} is a prediction about {what}: it takes {form}", test.id.position)
     if contract.qa_gate is not None:
-        yield from _resolve_obligations(contract, contract.qa_gate.checks, "checks")
+        yield from _resolve_obligations(contract, known, contract.qa_gate.checks, "checks")
 
 
 def _faults(contract: Contract) -> Iterator[Diagnostic]:
+    known = obligation_ids(contract)
     for fault in contract.faults:
-        yield from _resolve_obligations(contract, fault.killed_by, "killed_by")
+        yield from _resolve_obligations(contract, known, fault.killed_by, "killed_by")
         for name in fault.define:
             if name not in contract.equations:
                 yield _unknown_equation(name, contract.equations, fault)
@@ -316,8 +292,9 @@ def _faults(contract: Contract) -> Iterator[Diagnostic]:
             )
 
 
-def _resolve_obligations(contract: Contract, names: tuple[Text, ...], key: str) -> Iterator[Diagnostic]:
-    known = obligation_ids(contract)
+def _resolve_obligations(
+    contract: Contract, known: Mapping[str, Position], names: tuple[Text, ...], key: str
+) -> Iterator[Diagnostic]:
     yield from _twice(names, key)
     for name in names:
         if name not in known:
@@ -342,30 +319,8 @@ def _twice(names: tuple[Text, ...], key: str) -> Iterator[Diagnostic]:
             )
 
 
-def _untouched(contract: Contract, contracts: Mapping[str, Contract]) -> Iterator[Diagnostic]:
-    """Warns of definitions that only the kernel itself is compared with: a slip in the formula would go unseen."""
-    touched: set[str] = set()
-    for other in contracts.values():
-        if other is not contract and contract.name not in other.metadata.depends_on:
-            continue
-        for obligation in other.proof_obligations:
-            if obligation.type == "definition":
-                continue
-            if other is contract:
-                touched.add(obligation.equation)
-            touched.update(_words(obligation))
-    for name, equation in contract.equations.items():
-        if equation.define is not None and name not in touched:
-            yield Diagnostic(
-                "E310",
-                f"no obligation but its definition is about the equation `{name}`",
-                _at(name, equation.position),
-                "warning",
-                hint="state a law it obeys: a slip in the definition itself would otherwise go unseen",
-            )
-
-
-def _words(obligation: Obligation) -> Iterator[str]:
+def words_of(obligation: Obligation) -> Iterator[str]:
+    """The words that may be equations the obligation is about."""
     for text in (
         obligation.of, obligation.let, obligation.check, obligation.left, obligation.right, obligation.call,
         obligation.step, obligation.statistic, obligation.lower, obligation.upper,

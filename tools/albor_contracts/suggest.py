@@ -33,7 +33,8 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     limit = 1 if len(word) <= 4 else 2 if len(word) <= 9 else 3
     folded = _fold(word)
     best, best_distance = "", limit + 1
-    for candidate in candidates:
+    # The first of equals is chosen; sets have no order of their own.
+    for candidate in sorted(candidates) if isinstance(candidates, set | frozenset) else candidates:
         if len(candidate) > LONGEST:
             continue
         distance = edit_distance(folded, _fold(candidate), limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import io
 import keyword
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(given)
         finally:
             sys.stdout.flush()
+            if arguments is None:
+                gc.freeze()  # the process ends here: nothing is worth a last walk through everything
     except BrokenPipeError:
         # Whoever read the output has seen enough. What is still buffered must not raise again at exit.
         with contextlib.suppress(OSError, ValueError):

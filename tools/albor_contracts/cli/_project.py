@@ -40,13 +40,18 @@ def open_project(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
 
 def set_apart(library: Library) -> Project:
     """Tell the files in the older format from those that are wrong."""
-    files = dict.fromkeys(d.position.file for d in library.errors)
-    older = [read_older(file) for file in files if Path(file).is_file() and is_older(file)]
+    older = older_among(library.errors)
     paths = {o.path for o in older}
     contracts = {name: c for name, c in library.contracts.items() if c.path not in paths}
     checked = {name: c for name, c in library.checked.items() if name in contracts}
     left = tuple(d for d in library.diagnostics if d.position.file not in paths)
-    return Project(replace(library, contracts=contracts, checked=checked, diagnostics=left), tuple(older))
+    return Project(replace(library, contracts=contracts, checked=checked, diagnostics=left), older)
+
+
+def older_among(errors: Iterable[Diagnostic]) -> tuple[OlderContract, ...]:
+    """The files with errors that are contracts in the older format."""
+    files = dict.fromkeys(d.position.file for d in errors)
+    return tuple(read_older(file) for file in files if Path(file).is_file() and is_older(file))
 
 
 def older_name(older: OlderContract) -> str:

@@ -12,10 +12,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..lang.to_latex import escape, latex_equation, text_equation
-    from ..library import open_library
+    from ..library import open_selected
     from ._project import print_json
 
-    found = open_library().select(options.contracts)
+    found = open_selected(options.contracts).select(options.contracts)
     if options.format == "json":
         print_json([
             {

@@ -45,11 +45,11 @@ def run(options: argparse.Namespace) -> int:
     from ..errors import Position, problem
     from ..events import RunStarted
     from ..evidence import Recorder, installed_versions, scratch_file
-    from ..library import open_library
+    from ..library import open_selected
     from ..report.matrix import render_matrix
     from ..suggest import did_you_mean
 
-    library = open_library()
+    library = open_selected(options.contracts)
     contracts = library.select(options.contracts)
     if options.fault is not None:
         known = {str(f.model.id) for c in contracts.values() for f in c.faults}
@@ -126,8 +126,8 @@ def judge(root: Path, name: str, only: Sequence[str] | None, full: bool = False)
     keep_scratch(root)
     find_kernels(root)
     from ..falsify import kill_matrix
-    from ..library import open_library
+    from ..library import open_selected
 
-    library = open_library(root=root)
+    library = open_selected([name], root)
     events: list[FaultTried] = []
     return name, kill_matrix(library.select([name])[name], library, events.append, only, full), events

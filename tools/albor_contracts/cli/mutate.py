@@ -48,10 +48,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..library import open_library
+    from ..library import open_selected
     from ._project import find_kernels, keep_scratch, print_json
 
-    library = open_library()
+    library = open_selected(options.contracts)
     keep_scratch(library.root)
     find_kernels(library.root)
     found, bad = [], False

@@ -40,9 +40,9 @@ def run(options: argparse.Namespace) -> int:
     from ..events import RunFinished, RunStarted, broadcast, json_lines
     from ..evidence.record import installed_versions, utc_now
     from ..evidence.store import Recorder, scratch_file
-    from ..library import open_library
+    from ..library import open_selected
 
-    library = open_library()
+    library = open_selected(options.contracts)
     chosen = _chosen(library.select(options.contracts), options.match)
     if not chosen:
         wanted = ", ".join(options.contracts) or "any contract"
@@ -84,12 +84,10 @@ def _chosen(contracts: Mapping[str, CheckedContract], match: str) -> dict[str, l
 
 def harness_file(library: Library, contract: str) -> Path:
     """The harness of a contract: the committed one when it is current, else one compiled into .albor/."""
-    from ..emit.files import generated_files
+    from ..emit.files import harness_path, harness_text
     from ..emit.write import write_generated
 
-    family, kernel = contract.split("/")
-    relative = Path(family) / f"prove_{kernel.replace('-', '_')}.py"
-    text = generated_files(library)[relative]
+    relative, text = harness_path(contract), harness_text(library, contract)
     committed = library.root / "generated" / relative
     if committed.is_file() and committed.read_text(encoding="utf-8") == text:
         return committed

@@ -48,10 +48,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..evidence.store import Recorder, scratch_file
-    from ..library import open_library
+    from ..library import open_selected
     from ..verify import verify
 
-    library = open_library()
+    library = open_selected(options.contracts)
     contracts = library.select(options.contracts)
     bindings = options.binding or ["reference", "impl"]
     in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..collection import without_collection
 from ..evidence.hashing import meaning_hash
-from ..library import Library, without_collection
+from ..library import Library
 from .harness import harness_module, has_proofs
 from .module import test_module
 
@@ -13,13 +14,31 @@ from .module import test_module
 def generated_files(library: Library) -> dict[Path, str]:
     """Path below the output folder -> text."""
     files: dict[Path, str] = {}
-    checked = dict(library.checked)
     with without_collection():
-        for name, contract in checked.items():
-            family, kernel = name.split("/")
-            stem = kernel.replace("-", "_")
-            meaning = meaning_hash(contract.model, library.contracts)
-            files[Path(family) / f"test_{stem}.py"] = test_module(contract, checked, meaning)
+        for name, contract in library.checked.items():
+            files[module_path(name)] = module_text(library, name)
             if has_proofs(contract):
-                files[Path(family) / f"prove_{stem}.py"] = harness_module(contract, checked, meaning)
+                files[harness_path(name)] = harness_text(library, name)
     return files
+
+
+def module_path(contract: str) -> Path:
+    family, kernel = contract.split("/")
+    return Path(family) / f"test_{kernel.replace('-', '_')}.py"
+
+
+def harness_path(contract: str) -> Path:
+    family, kernel = contract.split("/")
+    return Path(family) / f"prove_{kernel.replace('-', '_')}.py"
+
+
+def module_text(library: Library, name: str) -> str:
+    """The test module of one contract."""
+    contract = library.checked[name]
+    return test_module(contract, dict(library.checked), meaning_hash(contract.model, library.contracts))
+
+
+def harness_text(library: Library, name: str) -> str:
+    """The proof harness of one contract, which has proofs."""
+    contract = library.checked[name]
+    return harness_module(contract, dict(library.checked), meaning_hash(contract.model, library.contracts))

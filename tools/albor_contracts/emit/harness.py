@@ -55,11 +55,15 @@ def harness_module(contract: CheckedContract, library: Library, meaning: str) ->
 
 def proof_problems(library: Library) -> list[Diagnostic]:
     """What is wrong with the proofs of checked contracts, found by compiling them."""
-    found: list[Diagnostic] = []
-    for contract in library.values():
-        module = Harness(contract, library)
-        found += [*module.compile(), *module.warnings]
-    return found
+    return [d for contract in library.values() for d in problems_of_proofs(contract, library)[0]]
+
+
+def problems_of_proofs(contract: CheckedContract, library: Library) -> tuple[list[Diagnostic], set[str]]:
+    """What is wrong with the proofs of one contract, and the modules whose source was looked at."""
+    if not has_proofs(contract):
+        return [], set()
+    module = Harness(contract, library)
+    return [*module.compile(), *module.warnings], module.sources
 
 
 class Harness:
@@ -73,6 +77,7 @@ class Harness:
         self.helpers: dict[str, list[str]] = {}
         self.proofs: list[list[str]] = []
         self.warnings: list[Diagnostic] = []
+        self.sources: set[str] = set()  # modules whose source was looked at
         self.module_names: set[str] = set()
         # What functions of the file can be called, in any contract whose definitions come into it.
         equations = {e for c in self._reachable(contract) for e in c.equations}
@@ -272,6 +277,7 @@ class Harness:
         module, _, function = target.partition(":")
         name = function if call.equation == o.equation.name else call.equation
         first = name.partition(".")[0]
+        self.sources.add(module)
         parsed = _parsed(module)
         if parsed is None:
             message, hint = f"the module {module} of {target} cannot be found", "install it, or correct the name"

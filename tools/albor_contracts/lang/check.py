@@ -124,7 +124,8 @@ def check_expression(node: tree.Node, source: Source, scope: Scope) -> Kind:
     return checker.kind(node)
 
 
-_LEAVES = (tree.Name, tree.Number, tree.Literal)
+_LEAVES = frozenset((tree.Name, tree.Number, tree.Literal))
+_RANGED = frozenset((tree.Reduce, tree.Element))  # nodes that say something about ranges
 
 
 class _Checker:
@@ -215,6 +216,11 @@ class _Checker:
 
     def find_ranges(self, node: tree.Node, bound: tuple[str, ...]) -> None:
         """Unify the ranges of all indices that stand alone as subscripts."""
+        if node.__class__ not in _RANGED:
+            for child in tree.below(node):
+                if child.__class__ not in _LEAVES:
+                    self.find_ranges(child, bound)
+            return
         match node:
             case tree.Reduce(_, _, over, body, where):
                 for name in over:
@@ -251,7 +257,7 @@ class _Checker:
                         known = self.scope.indices.get(subscript.id)
                         if known is None or known.range != dim:
                             self.unify(subscript.id, dim, place, f"{array}: {type_}")
-        for child in tree.children(node):
+        for child in tree.below(node):
             if child.__class__ not in _LEAVES:
                 self.find_ranges(child, bound)
 
@@ -607,10 +613,10 @@ class _Checker:
         if isinstance(subscript, tree.Name) and subscript.id in self.bound:
             return  # by unification
         self.expect(self.scalar(subscript), "int", subscript, "an index")
-        size = self.scope.dims.poly(dim)
-        if size is not None and self.fits(subscript, size):
+        last = self.scope.dims.last(dim)
+        if last is not None and self.fits(subscript, last):
             with _Unconditionally(self):
-                if not self.fits(subscript, size):
+                if not self.fits(subscript, last):
                     self.scope.guarded.add((node.array, node.place, axis))
             return
         low, high = self.interval(subscript)
@@ -626,8 +632,8 @@ class _Checker:
             "guard it with where(...), use % or clip(...), or state the bound under assume",
         )
 
-    def fits(self, node: tree.Node, size: Poly) -> bool:
-        return self.natural(node) and self.below(node, size - ONE)
+    def fits(self, node: tree.Node, last: Poly) -> bool:
+        return self.natural(node) and self.below(node, last)
 
     def natural(self, node: tree.Node) -> bool:
         """Whether a whole number is never negative."""
@@ -708,8 +714,8 @@ class _Checker:
                 return Poly.number(value), Poly.number(value)
             case tree.Name(_, name):
                 if name in self.bound:
-                    size = dims.poly(self.scope.indices[name].range)
-                    return UNKNOWN if size is None else (ZERO, size - ONE)
+                    last = dims.last(self.scope.indices[name].range)
+                    return UNKNOWN if last is None else (ZERO, last)
                 if name in self.scope.dim_names:
                     p = dims.poly(name)
                     return p, p
@@ -746,8 +752,8 @@ class _Checker:
             case tree.Apply(_, "int", (operand,)):
                 return (ZERO, ONE) if self.scalar(operand) == "bool" else self.interval(operand)
             case tree.Reduce(_, "argmax" | "argmin", (over,), _, _):
-                size = dims.poly(self.scope.indices[over].range)
-                return UNKNOWN if size is None else (ZERO, size - ONE)
+                last = dims.last(self.scope.indices[over].range)
+                return UNKNOWN if last is None else (ZERO, last)
             case tree.Reduce(_, "count", over, _, _):
                 sizes = [dims.poly(self.scope.indices[name].range) for name in over]
                 most: Poly | None = ONE

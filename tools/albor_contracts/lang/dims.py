@@ -90,6 +90,14 @@ class Dims:
     low: Mapping[str, int]
     facts: tuple[Poly, ...] = ()
     shown: dict[Poly, bool] = field(default_factory=dict, compare=False, repr=False)  # answers of never_negative
+    tops: dict[str | int, Poly | None] = field(default_factory=dict, compare=False, repr=False)  # answers of last
+
+    def last(self, size: str | int) -> Poly | None:
+        """The largest index below a size; None if the size is no polynomial."""
+        if size not in self.tops:
+            whole = self.poly(size)
+            self.tops[size] = None if whole is None else whole - ONE
+        return self.tops[size]
 
     def poly(self, expression: str | int | ast.expr) -> Poly | None:
         """The polynomial of a dimension expression, derived names replaced; None if it is not one."""

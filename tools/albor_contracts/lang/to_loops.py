@@ -163,19 +163,18 @@ class LoopEmitter:
 
     def bound(self, text: str) -> str:
         """A small arithmetic expression, such as a bound of a domain, over whole numbers."""
+        return unparse(self._whole(parse_arithmetic(text), text))
 
-        def visit(n: ast.expr) -> ast.expr:
-            match n:
-                case ast.Constant(int() | float() as value):
-                    if float(value) != int(value):
-                        raise CannotExpress(f"the bound {value!r} is not a whole number")
-                    return ast.Constant(int(value))
-                case ast.Name(name):
-                    return self.name(name)
-                case ast.UnaryOp(op, operand):
-                    return ast.UnaryOp(op, visit(operand))
-                case ast.BinOp(left, op, right) if not isinstance(op, ast.Div):
-                    return ast.BinOp(visit(left), op, visit(right))
-            raise CannotExpress(f"the bound {text} is not a whole number", _INTEGERS)
-
-        return unparse(visit(parse_arithmetic(text)))
+    def _whole(self, n: ast.expr, text: str) -> ast.expr:
+        match n:
+            case ast.Constant(int() | float() as value):
+                if float(value) != int(value):
+                    raise CannotExpress(f"the bound {value!r} is not a whole number")
+                return ast.Constant(int(value))
+            case ast.Name(name):
+                return self.name(name)
+            case ast.UnaryOp(op, operand):
+                return ast.UnaryOp(op, self._whole(operand, text))
+            case ast.BinOp(left, op, right) if not isinstance(op, ast.Div):
+                return ast.BinOp(self._whole(left, text), op, self._whole(right, text))
+        raise CannotExpress(f"the bound {text} is not a whole number", _INTEGERS)

@@ -134,10 +134,11 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def children(node: Node) -> Iterator[Node]:
-    return iter(_children(node))
+    return iter(below(node))
 
 
-def _children(node: Node) -> list[Node]:
+def below(node: Node) -> list[Node]:
+    """The nodes just below."""
     found: list[Node] = []
     for name in _PARTS[type(node)]:
         value = getattr(node, name)
@@ -161,8 +162,8 @@ def nodes(node: Node) -> tuple[Node, ...]:
         waiting = [node]
         while waiting:
             found.append(following := waiting.pop())
-            if below := _children(following):
-                waiting += reversed(below)
+            if inner := below(following):
+                waiting += reversed(inner)
         known = node.__dict__["_nodes"] = tuple(found)
     return known
 

@@ -11,7 +11,9 @@ import math
 import re
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..errors import ContractError, Position, Text
@@ -78,6 +80,21 @@ def rules_of(cls: type[Entry]) -> dict[str, Rule]:
     return _RULES[cls]
 
 
+_REQUIRED: dict[type, tuple[Rule, ...]] = {}
+
+
+def _required(cls: type[Entry]) -> tuple[Rule, ...]:
+    if cls not in _REQUIRED:
+        _REQUIRED[cls] = tuple(rule for rule in rules_of(cls).values() if rule.required)
+    return _REQUIRED[cls]
+
+
+@lru_cache(maxsize=256)
+def _whole(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """What tells whether a whole text matches."""
+    return re.compile(pattern, re.ASCII).fullmatch
+
+
 def _derive_rules(cls: type[Entry]) -> dict[str, Rule]:
     hints = typing.get_type_hints(cls)
     rules = {}
@@ -142,8 +159,8 @@ class _Binder:
                 complete = False
             else:
                 values[rule.field] = bound
-        for rule in rules.values():
-            if rule.required and rule.key not in keys:
+        for rule in _required(cls):
+            if rule.key not in keys:
                 complete = False
                 message = f"{what} lacks the key `{rule.key}`"
                 self.source.report("E202", message, position, hint=f"{rule.key}: {rule.doc}")
@@ -213,7 +230,7 @@ class _Binder:
                 "E210", f"a name in `{path}` has more than {MAX_NAME} characters", self.source.position(*key.start)
             )
             return False
-        if not re.fullmatch(pattern or _IDENTIFIER, word, re.ASCII):
+        if not _whole(pattern or _IDENTIFIER)(word):
             hint = _lookalike(word) or f"it must match {pattern or _IDENTIFIER}"
             self.source.report(
                 "E207", f"`{short(word)}` in `{path}` is not a name", self.source.position(*key.start), hint=hint
@@ -282,7 +299,7 @@ class _Binder:
                 hint=did_you_mean(text, rule.one_of, f"one of: {words}"),
             )
             return _FAILED
-        if rule.pattern and (len(text) > 2 * MAX_NAME or not re.fullmatch(rule.pattern, text, re.ASCII)):
+        if rule.pattern and (len(text) > 2 * MAX_NAME or not _whole(rule.pattern)(text)):
             hint = _lookalike(text) or f"it must match {rule.pattern}"
             self.source.report(
                 "E204", f"`{path}` cannot be `{short(text)}`", self.source.position(*node.start), hint=hint

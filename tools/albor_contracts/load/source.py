@@ -74,10 +74,11 @@ class Source:
         return any(d.severity == "error" for d in self.diagnostics)
 
 
-def read_source(path: str | os.PathLike[str], *, lenient: bool = False) -> Source:
-    """Reads a YAML file. The size is checked before anything is read; what is not text is refused."""
+def read_source(path: str | os.PathLike[str], *, lenient: bool = False, data: bytes | None = None) -> Source:
+    """Reads a YAML file, or takes its bytes. What is not text is refused."""
     file = os.fspath(path)
-    data = _read_bytes(file)
+    if data is None:
+        data = read_bytes(file)
     if b"\x00" in data:
         raise problem("E105", "this is a binary file: it contains a NUL byte", _place(file, data, data.index(0)))
     try:
@@ -102,7 +103,8 @@ def read_source(path: str | os.PathLike[str], *, lenient: bool = False) -> Sourc
     return source
 
 
-def _read_bytes(file: str) -> bytes:
+def read_bytes(file: str) -> bytes:
+    """The bytes of a regular file. The size is checked before anything is read."""
     try:
         # A named pipe must not block the open; a device must not be read at all.
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -59,7 +59,7 @@ def main() -> int:
 
 def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict[str, Any]:
     from ..bindings import bind
-    from ..library import open_library
+    from ..library import open_selected
 
     if device == "cuda":
         import torch
@@ -71,7 +71,7 @@ def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict
                 Position(binding),
                 "run without --device cuda, or on a machine with a GPU",
             )
-    library = open_library(root=root)
+    library = open_selected(contracts, root)
     found: dict[str, Any] = {}
     for name in contracts:
         signatures = {n: e.signature for n, e in library.checked[name].equations.items()}
