@@ -65,7 +65,7 @@ TREE = yaml.safe_load(ALL)
 
 def judged(text: str) -> str | None:
     """The generated file of a contract, or None where it is refused with messages that have places."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "core" / "toy-v1.yaml"
         path.parent.mkdir()
@@ -81,7 +81,7 @@ def judged(text: str) -> str | None:
             assert d.position.file == str(path) and d.position.line >= 1 and d.position.column >= 1, d
         assert bool(checked) or linked or wrong
         result = module_text(checked[contract.name], checked, "0" * 64) if checked else None
-    assert time.perf_counter() - begin < 3.0
+    assert time.process_time() - begin < 3.0
     return result
 
 

@@ -67,7 +67,7 @@ def judge(folder: Path, content: str | bytes) -> Contract | None:
     """Reads the file as a contract and as a binding, and checks what is promised of any answer."""
     path = write(folder, content)
     before = sorted(str(p) for p in folder.rglob("*"))
-    begin = time.perf_counter()
+    begin = time.process_time()
     contract = None
     try:
         contract = load_contract(path)
@@ -86,7 +86,7 @@ def judge(folder: Path, content: str | bytes) -> Contract | None:
     assert "\x1b" not in render(found, "text")
     with contextlib.suppress(ContractError):
         load_binding(path)
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
     assert sorted(str(p) for p in folder.rglob("*")) == before
     return contract
 

@@ -193,11 +193,11 @@ def test_large_file_is_refused_by_its_size_alone(tmp_path):
     path = write(tmp_path, b"")
     with path.open("wb") as file:
         file.truncate(100 * 1024 * 1024)
-    begin = time.perf_counter()
+    begin = time.process_time()
     (found,) = diagnostics_of(path)
     assert found.code == "E103"
     assert "104,857,600" in found.message
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,10 @@ def test_large_file_is_refused_by_its_size_alone(tmp_path):
     ids=["billion laughs", "self", "brackets", "braces", "dashes", "questions", "digits", "binary", "quote"],
 )  # fmt: skip
 def test_bombs_are_refused_quickly(tmp_path, bomb):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for diagnostic in diagnostics_of(write(tmp_path, bomb)):
         assert diagnostic.position.line >= 1
-    assert time.perf_counter() - begin < 5.0
+    assert time.process_time() - begin < 5.0
 
 
 @pytest.mark.parametrize("text", ["a: &{} 1", "a: *{}", "a: !{} 1", "{}: 1", "'{}': 1\n'{}': 2", "metadata: {}"])

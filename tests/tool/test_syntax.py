@@ -183,11 +183,11 @@ def test_places_behind_a_text_that_is_not_ascii():
     ids=lambda t: f"{t[:12]} x {len(t)}",
 )
 def test_long_and_deep_texts_are_refused_quickly(text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ContractError) as caught:
         parse_expression(text)
     assert caught.value.diagnostics[0].code in ("E410", "E411", "E412", "E413", "E414")
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 def test_depth_counts_chains():

@@ -89,10 +89,10 @@ def test_what_is_no_domain(text):
     "text", ["in [" + " " * 400 + ",", "in (" + "a," * 200, "in " + "or" * 200, "in {" + "," * 400]
 )
 def test_domains_are_read_quickly(text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ContractError):
         parse_domain(text)
-    assert time.perf_counter() - begin < 0.2
+    assert time.process_time() - begin < 1  # of the processor; backtracking would take minutes
 
 
 def test_ranges():
