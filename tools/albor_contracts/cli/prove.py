@@ -84,12 +84,10 @@ def _chosen(contracts: Mapping[str, CheckedContract], match: str) -> dict[str, l
 
 def harness_file(library: Library, contract: str) -> Path:
     """The harness of a contract: the committed one when it is current, else one compiled into .albor/."""
-    from ..emit.files import generated_files
+    from ..emit.files import generated_harness
     from ..emit.write import write_generated
 
-    family, kernel = contract.split("/")
-    relative = Path(family) / f"prove_{kernel.replace('-', '_')}.py"
-    text = generated_files(library)[relative]
+    relative, text = generated_harness(library, contract)
     committed = library.root / "generated" / relative
     if committed.is_file() and committed.read_text(encoding="utf-8") == text:
         return committed

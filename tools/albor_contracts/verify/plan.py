@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..binding_file import Binding, load_binding
 from ..checked import CheckedContract
-from ..emit.files import generated_files
+from ..emit.files import generated_test
 from ..emit.write import write_generated
 from ..errors import Position, problem
-from ..library import Library
+from ..library import Library, without_collection
 from ..suggest import did_you_mean
 
 DTYPES = ("f64", "f32", "bf16", "f16")
@@ -142,19 +142,18 @@ def binding_data(root: Path, name: str) -> Binding:
 
 def current_modules(library: Library, contracts: Iterable[str]) -> dict[str, Path]:
     """The test module of each contract: the committed one when it is current, else one compiled into .albor/."""
-    files = generated_files(library)
     found: dict[str, Path] = {}
     stale: dict[Path, str] = {}
     scratch = library.root / ".albor" / "generated"
-    for name in contracts:
-        family, kernel = name.split("/")
-        relative = Path(family) / f"test_{kernel.replace('-', '_')}.py"
-        committed = library.root / "generated" / relative
-        if committed.is_file() and committed.read_text(encoding="utf-8") == files[relative]:
-            found[name] = committed
-        else:
-            stale[relative] = files[relative]
-            found[name] = scratch / relative
+    with without_collection():
+        for name in contracts:
+            relative, text = generated_test(library, name)
+            committed = library.root / "generated" / relative
+            if committed.is_file() and committed.read_text(encoding="utf-8") == text:
+                found[name] = committed
+            else:
+                stale[relative] = text
+                found[name] = scratch / relative
     if stale:
         write_generated(stale, scratch, prune=False)
     return found
