@@ -17,6 +17,9 @@ LIBRARY = open_library()
 SUBJECTS = trials.subjects(LIBRARY)
 # Which cases notice truncation inside the bounds only together: attention may round its probabilities.
 CASES = {"f32": 18, "bf16": trials.KEPT, "f16": trials.KEPT}
+# Enough for most kernels; one of which something survives these gets all. The recorded trials have thousands.
+FEW = {"f32": 8, "bf16": 24, "f16": 24}
+ALWAYS = ("all zeros", "sign flipped", "one wrong element", "scaled", "smallest scaling")
 REDUCED = ("bf16", "f16")
 # Compositions of the kernels above; `python -m albor_contracts.trials` tries them as well, and takes its time.
 SLOW = {"training/llama-step:block_backward", "training/llama-step:gradients", "training/llama-step:train_step"}
@@ -38,13 +41,16 @@ def test_correct_code_passes_and_wrong_code_does_not(subject):
     for dtype in subject.dtypes:
         if dtype in REDUCED and dtype != narrow:
             continue
-        found = trials.try_slice(subject, dtype, cases=CASES[dtype], wrong=True)
+        found = trials.try_slice(subject, dtype, cases=FEW[dtype], wrong=True)
         assert not found.false_alarms
+        if found.survivors or not all(v[always].rejected for v in found.verdicts.values() for always in ALWAYS):
+            found = trials.try_slice(subject, dtype, cases=CASES[dtype], wrong=True)
+            assert not found.false_alarms
         assert set(found.survivors) == (HIDDEN.get(subject.full_name, set()) if dtype in REDUCED else set())
         assert found.verdicts.keys() == dict(map(reversed, subject.outputs)).keys()
         for output, verdicts in found.verdicts.items():
             assert verdicts.keys() == {*trials.MUTATIONS, "smallest scaling"}
-            for always in ("all zeros", "sign flipped", "one wrong element", "scaled", "smallest scaling"):
+            for always in ALWAYS:
                 assert verdicts[always].rejected, f"{output}: {always}"
 
 

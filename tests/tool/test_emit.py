@@ -568,3 +568,26 @@ def test_writing_stays_inside_and_keeps_what_others_wrote(tmp_path):
     (out / "core" / "test_d.py").symlink_to(target)
     _, wrong = write_generated({Path("core/test_d.py"): mark}, out)
     assert wrong and target.read_text() == "# precious\n"
+
+
+def test_a_contract_is_judged_alike_with_its_dependencies_alone():
+    """Its module, its harness and the hashes of its verdicts do not depend on contracts it has nothing to do with."""
+    from albor_contracts.emit.files import generated_files, harness_path, harness_text, module_path, module_text
+    from albor_contracts.evidence.hashing import fault_hash
+    from albor_contracts.library import open_library, read_closure
+
+    root = Path(__file__).parents[2]
+    library = open_library(root=root)
+    files = generated_files(library)
+    for name, contract in library.checked.items():
+        alone = open_library([c.path for c in read_closure(root, name).values()], root)
+        assert files.get(module_path(name)) == module_text(alone, name), name
+        if harness_path(name) in files:
+            assert files[harness_path(name)] == harness_text(alone, name), name
+        for fault in contract.faults:
+            pairs = [(given.checked[name].model, given.contracts) for given in (library, alone)]
+            one, other = (
+                fault_hash(model, str(fault.model.id), str(fault.model.killed_by[0]), contracts)
+                for model, contracts in pairs
+            )
+            assert one == other, fault.model.id

@@ -208,3 +208,21 @@ def test_shares_are_balanced_ordered_and_complete():
     assert _shares(jobs, 2) == [["a"], ["b", "c", "d"]]
     assert _shares(jobs, 9) == [["a"], ["d"], ["c"], ["b"]]
     assert _shares([], 2) == []
+
+
+def test_shares_become_smaller_and_keep_groups_together():
+    jobs = [Job(f"{group}{k}", 1, group) for group in "abcdefghijklmnopqrstuvwxyz" for k in range(4)]
+    shares = _shares(jobs, 2, 3)
+    assert sorted(t for share in shares for t in share) == sorted(job.test for job in jobs)
+    sizes = [len(share) for share in shares]
+    for size, wanted in zip(sizes, (26, 26, 13, 13, 13, 13), strict=True):
+        assert abs(size - wanted) <= 4
+    # Four jobs of a group are more than a quarter of the lightest list: pairs and triples stay together.
+    assert all(sum(f"{group}0" in share and f"{group}1" in share for share in shares) == 1 for group in "abcxyz")
+    assert all(share == sorted(share) for share in shares)
+
+
+def test_a_single_group_is_shared_between_workers():
+    jobs = [Job(f"{k:02}", 2, "core/rmsnorm") for k in range(64)]
+    assert [len(share) for share in _shares(jobs, 2)] == [32, 32]
+    assert [len(share) for share in _shares(jobs, 4, 1)] == [16, 16, 16, 16]

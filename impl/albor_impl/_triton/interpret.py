@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 import torch
 import triton.language as tl
-from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
 from triton.runtime.jit import JITFunction
 
+from . import remembered
 from .repaired import Memory, RepairedBuilder, halving_reduce, wide_reduction
 
 LOCK = threading.RLock()
 _builder = RepairedBuilder()
-_semantic = TritonSemantic(_builder)
+_semantic = remembered.RememberedSemantic(_builder)
 _rewritten: weakref.WeakKeyDictionary[Callable, Callable] = weakref.WeakKeyDictionary()
 _MISSING = object()
 
@@ -69,7 +69,8 @@ def _exchanges() -> list[tuple[Any, str, Any, Any]]:
         for name, value in new.items():
             if old.get(name, _MISSING) is not value:
                 _put(space, name, old.get(name, _MISSING))
-                during = wide_reduction(value) if name == "reduce" else value
+                quick = remembered.direct(value, _semantic)
+                during = wide_reduction(quick) if name == "reduce" else quick
                 found.append((space, name, old.get(name, _MISSING), during))
     own = [
         (interpreter, "interpreter_semantic", _semantic),
@@ -79,6 +80,11 @@ def _exchanges() -> list[tuple[Any, str, Any, Any]]:
         (JITFunction, "__call__", _call_device_function),
         (JITFunction, "__get__", _bind_device_function),
         (interpreter.InterpretedFunction, "__call__", _call_device_function),
+        (interpreter, "_get_np_dtype", remembered.np_dtype),
+        (tl.core.block_type, "__init__", remembered.block_init),
+        (tl.core.tensor, "__init__", remembered.tensor_init),
+        (tl.core.dtype, "__eq__", remembered.equal),
+        (tl.core.dtype, "to_ir", remembered.to_ir),
         # Triton 3.6 converts arrays of one element in a way that NumPy 2.4 no longer allows.
         (tl.core.tensor, "__index__", _as_index),
     ]

@@ -57,6 +57,13 @@ def _poison(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.full(shape, np.iinfo(np_dtype).max, np_dtype)
 
 
+def _filled(data: np.ndarray, shape: Any, dtype: Any) -> np.ndarray:
+    """`data` broadcast to `shape`, in an array of its own."""
+    block = np.empty(tuple(shape), dtype)
+    block[...] = data
+    return block
+
+
 class Memory:
     """The byte ranges that a launch may touch: the extents of its tensor arguments."""
 
@@ -138,6 +145,14 @@ class RepairedBuilder(interpreter.InterpreterBuilder):
     def create_atomic_cas(self, ptr: Any, *rest: Any, **more: Any) -> Any:
         self._check(ptr, np.ones_like(ptr.data, dtype=bool), "atomic operation")
         return super().create_atomic_cas(ptr, *rest, **more)
+
+    # Copies: a view with strides of 0 takes NumPy longer to make than a block of the usual sizes to fill.
+
+    def create_splat(self, ret_ty: Any, arg: Any) -> Any:
+        return TensorHandle(_filled(arg.data, ret_ty.shape, interpreter._get_np_dtype(arg.dtype)), arg.dtype.scalar)
+
+    def create_broadcast(self, arg: Any, shape: Any) -> Any:
+        return TensorHandle(_filled(arg.data, shape, arg.data.dtype), arg.dtype.scalar)
 
     # bfloat16
 

@@ -38,10 +38,14 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Job:
-    """A test to run: the id that a worker is given and reports back, and how long it is expected to take."""
+    """A test to run: the id that a worker is given and reports back, and how long it is expected to take.
+
+    Tests of one group share what a worker must load for them, and stay together unless they are a large part of all.
+    """
 
     test: str
     weight: float = 1.0
+    group: str = ""
 
 
 @dataclass
@@ -87,7 +91,8 @@ def run_jobs(
     `command(tests, channel)` builds the command line of a worker that runs the tests in order, appending events as
     JSON lines to the file `channel`: `TestStarted` and `TestFinished` around each test, and in between whatever it
     has to say. `stall_seconds` is the longest silence inside a test, `startup_seconds` the longest before the first
-    event and between tests. `batches` splits each worker's share further: better balance, more start-ups.
+    event and between tests. With `batches` above 1 half of the work is handed out first, then half of the rest,
+    and so on, to whichever worker is done: better balance, more start-ups.
     Ctrl-C and SIGTERM end the workers and return a result that says so.
     """
     run = _Run(
@@ -97,7 +102,7 @@ def run_jobs(
         startup_seconds=startup_seconds,
         cwd=Path(cwd) if cwd else None,
         env=env,
-        queue=deque(_shares(jobs, max(1, workers) * max(1, batches))),
+        queue=deque(_shares(jobs, max(1, workers), max(1, batches))),
     )
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="albor-run-", ignore_cleanup_errors=True) as folder:
@@ -116,16 +121,38 @@ def run_jobs(
     return run.result
 
 
-def _shares(jobs: Sequence[Job], parts: int) -> list[list[str]]:
-    """The jobs in at most `parts` lists of about the same weight; within a list they keep their order."""
+def _shares(jobs: Sequence[Job], workers: int, batches: int = 1) -> list[list[str]]:
+    """The jobs in at most `workers * batches` lists, in the order in which they are to be handed out.
+
+    Each batch is half as heavy as what remains, the last takes the rest; within a batch lists weigh about the same.
+    Groups stay together unless they are heavy for the lightest list. Within a list jobs keep their order.
+    """
+    shares = [0.5 ** min(k + 1, batches - 1) / workers for k in range(batches) for _ in range(workers)]
     place = {job.test: k for k, job in enumerate(jobs)}
-    shares: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(parts)]
-    for job in sorted({job.test: job for job in jobs}.values(), key=lambda job: (-job.weight, place[job.test])):
-        lightest = min(range(parts), key=lambda k: (shares[k][0], k))
-        weight, tests = shares[lightest]
-        tests.append(job.test)
-        shares[lightest] = (weight + job.weight, tests)
-    return [sorted(tests, key=place.__getitem__) for _, tests in shares if tests]
+    unique = list({job.test: job for job in jobs}.values())
+    total = sum(job.weight for job in unique)
+    pieces = _pieces(unique, min(shares) * total / 4)
+    room = [share * total for share in shares]
+    lists: list[list[str]] = [[] for _ in shares]
+    for weight, tests in sorted(pieces, key=lambda piece: (-piece[0], place[piece[1][0]])):
+        roomiest = max(range(len(room)), key=lambda k: (room[k], -k))
+        room[roomiest] -= weight
+        lists[roomiest] += tests
+    return [sorted(tests, key=place.__getitem__) for tests in lists if tests]
+
+
+def _pieces(jobs: Sequence[Job], limit: float) -> list[tuple[float, list[str]]]:
+    """Jobs of one group in pieces that weigh no more than `limit` (or are a single job), each with its weight."""
+    pieces: list[tuple[float, list[str]]] = []
+    latest: dict[str, int] = {}  # group -> its piece that still takes jobs
+    for job in jobs:
+        at = latest.get(job.group) if job.group else None
+        if at is not None and pieces[at][0] + job.weight <= limit:
+            pieces[at] = pieces[at][0] + job.weight, [*pieces[at][1], job.test]
+        else:
+            latest[job.group] = len(pieces)
+            pieces.append((job.weight, [job.test]))
+    return pieces
 
 
 @dataclass

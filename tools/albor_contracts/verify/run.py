@@ -76,7 +76,7 @@ def verify(
     def command(ids: Sequence[str], channel: Path) -> list[str]:
         return [sys.executable, "-m", "albor_contracts.verify.worker", str(channel), json.dumps(options), *ids]
 
-    jobs = [Job(t.id, WEIGHTS.get(t.binding, 2.0)) for t in tests]
+    jobs = [Job(t.id, WEIGHTS.get(t.binding, 2.0), t.contract) for t in tests]
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     return run_jobs(
         jobs,
@@ -84,7 +84,7 @@ def verify(
         on_event=tell,
         workers=workers,
         stall_seconds=stall_seconds,
-        batches=4 if len(jobs) > 200 else 1,
+        batches=3 if len(jobs) > 200 else 1,
         env=environment,
     )
 
