@@ -21,9 +21,10 @@ Written by `python -m albor_contracts.trials --render` from `{file}`; not edited
 Every kernel with a definition and floating outputs is computed by correct implementations made from its definition:
 float32 accumulation in the six ways of the second table, the output rounded to float32, bfloat16 or float16. Every
 case is drawn from the contract's own domains and judged by the contract's own obligation, and is computed in one of the
-six ways, which its seed chooses: the cases of a kernel and dtype are the sum over the six. Then the outputs of the
-first {kept} cases are made wrong in one way at a time, and the same obligation has to reject them. Cases whose sizes
-multiply to more than {work:,} are drawn again: of matrix products alone there are some, which take minutes.
+six ways, which its seed chooses: the cases of a kernel and dtype are the sum over the six. The {enough:,} cases that a
+kernel gets are shared out over its dtypes. Then the outputs of the first {kept} cases are made wrong in one way at a
+time, and the same obligation has to reject them. Cases whose sizes multiply to more than {work:,} are drawn again: of
+matrix products alone there are some, which take minutes.
 
 - **Worst error**: the largest |y - y*| of correct code, as a fraction of its bound. At bf16 and f16 the rounding of
   the output alone comes close to 1: nearly all of the bound is the half unit in the last place that every kernel has.
@@ -83,7 +84,7 @@ def document(
             wrong.setdefault(line.subject, []).append(line)
     notes = _Notes()
     parts = [
-        _HEAD.format(file=FILE, kept=KEPT, work=WORK),
+        _HEAD.format(file=FILE, kept=KEPT, enough=ENOUGH, work=WORK),
         _verdict(accuracy, wrong, kernels, stale, undefined),
         "## Kernels\n",
         _summary(accuracy, wrong, notes),
