@@ -28,6 +28,7 @@ from .deviation import Deviation
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
+from .host_waits import counting_waits
 from .quiet import quiet
 from .truth import Truth
 
@@ -247,6 +248,7 @@ class Kernel:
     on_step: Callable[[Any], None] | None = None
     on_reject: Callable[[], None] | None = None
     deviation: Deviation | None = None  # where it is to be noted
+    simulated: bool = False  # equations with arrays on the device are programs for the simulated one
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -386,6 +388,12 @@ class Kernel:
     # The call
 
     def _call(self, target: Target, signature: Signature, raw: Sequence[Any], judged: bool) -> Any:
+        program = None
+        if self.simulated and signature.on_device:
+            from .program import Program
+
+            program = Program(self, signature, target.returns, raw)
+            raw = program.inputs
         names = [p.name for p in signature.inputs]
         if target.arguments is None:
             positional, keywords = list(raw), {}
@@ -397,11 +405,19 @@ class Kernel:
             keywords = {k: f(known) for k, f in target.arguments.items() if isinstance(k, str)}
         from .poison import poisoned
 
+        if program is not None:
+            if target.arguments is None or positional:
+                positional = [program.device, *positional]
+            else:
+                keywords = {"device": program.device, **keywords}
         try:
             if not any(p.type.is_array for p in (*signature.inputs, *signature.outputs)):
                 return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
-            with poisoned(self.framework, self.calls), quiet:
-                return target.call(*positional, **keywords)
+            with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
+                outputs = target.call(*positional, **keywords)
+                return outputs if program is None else program.finished(outputs)
+        except KernelFault:
+            raise
         except (Exception, SystemExit) as error:
             if not judged:
                 raise Refused(error) from error
