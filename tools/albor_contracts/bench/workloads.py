@@ -397,6 +397,10 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("accounting/performance", "*"): "arithmetic of the host, on numbers",
     ("training/early-stopping", "*"): "a decision of the host, on numbers",
     ("training/evaluation-cadence", "*"): "a decision of the host, on numbers",
+    (
+        "training/device-step",
+        "*",
+    ): "a program made of kernels that are measured one by one: its copies and waits are counted",
     ("training/llama-step", "*"): "a whole model made of the kernels that are measured one by one",
     ("optim/gradient-noise-scale", "*"): "arithmetic of the host, on numbers",
     ("optim/global-clip", "*"): "a norm and a product; training applies the coefficient inside optim/adamw",

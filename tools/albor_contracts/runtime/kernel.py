@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
@@ -559,8 +560,8 @@ class Missing:
         raise NotOffered(self.reason)
 
 
-class NotOffered(Exception):
-    """The binding does not offer what this obligation is about."""
+class NotOffered(SkipTest):
+    """The binding does not offer what this obligation is about. Hypothesis looks for no smaller case of a skip."""
 
 
 class _Lazy:
