@@ -52,7 +52,9 @@ def launched():
 def test_every_declared_kernel_is_launched_at_large_sizes(launched):
     names = {(contract, launch.kernel) for contract, launches in launched.items() for _, launch in launches}
     declared = {("/".join(k.module.split(".")[1:]).replace("_", "-"), k.__name__) for k in declared_kernels()}
-    assert names == declared - BY_TABLES - SCALING - BY_VALUES and len(names) > 8
+    # Some contracts launch kernels of others besides their own.
+    assert names & declared == declared - BY_TABLES - SCALING - BY_VALUES and len(names) > 8
+    assert {kernel for _, kernel in names - declared} <= {kernel for _, kernel in declared}
 
 
 def test_the_kernel_that_scales_a_gradient():

@@ -31,7 +31,9 @@ HIDDEN = {
     "inference/expert-dispatch:mlp": {"y: truncated"},
     "loss/fused-linear-cross-entropy:fused_linear_cross_entropy": {"dh: truncated"},
 }
-QUICK = [s for s in SUBJECTS if s.full_name not in SLOW]
+# Zeros by definition: there is nothing to scale, and no sign.
+ZEROS = {"training/device-step:moments"}
+QUICK = [s for s in SUBJECTS if s.full_name not in SLOW | ZEROS]
 
 
 @pytest.mark.parametrize("subject", QUICK, ids=lambda s: s.full_name)
@@ -58,7 +60,8 @@ def test_correct_code_passes_and_wrong_code_does_not(subject):
 def test_correct_code_obeys_the_other_laws(name):
     ((contract, module),) = trials.modules(LIBRARY, [name])
     # A law that is bitwise on subnormal numbers holds for kernels that keep them; the trial flushes them to zero.
-    failed = [words for words in trials.try_laws(contract, module, "bf16", cases=2) if not words.startswith("AC-SMALL")]
+    bitwise = ("AC-SMALL", "GCL-SMALL")
+    failed = [words for words in trials.try_laws(contract, module, "bf16", cases=2) if not words.startswith(bitwise)]
     assert not failed
 
 

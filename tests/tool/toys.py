@@ -71,7 +71,7 @@ class Toy:
     def kernel(self, dtype: str = "f64", **functions: Any) -> Kernel:
         spec = self.module.spec
         targets = {name: Target(f, name) for name, f in functions.items()}
-        return Kernel(spec.contract, "toy", "numpy", dtype, "cpu", targets, spec)
+        return Kernel(spec.contract, "toy", "numpy", dtype, "cpu", targets, spec, simulated=True)
 
     def judge(self, identifier: str, dtype: str = "f64", **functions: Any) -> str:
         """`passed`, or what the failure says."""

@@ -63,6 +63,11 @@ class Repetition(Action):
 
 
 @dataclass(frozen=True)
+class Dispatch(Action):
+    call: tree.Call
+
+
+@dataclass(frozen=True)
 class Refusal(Action):
     call: tree.Call
     error: str
@@ -121,6 +126,8 @@ def action_of(
             return _gradient(o, equation, visible, defined)
         case "determinism":
             return Repetition(_call(o.call, scope))
+        case "dispatch":
+            return Dispatch(_call(o.call, scope))
         case "rejection":
             return refusal_of(o.call, o.raises, o.mentions, scope)
         case "resource":

@@ -43,9 +43,12 @@ class Bound:
         """One kernel for each dtype under test; `everything` takes `dtypes` as they are."""
         chosen = list(dtypes or ()) if everything else [d for d in self.dtypes if dtypes is None or d in dtypes]
         return [
-            Kernel(spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates)
+            Kernel(
+                spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates,
+                simulated=self.framework == "numpy",
+            )
             for d in chosen
-        ]
+        ]  # fmt: skip
 
 
 def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Path | None = None) -> Bound | None:
@@ -89,7 +92,7 @@ def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signatu
         assert text.call is not None
         function = resolve(str(text.call), text.call.position)
         if not text.args:
-            check_call(function, text.call, signature)
+            check_call(function, text.call, signature, str(binding.framework))
         targets[equation] = Target(
             function,
             str(text.call),
@@ -108,14 +111,15 @@ def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bo
     word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
     equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
     signature = signatures[equation]
-    check_call(function, Text(name, (Position(name),)), signature)
+    module = sys.modules.get(name.split(":", maxsplit=1)[0])
+    framework = "torch" if _uses_torch(module) else "numpy"
+    check_call(function, Text(name, (Position(name),)), signature, framework)
     arguments: dict[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
     known = _parameters(function)
     wanted = [p.name for p in signature.inputs]
-    if known is not None and set(wanted) <= set(known) and list(known)[: len(wanted)] != wanted:
+    before = int(_takes_device(signature, framework))
+    if known is not None and set(wanted) <= set(known) and list(known)[before : before + len(wanted)] != wanted:
         arguments = {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
-    module = sys.modules.get(name.split(":", maxsplit=1)[0])
-    framework = "torch" if _uses_torch(module) else "numpy"
     dtypes = ("f32",)
     return Bound(
         name,
@@ -173,17 +177,23 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
         return None  # built in: nothing is known before the call
 
 
-def check_call(function: Callable[..., Any], name: Text, signature: Signature) -> None:
+def _takes_device(signature: Signature, framework: str) -> bool:
+    """Whether the kernel is a program for the simulated device, which is then its first argument."""
+    return bool(signature.on_device) and framework == "numpy"
+
+
+def check_call(function: Callable[..., Any], name: Text, signature: Signature, framework: str) -> None:
     """Whether the callable can be called with the inputs of the equation."""
     known = _parameters(function)
     if known is None:
         return
+    given = [*(["device"] if _takes_device(signature, framework) else []), *(p.name for p in signature.inputs)]
     try:
-        inspect.signature(function).bind(*signature.inputs)
+        inspect.signature(function).bind(*given)
     except TypeError as error:
-        names = ", ".join(p.name for p in signature.inputs)
+        names = ", ".join(given)
         raise problem(
-            "E508", f"{name} cannot be called with {len(signature.inputs)} arguments ({names}): {error}", name.position,
+            "E508", f"{name} cannot be called with {len(given)} arguments ({names}): {error}", name.position,
             "a binding file adapts other calling conventions with `args`",
         ) from None  # fmt: skip
 

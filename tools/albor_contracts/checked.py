@@ -181,7 +181,19 @@ def _signature(equation: Equation, name: str) -> Signature:
             equation.signature,
             "use one name",
         )
-    return signature
+    arrays = [n for n, type_ in signature.types.items() if type_.is_array]
+    for array in equation.on_device:
+        if array not in arrays:
+            raise problem(
+                "E433",
+                f"{name} has no array {str(array)!r} that could lie on the device",
+                array,
+                did_you_mean(array, arrays, "`on_device` names arrays of the signature"),
+            )
+    if equation.on_device and equation.define is None:
+        raise problem("E433", f"{name} works on the device and has no `define`", equation.on_device[0],
+                      "a program on the device is held to a definition: give the equation one")  # fmt: skip
+    return replace(signature, on_device=frozenset(map(str, equation.on_device)))
 
 
 def _contract(checking: Checking, contract: Contract) -> CheckedContract:

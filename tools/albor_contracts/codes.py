@@ -379,6 +379,11 @@ _EXPRESSIONS = (
          "state under `assume` what makes it fit.",
          "y[i] = x[i + 1]",
          "y[i] = where(i + 1 < N, x[min(i + 1, N - 1)], 0)"),
+    Code("E433", "Nothing that could lie on the device",
+         "`on_device` names arrays of the equation's signature, inputs or outputs. The equation has a `define`, which "
+         "the program on the device is compared with.",
+         "signature: \"scale(x: float[N], c: real) -> y: float[N]\"\non_device: [x, c]",
+         "signature: \"scale(x: float[N], c: real) -> y: float[N]\"\non_device: [x, y]"),
     Code("E431", "Definitions that call each other in a circle",
          "An equation may use other equations of its contract, but following the calls must come to an end.",
          "f: y[i] = g(x)[i]    g: y[i] = f(x)[i]",

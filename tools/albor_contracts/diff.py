@@ -185,6 +185,9 @@ def _equations(old: Mapping[str, Equation], new: Mapping[str, Equation]) -> Iter
         yield from _ranges(f"{where}.dims", a.dims, b.dims)
         yield from _ranges(f"{where}.domain", a.domain, b.domain)
         yield from _assumptions(f"{where}.assume", a.assume, b.assume)
+        if set(a.on_device) != set(b.on_device):
+            shown = (_plain(a.on_device), _plain(b.on_device))
+            yield Change(f"{where}.on_device", "breaking", "other arrays on the device", *shown)
         yield from _dtypes(f"{where}.dtypes", a.dtypes, b.dtypes)
         yield from _texts(where, a, b, ("formula",))
     for name in new:

@@ -72,6 +72,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "statistical": (Form(("trials", "statistic", "expect", "variance", "observations", "detects"), ("false_alarm",)),),
     "rejection": (Form(("call", "raises"), ("mentions",)),),
     "resource": (Form(("call", "count", "at_most")),),
+    "dispatch": (Form(("call",)),),
     "protocol": (Form(("state", "step", "steps", "check")),),
 }
 

@@ -28,8 +28,13 @@ DTYPES = ("f64", "f32", "bf16", "f16")
 OBLIGATION_TYPES = [
     "definition", "gradient", "equivalence", "bound", "monotonicity", "idempotency", "involution", "linearity",
     "homogeneity", "symmetry", "invariance", "conservation", "ordering", "roundtrip", "boundary", "determinism",
-    "independence", "statistical", "rejection", "resource", "protocol",
+    "independence", "statistical", "rejection", "resource", "dispatch", "protocol",
 ]  # fmt: skip
+# What a `resource` may count. The simulated device counts all of it.
+COUNTED = (
+    "launches", "allocations", "bytes", "synchronisations", "uploads", "downloads", "uploaded_bytes",
+    "downloaded_bytes",
+)  # fmt: skip
 
 
 def key(
@@ -98,6 +103,12 @@ class Equation(Entry):
     domain: dict[str, Text] = key("Where each input lives: 'in [-50, 50]'. Domains generate the inputs.", factory=dict)
     assume: tuple[Text, ...] = key("Conditions every generated input satisfies.", default=())
     define: Text | None = key("The definition in index notation.", default=None)
+    on_device: tuple[Text, ...] = key(
+        "Arrays that lie on the device before the call (inputs) or after it (outputs). A NumPy kernel of such an "
+        "equation is a program for the simulated device, which it gets as its first argument.",
+        default=(),
+        pattern=IDENTIFIER,
+    )
     dtypes: tuple[Text, ...] = key("Dtypes under test that make sense here; all by default.", default=(), one_of=DTYPES)
 
 
@@ -161,9 +172,9 @@ class Obligation(Entry):
     input: Text | None = key("independence: input element that must not matter, e.g. k[b, g, j, d].", default=None)
     when: Text | None = key("independence: the condition under which it must not matter, e.g. j > i.", default=None)
     raises: Text | None = key("rejection: name of the error class.", default=None, pattern=DOTTED)
-    call: Text | None = key("rejection, determinism, resource: the call in question.", default=None)
+    call: Text | None = key("rejection, determinism, resource, dispatch: the call in question.", default=None)
     mentions: tuple[Text, ...] = key("rejection: words the message must contain.", default=())
-    count: Text | None = key("resource: what is counted.", default=None, one_of=("launches", "allocations", "bytes"))
+    count: Text | None = key("resource: what is counted.", default=None, one_of=COUNTED)
     at_most: Text | None = key("resource: upper limit, an expression in dims.", default=None, number=True)
     trials: int | None = key("statistical: number of independent runs.", default=None, over=0)
     statistic: Text | None = key("statistical: expression averaged over the runs.", default=None)

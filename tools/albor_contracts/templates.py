@@ -34,7 +34,7 @@ class Template:
     parts: tuple[Parsed, ...] = ()
 
 
-ACTIONS = ("gradient", "determinism", "independence", "statistical", "rejection", "resource", "protocol")
+ACTIONS = ("gradient", "determinism", "independence", "statistical", "rejection", "resource", "dispatch", "protocol")
 
 
 def law_of(o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature]) -> Template:

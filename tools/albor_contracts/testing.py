@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from hypothesis.strategies import data as drawing
 from .inputs import Case, cases
 from .lang.signature import parse_signature
 from .model import DTYPES
-from .runtime.actions import independent, rejects, same_twice, uses_at_most
+from .runtime.actions import independent, no_fallback, rejects, same_twice, uses_at_most
 from .runtime.bounded import LAMBDA, Bounded
 from .runtime.claims import approx, claim, equal, exact, truth
 from .runtime.dtypes import FORMATS
@@ -79,17 +80,17 @@ __all__ = [
     "Steps", "abs", "all", "any", "approx", "argmax", "argmin", "array", "atan2", "cases", "cast", "ceil", "claim",
     "clip", "cos", "count", "defines", "definitions", "dot", "drawing", "equal", "erf", "exact", "example", "exp",
     "expm1", "floor", "given", "gradient", "grid", "independent", "inf", "initialize", "int", "isfinite", "join",
-    "length", "log", "log1p", "max", "mean", "min", "obligation", "occurrences", "prod", "ratio", "real", "rejects",
-    "round", "round_to", "rsqrt", "rule", "run_steps", "same_twice", "sigmoid", "sign", "sin", "single", "sqrt",
-    "statistically", "sum", "supposing", "take", "tanh", "truth", "uses_at_most", "where", "whole", "within",
+    "length", "log", "log1p", "max", "mean", "min", "no_fallback", "obligation", "occurrences", "prod", "ratio", "real",
+    "rejects", "round", "round_to", "rsqrt", "rule", "run_steps", "same_twice", "sigmoid", "sign", "sin", "single",
+    "sqrt", "statistically", "sum", "supposing", "take", "tanh", "truth", "uses_at_most", "where", "whole", "within",
 ]  # fmt: skip
 
 
-def defines(signature: str) -> Callable[[Any], Any]:
-    """Marks a function as the definition of an equation with this signature."""
+def defines(signature: str, on_device: str = "") -> Callable[[Any], Any]:
+    """Marks a function as the definition of an equation with this signature; `on_device` names its arrays there."""
 
     def mark(function: Any) -> Any:
-        function.signature = parse_signature(signature)
+        function.signature = replace(parse_signature(signature), on_device=frozenset(on_device.split()))
         return function
 
     return mark

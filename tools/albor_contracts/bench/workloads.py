@@ -397,8 +397,13 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("accounting/performance", "*"): "arithmetic of the host, on numbers",
     ("training/early-stopping", "*"): "a decision of the host, on numbers",
     ("training/evaluation-cadence", "*"): "a decision of the host, on numbers",
+    (
+        "training/device-step",
+        "*",
+    ): "a program made of kernels that are measured one by one: its copies and waits are counted",
     ("training/llama-step", "*"): "a whole model made of the kernels that are measured one by one",
     ("optim/gradient-noise-scale", "*"): "arithmetic of the host, on numbers",
+    ("optim/global-clip", "*"): "a norm and a product; training applies the coefficient inside optim/adamw",
     ("optim/activation-clip", "*"): "a norm and a product of one small array, on its way to the host",
     ("optim/gradient-accumulation", "*"): "additions into buffers; the backward pass beside them is what takes time",
     ("optim/tied-embedding", "*"): "products and an embedding, which are measured one by one",

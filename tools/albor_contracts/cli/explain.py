@@ -83,8 +83,15 @@ TYPES: dict[str, tuple[str, str]] = {
         "type: rejection\ncall: softmax(wrong)\nraises: ValueError\nmentions: [shape]",
     ),
     "resource": (
-        "Launches, allocations or bytes are counted (not timed) and stay within a limit.",
+        "Launches, allocations or bytes, synchronisations or transfers are counted (not timed) and stay within a "
+        "limit. On the simulated device all of them; of PyTorch kernels launches, allocations, bytes and the calls "
+        "that make the host wait.",
         "type: resource\ncall: rmsnorm(x, w, eps)\ncount: launches\nat_most: 1",
+    ),
+    "dispatch": (
+        "No silent fallback: each kernel that served the call is refused in turn, and the call must fail and say so. "
+        "An error that comes from the queue must not be swallowed either.",
+        "type: dispatch\ncall: train_step(x, y, w, m, v)",
     ),
     "protocol": (
         "A state machine: the check holds after each of several steps.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..actions import Gradient, Independence, Limit, Refusal, Repetition, Statistic
+from ..actions import Dispatch, Gradient, Independence, Limit, Refusal, Repetition, Statistic
 from ..checked import CheckedObligation, Law
 from ..lang import tree
 from ..lang.to_python import Emitter
@@ -21,6 +21,9 @@ def action_lines(law: Law, emitter: Emitter, o: CheckedObligation | None = None)
         case Repetition(call):
             emitter.used.add("same_twice")
             return [f"same_twice(lambda: {emitter.text(call)})"]
+        case Dispatch(call):
+            emitter.used.add("no_fallback")
+            return [f"no_fallback(lambda: {emitter.text(call)})"]
         case Limit(call, count, at_most):
             emitter.used.add("uses_at_most")
             return [f'uses_at_most({emitter.text(at_most)}, "{count}", lambda: {emitter.text(call)})']

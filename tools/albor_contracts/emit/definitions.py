@@ -19,7 +19,7 @@ def definition_lines(equation: CheckedEquation, block: Block, name: str | None =
     needed |= {n for s in block.statements for n in _dims_in(s, equation)}
     emitter.used.add("defines")
     lines = [
-        *signature_lines(str(equation.signature)),
+        *signature_lines(str(equation.signature), equation.signature.on_device),
         f"def {name or equation.name}({', '.join(p.name for p in equation.signature.inputs)}):",
     ]
     doc = str(equation.model.formula) or str(equation.signature)

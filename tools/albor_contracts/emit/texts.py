@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 WIDTH = 120
@@ -74,9 +74,10 @@ def doc_lines(text: str) -> list[str]:
     return wrapped([line])
 
 
-def signature_lines(text: str) -> list[str]:
+def signature_lines(text: str, on_device: Iterable[str] = ()) -> list[str]:
     """`@defines("...")` of a signature, cut between parameters where it is long."""
-    line = f'@defines("{text}")'
+    lies = f'on_device="{" ".join(sorted(on_device))}"' if on_device else ""
+    line = f'@defines("{text}"{", " + lies if lies else ""})'
     if len(line) <= WIDTH:
         return [line]
     inputs, outputs = text.split(" -> ")
@@ -87,6 +88,8 @@ def signature_lines(text: str) -> list[str]:
         if len(rows[-1]) + len(part) > WIDTH - 8:
             rows.append("")
         rows[-1] += part
+    if lies:
+        return ["@defines(", *(f'    "{row}"' for row in rows[:-1]), f'    "{rows[-1]}",', f"    {lies},", ")"]
     return ["@defines(", *(f'    "{row}"' for row in rows), ")"]
 
 

@@ -226,7 +226,7 @@ def _calls(o: CheckedObligation) -> set[str]:
 
 def _about_code(o: CheckedObligation) -> bool:
     """Whether a law is about a program, not a formula: a definition says nothing on bad inputs or on launches."""
-    return str(o.model.type) in ("rejection", "resource")
+    return str(o.model.type) in ("rejection", "resource", "dispatch")
 
 
 def _dies(test: Any, kernel: Kernel) -> str | None:

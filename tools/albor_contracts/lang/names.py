@@ -17,9 +17,10 @@ MAX_NAME = 64
 # What generated files import besides the words of the language, and the builtins they use.
 GENERATED = frozenset([
     "CONTRACT", "Steps", "cases", "defines", "definitions", "dict", "drawing", "example", "float", "given",
-    "gradient", "independent", "initialize", "obligation", "ratio", "rejects", "rule", "run_steps", "same_twice",
-    "self", "single", "statistically", "supposing", "take", "truth", "uses_at_most", "whole", "within", "IndexError",
-    "FloatingPointError", "KeyError", "OverflowError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError",
+    "gradient", "independent", "initialize", "no_fallback", "obligation", "ratio", "rejects", "rule", "run_steps",
+    "same_twice", "self", "single", "statistically", "supposing", "take", "truth", "uses_at_most", "whole", "within",
+    "IndexError", "FloatingPointError", "KeyError", "OverflowError", "RuntimeError", "TypeError", "ValueError",
+    "ZeroDivisionError",
 ])  # fmt: skip
 TAKEN = frozenset({*RESERVED, *GENERATED, *keyword.kwlist, "_"})
 
@@ -32,7 +33,7 @@ OF_CASES = frozenset([
 OF_KERNELS = frozenset([
     "binding", "bounds", "calls", "contract", "deviates", "deviation", "device", "dtype", "framework", "functions",
     "log", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "refusal", "run", "signatures",
-    "spec", "targets",
+    "simulated", "spec", "targets",
 ])  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Signature:
     name: str
     inputs: tuple[Parameter, ...]
     outputs: tuple[Parameter, ...]
+    on_device: frozenset[str] = frozenset()  # arrays that lie on the device before the call, or after it
 
     @property
     def types(self) -> dict[str, Type]:

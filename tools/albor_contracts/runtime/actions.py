@@ -1,17 +1,21 @@
-"""Obligation types that are actions: running twice, expecting an error, counting launches, replacing inputs."""
+"""Obligation types that are actions: running twice, expecting an error, counting launches, refusing kernels,
+replacing inputs."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hypothesis
 import numpy as np
 
+from ..simulate import COUNTS, refusing, watching
 from .bounded import Bounded
 from .claims import Falsified, claim, exact
 from .grid import lay_out
+from .host_waits import watching_waits
 from .kernel import Kernel, KernelFault, Missing, NotOffered, Received, Refused
 from .truth import Truth
 
@@ -48,20 +52,98 @@ def rejects(
 
 
 def uses_at_most(limit: Any, what: str, call: Callable[[], Any]) -> None:
-    """Counts launches, allocations or allocated bytes of the implementation's kernels during one call."""
-    layer = sys.modules.get("albor_impl._triton")
-    if layer is None:
-        raise NotOffered(f"nothing here counts {what}: the kernel does not use the instrumented Triton layer")
-    with layer.record_launches() as launches, layer.record_allocations() as allocations:
+    """Counts what one call uses: on the simulated device everything in `simulate.COUNTS`, of the implementation's
+    Triton kernels launches, allocations and allocated bytes, of PyTorch kernels the calls that make the host wait."""
+    with watching() as records, watching_waits() as waits, _instrumented() as (launches, allocations):
         call()
-    if not launches:
-        raise NotOffered("no instrumented kernel was launched")
-    used = {"launches": len(launches), "allocations": len(allocations), "bytes": sum(a.nbytes for a in allocations)}[
-        what
-    ]
+    where: Sequence[str]
+    if records:
+        used = sum(r.count(what) for r in records)
+        where = list(dict.fromkeys(str(e) for r in records for e in r.entries if e.kind in COUNTS[what]))
+    elif what in ("synchronisations", "downloads"):  # of PyTorch they are the same calls
+        if not waits.operators:
+            raise NotOffered(f"nothing here counts {what}: no device program, and no operator of PyTorch")
+        used, where = len(waits.found), list(dict.fromkeys(waits.found))
+    elif what in ("launches", "allocations", "bytes"):
+        if launches is None or allocations is None:
+            raise NotOffered(f"nothing here counts {what}: the kernel does not use the instrumented Triton layer")
+        if not launches:
+            raise NotOffered("no instrumented kernel was launched")
+        nbytes = sum(a.nbytes for a in allocations)
+        used = {"launches": len(launches), "allocations": len(allocations), "bytes": nbytes}[what]
+        where = ()
+    else:
+        raise NotOffered(f"nothing here counts {what}: the kernel is no program for the simulated device")
     most = float(np.asarray(limit))
     if used > most:
-        raise Falsified(f"{used} {what}, at most {most:g} are allowed")
+        told = f": {', '.join(where[:6])}{', ...' if len(where) > 6 else ''}" if where else ""
+        raise Falsified(f"{used} {what}, at most {most:g} are allowed{told}")
+
+
+@contextlib.contextmanager
+def _instrumented() -> Iterator[tuple[list[Any] | None, list[Any] | None]]:
+    """Launches and allocations of the implementation's Triton layer; None where it is not in use."""
+    layer = sys.modules.get("albor_impl._triton")
+    if layer is None:
+        yield None, None
+        return
+    with layer.record_launches() as launches, layer.record_allocations() as allocations:
+        yield launches, allocations
+
+
+def no_fallback(call: Callable[[], Any]) -> None:
+    """Each kernel that serves the call is refused in turn, and the call fails for it: nothing else takes its place.
+
+    On the simulated device a kernel is also let fail in the queue, where the error comes with a later call.
+    """
+    with watching() as records, _instrumented() as (launches, _):
+        call()
+    if records:
+        refusals = [(name, when, refusing(name, when)) for r in records for name in r.served() for when in _WHEN]
+    elif launches:
+        names = dict.fromkeys(launch.kernel for launch in launches)
+        refusals = [(name, "launch", _launch_refused(name)) for name in names]
+    else:
+        raise NotOffered("no kernel of the simulated device or of the instrumented Triton layer was launched")
+    for name, when, refused in refusals:
+        with refused, watching() as after, _instrumented() as (others, _):
+            try:
+                call()
+            except KernelFault as fault:
+                if fault.kind not in ("raises", "device error"):
+                    raise
+                if name not in str(fault):
+                    raise KernelFault(
+                        "unclear error", f"kernel {name} was refused, and the error does not mention it: {fault}"
+                    ) from None
+                continue
+        served = [s for r in after for s in r.served()] or [launch.kernel for launch in others or ()]
+        by = f" by {', '.join(dict.fromkeys(served))}" if served else ""
+        raise Falsified(
+            f"kernel {name} {_WHEN[when]}, and the call was served all the same{by}: a silent fallback, or an error "
+            "that was swallowed"
+        )
+
+
+_WHEN = {"launch": "was refused by the device", "run": "failed on the device"}
+
+
+@contextlib.contextmanager
+def _launch_refused(name: str) -> Iterator[None]:
+    """Launches of this Triton kernel raise, as they do where it does not compile."""
+    layer = sys.modules["albor_impl._triton"]
+    original = layer.Kernel.run
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.__name__ == name:
+            raise RuntimeError(f"kernel {name}: no image of it for this device")
+        return original(self, *args, **kwargs)
+
+    layer.Kernel.run = run
+    try:
+        yield
+    finally:
+        layer.Kernel.run = original
 
 
 def independent(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from .deviation import Deviation
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
+from .host_waits import counting_waits
 from .quiet import quiet
 from .truth import Truth
 
@@ -251,6 +253,7 @@ class Kernel:
     on_step: Callable[[Any], None] | None = None
     on_reject: Callable[[], None] | None = None
     deviation: Deviation | None = None  # where it is to be noted
+    simulated: bool = False  # equations with arrays on the device are programs for the simulated one
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -400,6 +403,12 @@ class Kernel:
     # The call
 
     def _call(self, target: Target, signature: Signature, raw: Sequence[Any], judged: bool) -> Any:
+        program = None
+        if self.simulated and signature.on_device:
+            from .program import Program
+
+            program = Program(self, signature, target.returns, raw)
+            raw = program.inputs
         names = [p.name for p in signature.inputs]
         if target.arguments is None:
             positional, keywords = list(raw), {}
@@ -411,11 +420,19 @@ class Kernel:
             keywords = {k: f(known) for k, f in target.arguments.items() if isinstance(k, str)}
         from .poison import poisoned
 
+        if program is not None:
+            if target.arguments is None or positional:
+                positional = [program.device, *positional]
+            else:
+                keywords = {"device": program.device, **keywords}
         try:
             if not any(p.type.is_array for p in (*signature.inputs, *signature.outputs)):
                 return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
-            with poisoned(self.framework, self.calls), quiet:
-                return target.call(*positional, **keywords)
+            with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
+                outputs = target.call(*positional, **keywords)
+                return outputs if program is None else program.finished(outputs)
+        except KernelFault:
+            raise
         except (Exception, SystemExit) as error:
             if not judged:
                 raise Refused(error) from error
@@ -561,8 +578,8 @@ class Missing:
         raise NotOffered(self.reason)
 
 
-class NotOffered(Exception):
-    """The binding does not offer what this obligation is about."""
+class NotOffered(SkipTest):
+    """The binding does not offer what this obligation is about. Hypothesis looks for no smaller case of a skip."""
 
 
 class _Lazy:

@@ -242,7 +242,7 @@ def _calls(o: CheckedObligation) -> set[str]:
 
 def laws(contract: CheckedContract, spec: Definitions) -> list[CheckedObligation]:
     """Obligations besides definitions whose kernels all have a definition; inputs that must be refused say nothing."""
-    skipped = ("rejection", "resource", "statistical")
+    skipped = ("rejection", "resource", "dispatch", "statistical")
     definitions = {definition_id(contract.model, name) for name in contract.equations}
     return [
         o
