@@ -404,6 +404,7 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("optim/tied-embedding", "*"): "products and an embedding, which are measured one by one",
     ("optim/update-order", "*"): "the order of steps, not their time",
     ("optim/weight-init", "*"): "once a run",
+    ("training/alert-rules", "*"): "a decision of the host, on numbers",
     ("training/resume", "*"): "a decision of the host, on numbers",
     ("optim/zclip", "*"): "arithmetic of the host: once a step, on numbers",
     ("inference/prompt-guard", "*"): "places in a text, on the host",
