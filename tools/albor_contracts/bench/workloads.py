@@ -285,6 +285,10 @@ def _layers() -> Iterable[Workload]:
         "core/squared-sum", "squared_sum", {"x": normal("N")}, bytes="N * s + 4", flops="2 * N", sizes=FLAT,
         tiny={"N": 64}, eager=lambda x: x.square().sum(), dtype=torch.float32,
     )  # fmt: skip
+    yield Workload(
+        "attention/activation-statistics", "activation_statistics", {"x": normal("N")}, bytes="N * s + 8",
+        flops="4 * N", sizes=FLAT, tiny={"N": 64}, eager=lambda x: torch.std_mean(x.float(), correction=0)[::-1],
+    )  # fmt: skip
     for name, source, target in (
         ("to_bf16", torch.float32, torch.bfloat16), ("from_bf16", torch.bfloat16, torch.float32),
         ("to_f16", torch.float32, torch.float16), ("from_f16", torch.float16, torch.float32),
@@ -409,6 +413,7 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("optim/tied-embedding", "*"): "products and an embedding, which are measured one by one",
     ("optim/update-order", "*"): "the order of steps, not their time",
     ("optim/weight-init", "*"): "once a run",
+    ("training/alert-rules", "*"): "a decision of the host, on numbers",
     ("training/resume", "*"): "a decision of the host, on numbers",
     ("optim/zclip", "*"): "arithmetic of the host: once a step, on numbers",
     ("inference/prompt-guard", "*"): "places in a text, on the host",
@@ -420,6 +425,11 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("attention/residual-block", "*"): "RMSNorm and products, which are measured one by one",
     ("attention/causal-softmax", "causal_mask"): "part of causal_softmax, which does not write it",
     ("core/residual-add", "residual_add_backward"): "the gradient itself when the sum is not scaled",
+    (
+        "attention/activation-statistics",
+        "captured_statistics",
+    ): "products and activation_statistics, which are measured one by one",
+    ("attention/activation-statistics", "largest_difference"): "a comparison of two programs, once in a while",
     ("core/squared-sum", "squared_sums"): "squared_sum over several tensors in one launch",
     ("core/lora-linear", "lora_linear_backward"): "products of core/gemm, two of them thin",
     ("loss/chunked-cross-entropy", "chunk_update"): "one step of chunked_cross_entropy",
