@@ -396,6 +396,7 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("schedule/learning-rate", "*"): "arithmetic of the host: once a step, on numbers",
     ("schedule/batch-algebra", "*"): "arithmetic of the host: once a run, on numbers",
     ("schedule/successive-halving", "*"): "arithmetic of the host: once a run, on numbers",
+    ("schedule/sweep-sampling", "*"): "arithmetic of the host: once a sweep, on numbers",
     ("schedule/configuration-keys", "*"): "texts, on the host",
     ("accounting/parameters", "*"): "arithmetic of the host, on numbers",
     ("accounting/performance", "*"): "arithmetic of the host, on numbers",
