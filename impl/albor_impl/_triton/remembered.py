@@ -132,7 +132,7 @@ class RememberedSemantic(TritonSemantic):
             return value
         sizes = list(shape)
         kind = tl.block_type(value.type.scalar, sizes)
-        return self.make_tensor(self.builder.create_broadcast(value.handle, sizes), kind)
+        return self.tensor(self.builder.create_broadcast(value.handle, sizes), kind)
 
     def cast(self, input: Any, dst_ty: Any, fp_downcast_rounding: str | None = None) -> Any:
         """`input` as `dst_ty`; most operands have that type already."""
