@@ -1,11 +1,12 @@
 """optim/update-order: Order of backward passes and updates.
 
 Compiled from contracts/optim/update-order-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 33506bedda959bfc6e50783cbaef6002d762b6a46800ff5a0f1097f12af372e3
+Meaning: e127399bc6f107574c1d7b507938cbf56a4c159d7c281328da4e3150cd92fb0e
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, claim, defines, definitions, dot, exact, given, gradient, grid, obligation, tanh, where,
+    all, approx, array, cases, claim, defines, definitions, dot, exact, example, given, gradient, grid, obligation,
+    tanh, where,
 )
 
 CONTRACT = "optim/update-order"
@@ -168,3 +169,20 @@ def test_uo_def_interleaved(kernel, case):
     w2 = kernel.interleaved(g, w, x, lr)
     expected_w2 = spec.interleaved(g, w, x, lr)
     claim(approx(w2, expected_w2))
+
+
+@obligation("UO-PREDICTS-FIRST", rule="UO-SAME", type="falsification")
+def test_uo_predicts_first(kernel):
+    """With W0 = 0, W1 = 3, W2 = 2, gradient 1, input 2 and rate 1/2 only W0 moves, to -6."""
+    case = example(
+        {"g": "float[B, N]", "w": "float[L, N, N]", "x": "float[B, N]", "lr": "real"},
+        g=[[1.0]],
+        w=[[[0.0]], [[3.0]], [[2.0]]],
+        x=[[2.0]],
+        lr=0.5,
+    )
+    g, w, x, lr = kernel.receives(case, "g w x lr")
+    w2 = kernel.interleaved(g, w, x, lr)
+    claim(w2[0, 0, 0] == -6)
+    claim(w2[1, 0, 0] == 3)
+    claim(w2[2, 0, 0] == 2)

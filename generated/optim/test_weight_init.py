@@ -1,12 +1,12 @@
 """optim/weight-init: Weight initialisation.
 
 Compiled from contracts/optim/weight-init-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 053842a6d8d71580c368af8c673328f0046d820301d50597a51eb35934243f9e
+Meaning: bbd30abfe0506a51248cf0d353ba2b4616f051e778a3854fd97ea6e4fd31c3ba
 """
 
 from albor_contracts.testing import (
-    all, array, cases, claim, definitions, erf, given, grid, int, join, mean, obligation, ratio, rejects, same_twice,
-    single, sqrt, statistically, sum, where,
+    all, array, cases, claim, definitions, erf, example, given, grid, int, join, mean, obligation, ratio, rejects,
+    same_twice, single, sqrt, statistically, sum, where,
 )
 
 CONTRACT = "optim/weight-init"
@@ -171,3 +171,23 @@ def test_wi_std(kernel, case):
     """A standard deviation that is not positive is refused."""
     seed, name, like, wrong = kernel.receives(case, "seed name like wrong")
     rejects(kernel, "weight_init", (seed, name, wrong, like), ValueError, mentions=["std"])
+
+
+@obligation("WI-PREDICTS-HALF", rule="WI-SCALE", type="falsification")
+def test_wi_predicts_half(kernel):
+    """Weights of deviation 1/2 are half of those of deviation 1, none is zero, and their place decides them."""
+    case = example(
+        {"seed": "int", "name": "text", "std": "real", "like": "f32[R, C]"},
+        seed=7,
+        name="layers.0.weight",
+        std=0.5,
+        like=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+    )
+    seed, name, std, like = kernel.receives(case, "seed name std like")
+    R, C = case.R, case.C
+    r, c = grid(R, C)
+    w = kernel.weight_init(seed, name, std, like)
+    v = kernel.weight_init(seed, name, 1.0, like)
+    claim(all[r, c]((v[r, c] == 2 * w[r, c]) & (w[r, c] != 0)))
+    claim(w[0, 0] != w[1, 0])
+    claim(w[0, 0] != w[0, 1])
