@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(given)
         finally:
             sys.stdout.flush()
-            if arguments is None:
+            if arguments is None and "triton" not in sys.modules:  # whose bindings complain about what is left
                 gc.freeze()  # the process ends here: nothing is worth a last walk through everything
     except BrokenPipeError:
         # Whoever read the output has seen enough. What is still buffered must not raise again at exit.
