@@ -26,11 +26,14 @@ SLOW = {"training/llama-step:block_backward", "training/llama-step:gradients", "
 # Truncation of an output is no larger than the roundings on the way that these definitions permit with `cast`, before
 # sums that cancel: no bound can tell them apart.
 HIDDEN = {
+    "attention/residual-block:residual_block_backward": {"dw: truncated"},
     "attention/residual-block:residual_stack_backward": {"dx: truncated", "dw: truncated"},
     "inference/expert-dispatch:dispatch": {"y: truncated"},
     "inference/expert-dispatch:mlp": {"y: truncated"},
     "loss/fused-linear-cross-entropy:fused_linear_cross_entropy": {"dh: truncated"},
 }
+# With seven bits of a bfloat16 instead of ten, this one is seen.
+SEEN = {("attention/residual-block:residual_block_backward", "bf16")}
 # Zeros by definition: there is nothing to scale, and no sign.
 ZEROS = {"training/device-step:moments"}
 QUICK = [s for s in SUBJECTS if s.full_name not in SLOW | ZEROS]
@@ -38,17 +41,14 @@ QUICK = [s for s in SUBJECTS if s.full_name not in SLOW | ZEROS]
 
 @pytest.mark.parametrize("subject", QUICK, ids=lambda s: s.full_name)
 def test_correct_code_passes_and_wrong_code_does_not(subject):
-    """At float32 and at one of the narrow dtypes, which alternate from kernel to kernel."""
-    narrow = REDUCED[SUBJECTS.index(subject) % 2]
     for dtype in subject.dtypes:
-        if dtype in REDUCED and dtype != narrow:
-            continue
         found = trials.try_slice(subject, dtype, cases=FEW[dtype], wrong=True)
         assert not found.false_alarms
         if found.survivors or not all(v[always].rejected for v in found.verdicts.values() for always in ALWAYS):
             found = trials.try_slice(subject, dtype, cases=CASES[dtype], wrong=True)
             assert not found.false_alarms
-        assert set(found.survivors) == (HIDDEN.get(subject.full_name, set()) if dtype in REDUCED else set())
+        coarse = dtype in REDUCED and (subject.full_name, dtype) not in SEEN
+        assert set(found.survivors) == (HIDDEN.get(subject.full_name, set()) if coarse else set())
         assert found.verdicts.keys() == dict(map(reversed, subject.outputs)).keys()
         for output, verdicts in found.verdicts.items():
             assert verdicts.keys() == {*trials.MUTATIONS, "smallest scaling"}
