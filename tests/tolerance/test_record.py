@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from albor_contracts import trials
@@ -11,6 +12,7 @@ from albor_contracts.evidence import store
 from albor_contracts.library import open_library
 from albor_contracts.trials.page import PAGE, document
 from albor_contracts.trials.record import FILE, Accuracy, Perturbation, append, fresh, lines_of, merged, reached, read
+from hidden import hidden
 
 LIBRARY = open_library()
 SUBJECTS = trials.subjects(LIBRARY)
@@ -41,7 +43,10 @@ def test_the_record_is_of_the_definitions_as_they_are():
 
 def test_the_record_holds_no_false_alarm_and_nothing_wrong_that_was_accepted():
     assert not [a for line in RECORDED if isinstance(line, Accuracy) for a in line.alarms]
-    assert not [p for p in RECORDED if isinstance(p, Perturbation) and not p.rejected and not p.reason]
+    accepted = [p for p in RECORDED if isinstance(p, Perturbation) and not p.rejected and not p.reason]
+    assert not [
+        p for p in accepted if f"{p.output}: {p.perturbation}" not in hidden(f"{p.contract}:{p.kernel}", p.dtype)
+    ]
 
 
 def test_the_page_is_made_of_the_record():
@@ -64,6 +69,14 @@ def test_lines_survive_the_file_and_say_where_to_go_on(lines, tmp_path):
     assert reached(lines, 8) == {}
     assert store.read([path]).records == ()
     assert store.read([path]).warnings == ()  # another kind of evidence, not a broken one
+
+
+def test_infinite_numbers_survive_the_file(lines, tmp_path):
+    path = tmp_path / "trials.jsonl"
+    endless = [dataclasses.replace(p, smallest=math.inf) for p in lines if isinstance(p, Perturbation)]
+    assert endless
+    append(endless, path)
+    assert read(path) == endless
 
 
 def test_a_line_that_is_none_is_an_error(tmp_path):

@@ -151,10 +151,17 @@ def read(path: Path) -> list[Line]:
         try:
             data = json.loads(text)
             cls = KINDS[data.pop("event")]
-            found.append(cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data}))
+            found.append(cls(**{f.name: _number(data[f.name]) for f in fields(cls) if f.name in data}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EventError(f"{path}:{number}: not a line of the trials of tolerances: {error}") from None
     return found
+
+
+def _number(value: Any) -> Any:
+    """What strict JSON cannot hold is written as a text: any change of a value without an error is infinitely large."""
+    if isinstance(value, dict):
+        return {name: _number(part) for name, part in value.items()}
+    return float(value) if isinstance(value, str) and value in ("nan", "inf", "-inf") else value
 
 
 def fresh(lines: Iterable[Line], library: Library, subjects: Iterable[Subject]) -> tuple[list[Line], list[str]]:
