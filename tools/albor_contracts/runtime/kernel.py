@@ -337,9 +337,7 @@ class Kernel:
         if not exactly or target.returns:
             return lambda *arguments: self.run(signature.name, arguments)
 
-        places = [
-            (p.name, p.type, SINGLE.get(p.type.dtype) or OPAQUE.get(p.type.dtype, object)) for p in signature.outputs
-        ]
+        places = [(p.name, p.type, OPAQUE.get(p.type.dtype)) for p in signature.outputs]
 
         def call(*arguments: Any) -> tuple[Any, ...]:
             plain = [a.value if isinstance(a, (Bounded, Truth)) else a for a in arguments]
