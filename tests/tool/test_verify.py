@@ -120,6 +120,23 @@ def test_a_known_fault_is_named(tmp_path: Path) -> None:
     assert "your kernel behaves like F27: dx without the weight in the inner mean" in done.stdout
 
 
+def test_a_failure_names_the_lines_of_the_law_and_of_the_kernel(tmp_path: Path) -> None:
+    run("--binding", "hostile:zeros", evidence=tmp_path / "e.jsonl")
+    source = (HERE / "kernels" / "hostile.py").read_text().splitlines()
+    contract = HERE.parents[1] / "contracts" / "core" / "rmsnorm-v1.yaml"
+    law, definition, prediction = "RN-UNIT", "RN-DEF-RMSNORM", "RN-FT-TINY"
+    starts = {law: law, definition: "q[r] = mean[j]", prediction: prediction}
+    failures = {v.obligation: v.failure for v in verdicts(tmp_path / "e.jsonl") if v.failure is not None}
+    assert set(starts) <= set(failures)
+    for identifier, words in starts.items():
+        file, line = failures[identifier].kernel.split(":")
+        assert file == "hostile.py"
+        assert source[int(line) - 1].startswith("def zeros")
+        file, line, column = failures[identifier].stated.split(":")
+        assert (HERE / "kernels" / file).resolve() == contract.resolve()
+        assert contract.read_text().splitlines()[int(line) - 1][int(column) - 1 :].startswith(words)
+
+
 def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
     """The same seed gives the same shrunk failure; that is what `replay` relies on."""
     first = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", evidence=tmp_path / "a.jsonl")

@@ -6,6 +6,7 @@ and what to do. Readers collect diagnostics and go on; `ContractError` carries t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 
@@ -24,6 +25,12 @@ class Position:
 
 
 NOWHERE = Position("<text>")
+
+
+def from_here(file: str | os.PathLike[str]) -> str:
+    """The path as a person in the working folder would write it; unchanged when the file lies elsewhere."""
+    full, here = os.path.abspath(file), os.path.abspath(os.curdir)
+    return os.path.relpath(full, here) if full.startswith(here + os.sep) else os.fspath(file)
 
 
 class Text(str):

@@ -36,6 +36,8 @@ class Failure:
     """Why an obligation does not hold, ready to be read by a person."""
 
     property: str
+    stated: str = ""  # file:line:column of the obligation, or of the definition it compares with
+    kernel: str = ""  # file:line of the callable under test
     message: str = ""
     case: str = ""  # the shrunk input
     expected: str = ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checked import CheckedContract, check_contracts
 from .collection import without_collection
 from .emit.harness import proof_problems
-from .errors import ContractError, Diagnostic, Position
-from .links import check_links
+from .errors import ContractError, Diagnostic, Position, from_here
+from .links import check_links, stated_at
 from .load import Loaded, contract_name, find_root, load_contracts
 from .load.paths import files_below, files_named
 from .model import Contract
@@ -150,3 +150,10 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
             found[following] = contract
             waiting += map(str, contract.metadata.depends_on)
     return found
+
+
+def where_stated(root: Path, name: str, identifier: str) -> str:
+    """file:line:column of an obligation or falsification test of the contract; empty when there is none."""
+    contract = read_closure(root, name).get(name)
+    place = None if contract is None else stated_at(contract, identifier)
+    return "" if place is None else str(replace(place, file=from_here(place.file)))

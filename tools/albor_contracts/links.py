@@ -100,6 +100,18 @@ def obligation_ids(contract: Contract) -> dict[str, Position]:
     return ids
 
 
+def stated_at(contract: Contract, identifier: str) -> Position | None:
+    """Where the law of this id is written: an obligation, a falsification test, or the definition it compares with."""
+    for written in (*(o.id for o in contract.proof_obligations), *(t.id for t in contract.falsification_tests)):
+        if written == identifier:
+            return written.position
+    for equation, implied, place in implied_definitions(contract):
+        if implied == identifier:
+            define = contract.equations[equation].define
+            return place if define is None else define.position
+    return None
+
+
 def implied_definitions(contract: Contract) -> Iterator[tuple[str, str, Position]]:
     """Equation, id and place of each definition obligation that is not written out."""
     own = {obligation.equation for obligation in contract.proof_obligations if obligation.type == "definition"}

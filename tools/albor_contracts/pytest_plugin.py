@@ -1,4 +1,4 @@
-"""pytest: which kernels a generated test runs on, and where its events go.
+"""pytest: which kernels a generated test runs on, and with how many cases.
 
 pytest generated/                                  reference and implementation, quick profile
 pytest generated/core --binding torch --profile ci
@@ -27,7 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", action="append", default=None, help="only these dtypes under test")
     group.addoption("--profile", default=None, help="quick, ci or thorough")
     group.addoption("--albor-seed", type=int, default=None, help="seed of the generated cases")
-    group.addoption("--albor-events", default=None, help="file that receives one JSON line for each event")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,8 +43,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     spec = getattr(metafunc.module, "spec", None)
     if "kernel" not in metafunc.fixturenames or not hasattr(metafunc.function, "obligation") or spec is None:
         return
+    _tell_places(metafunc.config)
     kernels = _kernels(metafunc, spec)
     metafunc.parametrize("kernel", kernels, ids=[repr(k) for k in kernels])
+
+
+def _tell_places(config: pytest.Config) -> None:
+    """A failure names the line of the contract, which is read only then."""
+    from functools import partial
+
+    from .library import where_stated
+    from .runtime.session import session as run
+
+    run.locate = run.locate or partial(where_stated, _root(config))
 
 
 def _kernels(metafunc: pytest.Metafunc, spec: Any) -> list[Kernel]:
@@ -84,15 +94,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     profile = config.getoption("--profile")
     seed = config.getoption("--albor-seed")
-    events = config.getoption("--albor-events")
-    if profile is None and seed is None and events is None:
+    if profile is None and seed is None:
         return
     from .inputs import profiles
     from .runtime.session import session as run
 
     profiles.load(profile or "quick", seed)
     run.profile, run.seed = profile or "quick", seed
-    if events is not None:
-        from .verify.events import connect
-
-        connect(config, run, events)

@@ -186,6 +186,8 @@ def failure_block(event: ObligationFinished, headline: str = "") -> str:
     if failure.property or event.property:
         lines.append(f"  {failure.property or event.property}")
     parts = (
+        ("stated at", failure.stated),
+        ("kernel", failure.kernel),
         ("", failure.message or event.reason),
         ("input", failure.case),
         ("expected", failure.expected),

@@ -12,6 +12,7 @@ bound is computed only when something asks for it.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from unittest import SkipTest
 
 import numpy as np
 
+from ..errors import from_here
 from ..inputs.layouts import Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
@@ -128,6 +130,14 @@ class Target:
     arguments: Mapping[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
     returns: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+
+    def place(self) -> str:
+        """file:line of the callable's source; empty for what has none, such as functions of a library in C."""
+        found = inspect.unwrap(self.call)
+        code = getattr(found, "__code__", None) or getattr(type(found).__call__, "__code__", None)
+        if code is None or code.co_filename.startswith("<"):
+            return ""
+        return f"{from_here(code.co_filename)}:{code.co_firstlineno}"
 
 
 class Definitions:

@@ -28,6 +28,7 @@ class Session:
     seed: int | None = None
     tell: Callable[[Event], None] | None = None
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
+    locate: Callable[[str, str], str] | None = None  # (contract, obligation) -> where it is stated
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
@@ -58,6 +59,8 @@ def render(failure: Failure) -> str:
     """A failure as a block of text."""
     rows = [
         ("", failure.property),
+        ("stated at", failure.stated),
+        ("kernel", failure.kernel),
         ("", failure.message),
         ("input", failure.case),
         ("if this fails", failure.if_fails),
@@ -215,8 +218,12 @@ class Recorder:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         unexpected = not isinstance(error, Falsified | KernelFault)
+        called = self.equation or (self.kernel.log[-1][0] if self.kernel.log else "")  # a prediction names none
+        target = self.kernel.targets.get(called)
         return Failure(
             property=self.words,
+            stated=session.locate(self.kernel.contract, self.id) if session.locate is not None else "",
+            kernel=target.place() if target is not None else "",
             message=message,
             case=self._inputs(),
             expected=expected,

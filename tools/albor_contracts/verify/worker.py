@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from ..bindings import bind
 from ..errors import ContractError
 from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
-from ..library import open_library, read_closure
+from ..library import open_library, read_closure, where_stated
+from ..links import implied_obligations
 from ..model import Contract
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
@@ -34,7 +36,7 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
     context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.diagnose, session.replay = context.describe, context.diagnose, context.replay
-    session.hash_kernel = context.kernel_hash
+    session.locate, session.hash_kernel = partial(where_stated, context.root), context.kernel_hash
     tell(
         RunStarted(
             seed=options["seed"],
@@ -118,7 +120,7 @@ class _Context:
         model = contracts.get(contract)
         if model is None:
             return {}
-        for o in model.proof_obligations:
+        for o in (*model.proof_obligations, *implied_obligations(model)):
             if o.id == identifier:
                 return {
                     "if_fails": str(o.if_fails),
