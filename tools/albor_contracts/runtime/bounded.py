@@ -37,7 +37,7 @@ import numpy as np
 
 from ..lang.functions import FUNCTIONS, OPERATORS
 from .dtypes import FORMATS, Format, round_to
-from .grid import Index, lay_out
+from .grid import Index, lay_out, reshaped
 from .quiet import quiet
 from .truth import Gap, Truth
 
@@ -141,8 +141,9 @@ class Bounded:
 
     def laid_out(self, full: tuple[int, ...], order: tuple[int, ...]) -> Bounded:
         error = self.error
-        if self.value.shape == full and len(order) == sum(n != 1 for n in full) and list(order) == sorted(order):
-            return self.reshape(*(full[k] for k in order))
+        shape = reshaped(self.value.shape, full, order)
+        if shape is not None:
+            return self.reshape(*shape)
         value = lay_out(self.value, full, order)
         return Bounded(value, error if isinstance(error, float) else lay_out(np.asarray(error), full, order))
 
@@ -547,7 +548,7 @@ def where(condition: Any, first: Any, second: Any) -> Bounded:
     if condition.unsure is False and _is_exact(a) and _is_exact(b):
         return Bounded(value)
     error = np.where(condition.value, a.error, b.error)
-    if condition.unsure is not False:
+    if np.any(condition.unsure):
         with quiet:
             spread = np.abs(a.value - b.value) + np.maximum(a.error, b.error)
         same = (a.value == b.value) | (np.isnan(a.value) & np.isnan(b.value))

@@ -67,9 +67,21 @@ def _lay_out(value, full: tuple[int, ...], order: tuple[int, ...]):  # type: ign
 
 def lay_out(value: np.ndarray, full: tuple[int, ...], order: tuple[int, ...]) -> np.ndarray:
     """`value` broadcast over the grid, without the axes that are not named, the others in `order`."""
-    value = np.broadcast_to(value, full)
+    shape = reshaped(value.shape, full, order)
+    if shape is not None:
+        return value.reshape(shape)
+    if value.shape != full:
+        value = np.broadcast_to(value, full)
     rest = tuple(k for k in range(len(full)) if k not in order)
     return value.transpose(order + rest).reshape([full[k] for k in order])
+
+
+@lru_cache(maxsize=4096)
+def reshaped(shape: tuple[int, ...], full: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that `lay_out` gives a value of this shape, where that is all there is to do."""
+    if shape != full or list(order) != sorted(order) or any(n != 1 for k, n in enumerate(full) if k not in order):
+        return None
+    return tuple(full[k] for k in order)
 
 
 array = _Array()

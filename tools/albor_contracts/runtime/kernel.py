@@ -386,6 +386,8 @@ class Kernel:
         value = np.asarray(_plain(a), dtype=np.float64)
         rounded = round_to(value, self._dtype_of(type_))
         error = a.error if isinstance(a, Bounded) else 0.0
+        if (rounded == value).all():
+            return Bounded(rounded, error)
         with quiet:
             moved = np.where(rounded == value, 0.0, np.abs(rounded - value))
         return Bounded(rounded, error + moved if moved.any() else error)
