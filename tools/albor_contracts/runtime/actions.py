@@ -213,4 +213,4 @@ def independent(
 
 
 def _plain(x: Any) -> np.ndarray:
-    return np.asarray(x.value if isinstance(x, Bounded | Truth) else x)
+    return np.asarray(x.value if isinstance(x, (Bounded, Truth)) else x)

@@ -98,7 +98,7 @@ class Bounded:
     def of(x: Any) -> Bounded:
         if isinstance(x, Bounded):
             return x
-        if isinstance(x, float | np.floating):
+        if isinstance(x, (float, np.floating)):
             # A constant that binary32 cannot hold is rounded by the kernel.
             x = float(x)
             return Bounded(x, 0.0 if not math.isfinite(x) or float(np.float32(x)) == x else _now.unit * abs(x))
@@ -284,7 +284,12 @@ _SHORT = 8192  # elements up to which a dot product stays on one thread
 
 def all_finite(x: Any) -> bool:
     """A quick look. A false answer may be wrong: the square of a very large number overflows."""
-    return math.isfinite(np.vdot(x, x) if np.size(x) <= _SHORT else np.add.reduce(x, axis=None))
+    if not isinstance(x, np.ndarray):
+        return math.isfinite(x)
+    if x.size > _SHORT:
+        return math.isfinite(np.add.reduce(x, axis=None))
+    flat = x.reshape(-1)
+    return math.isfinite(flat.dot(flat))
 
 
 def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bounded:

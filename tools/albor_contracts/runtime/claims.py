@@ -41,7 +41,7 @@ equal = approx
 def exact(left: Any, right: Any) -> Truth:
     """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
     a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
-    if isinstance(a, str | bytes):
+    if isinstance(a, (str, bytes)):
         return Truth(
             np.asarray(a == b),
             False,
@@ -79,7 +79,7 @@ def place_of(gap: Gap) -> tuple[str, str, str]:
 def explain(gap: Gap) -> str:
     """Where a comparison fails worst: got, expected, bound."""
     place, got, wanted, bound = _worst_place(gap)
-    if isinstance(got, str | bytes):
+    if isinstance(got, (str, bytes)):
         return f"not the same: {_shown(got)} and {_shown(wanted)}"
     if gap.relation == "exact":
         return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
@@ -107,7 +107,7 @@ def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
 
 
 def _shown(x: Any) -> str:
-    if isinstance(x, str | bytes):
+    if isinstance(x, (str, bytes)):
         return repr(x)
     return f"{float(x):.9g}" if np.asarray(x).dtype.kind == "f" else str(x)
 
@@ -118,7 +118,7 @@ def _worst(gaps: tuple[Gap, ...]) -> Gap | None:
 
 
 def _is_truth(x: Any) -> bool:
-    return isinstance(x, Truth | bool | np.bool_) or (isinstance(x, np.ndarray) and x.dtype == bool)
+    return isinstance(x, (Truth, bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype == bool)
 
 
 def _unwrapped(x: Any) -> Any:

@@ -20,7 +20,7 @@ def varies(signature: Signature, arguments: Sequence[Any]) -> bool:
 
 def one_by_one(signature: Signature, arguments: Sequence[Any], call: Callable[..., Any]) -> Any:
     """The outputs of one call for each value of the varying arguments, on their grid."""
-    plain = [a.value if isinstance(a, Bounded | Truth) else a for a in arguments]
+    plain = [a.value if isinstance(a, (Bounded, Truth)) else a for a in arguments]
     moving = [k for k, p in enumerate(signature.inputs) if not p.type.is_array and np.ndim(boxed(plain[k]))]
     shape = np.broadcast_shapes(*(plain[k].shape for k in moving))
     columns = [np.broadcast_to(plain[k], shape).reshape(-1).tolist() for k in moving]
@@ -41,7 +41,7 @@ def _laid_out(dtype: str, opaque: bool, values: list[Any], shape: tuple[int, ...
     if opaque:
         return on_grid(values, shape)
     if dtype in ("bool", "int"):
-        return np.reshape([v.value if isinstance(v, Bounded | Truth) else v for v in values], shape)
+        return np.reshape([v.value if isinstance(v, (Bounded, Truth)) else v for v in values], shape)
     parts = [Bounded.of(v) for v in values]
     errors = [np.asarray(p.error, dtype=np.float64).reshape(()) for p in parts]
     return Bounded(np.reshape([p.value for p in parts], shape), np.reshape(errors, shape))

@@ -176,7 +176,7 @@ def isfinite(x: Any) -> Any:
 
 
 def where(condition: Any, first: Any, second: Any) -> Any:
-    if isinstance(first, str | bytes):
+    if isinstance(first, (str, bytes)):
         return first if bool(Truth.of(condition).value.all()) else second
     if _traced(first, second):
         return _torch().where(condition, first, second)
@@ -199,7 +199,7 @@ def _decided(x: Any) -> Any:
 
 
 def _is_truth_value(x: Any) -> bool:
-    return isinstance(x, bool | np.bool_) or (isinstance(x, np.ndarray) and x.dtype == bool)
+    return isinstance(x, (bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype == bool)
 
 
 def max_or_min(name: str, *values: Any) -> Any:
@@ -341,7 +341,7 @@ class _Dot:
             if _traced(*factors):
                 return _torch().dot([_lifted(f, indices[0].ndim) for f in factors], axes)
             if builtins.all(
-                isinstance(f, np.ndarray | builtins.int) and np.asarray(f).dtype.kind in "iu" for f in factors
+                isinstance(f, (np.ndarray, builtins.int)) and np.asarray(f).dtype.kind in "iu" for f in factors
             ):
                 return bounded.sum_of_products([_lifted(f, indices[0].ndim) for f in factors], axes)  # exact
             if _is_bounded(*factors):

@@ -317,7 +317,7 @@ class Kernel:
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
         presented = [
             self._present(r, p.type)
-            if p.type.is_array and (p.type.shape or isinstance(r, np.ndarray | Bounded))
+            if p.type.is_array and (p.type.shape or isinstance(r, (np.ndarray, Bounded)))
             else _plain(r)
             for r, p in zip(received, signature.inputs, strict=True)
         ]
@@ -393,7 +393,7 @@ class Kernel:
         return Bounded(rounded, error + moved if moved.any() else error)
 
     def _present(self, r: Any, type_: Type) -> Presented:
-        layout = r.layout if isinstance(r, Received | Whole) else "contiguous"
+        layout = r.layout if isinstance(r, (Received, Whole)) else "contiguous"
         value = np.asarray(_plain(r))
         if type_.is_floating:
             value = value.astype(np.float64, copy=False)
@@ -454,7 +454,7 @@ class Kernel:
         self, target: Target, signature: Signature, outputs: Any, received: Sequence[Any], bounds: _Lazy
     ) -> tuple[Any, ...]:
         wanted = target.returns or tuple(p.name for p in signature.outputs)
-        given = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+        given = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         if len(given) != len(wanted):
             raise KernelFault(
                 "wrong type", f"{target.name} returned {len(given)} values, expected {len(wanted)}: {', '.join(wanted)}"
@@ -467,7 +467,7 @@ class Kernel:
                 values.append(Missing(f"{self.binding} does not return {p.name}"))
                 continue
             value = self._value(target, p.name, p.type, by_name[p.name], sizes)
-            if p.type.is_opaque or isinstance(value, bool | int | str | bytes):
+            if p.type.is_opaque or isinstance(value, (bool, int, str, bytes)):
                 values.append(value)
             elif p.type.dtype == "bool":
                 values.append(OutputTruth(value, partial(bounds.unsure, k)))
@@ -521,9 +521,9 @@ class Kernel:
                 raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
             held = got.detach().cpu()
             return (held.to(torch.float64) if type_.is_floating else held).numpy()
-        if type_.shape == () and isinstance(got, float | int) and not isinstance(got, bool):
+        if type_.shape == () and isinstance(got, (float, int)) and not isinstance(got, bool):
             return np.asarray(got, dtype=np.float64)
-        if not isinstance(got, np.ndarray | np.generic):
+        if not isinstance(got, (np.ndarray, np.generic)):
             raise KernelFault(
                 "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array"
             )

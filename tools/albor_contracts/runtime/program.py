@@ -57,7 +57,7 @@ class Program:
                 raise KernelFault(
                     "writes to its inputs", f"{self.signature.name} changed its input {buffer.name} on the device"
                 )
-        if not isinstance(outputs, tuple | list):
+        if not isinstance(outputs, (tuple, list)):
             return self._fetched(self.returns[0], outputs)
         return tuple(self._fetched(n, v) for n, v in zip(self.returns, outputs, strict=False))
 

@@ -247,7 +247,7 @@ class Rounded:
 def _miscounted(divisor: Any) -> Any:
     """A divisor; where it is a number that was counted, what the arithmetic makes of it."""
     wrong = _current.arithmetic.divisor
-    if wrong and isinstance(divisor, np.ndarray | np.integer) and divisor.dtype.kind in "iu":
+    if wrong and isinstance(divisor, (np.ndarray, np.integer)) and divisor.dtype.kind in "iu":
         return np.maximum(divisor + wrong, 1)
     return divisor
 
@@ -373,7 +373,7 @@ def _atan2(y: Any, x: Any) -> Rounded:
 
 
 def _where(condition: Any, first: Any, second: Any) -> Any:
-    if isinstance(first, str | bytes):
+    if isinstance(first, (str, bytes)):
         return functions.where(condition, first, second)
     c = condition.value if isinstance(condition, Truth) else condition
     if isinstance(first, Truth) or isinstance(second, Truth):
@@ -563,6 +563,6 @@ def _entered(function: Callable[..., Any], arithmetic: Callable[[], Arithmetic])
 
 
 def _given(a: Any) -> Any:
-    if isinstance(a, float | np.floating) or (isinstance(a, np.ndarray) and a.dtype.kind == "f"):
+    if isinstance(a, (float, np.floating)) or (isinstance(a, np.ndarray) and a.dtype.kind == "f"):
         return Rounded(a)
     return a.astype(np.int64) if isinstance(a, np.ndarray) and a.dtype.kind in "iu" else a

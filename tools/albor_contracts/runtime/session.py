@@ -171,7 +171,7 @@ class Recorder:
                         outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin
                     )
                 )
-                raise ObligationFailed(failure) from (None if isinstance(error, Falsified | KernelFault) else error)
+                raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
             finally:
                 deviation, k.deviation = k.deviation, None
                 k.on_case = k.on_step = k.on_reject = None
@@ -217,7 +217,7 @@ class Recorder:
         if session.diagnose is not None:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-        unexpected = not isinstance(error, Falsified | KernelFault)
+        unexpected = not isinstance(error, (Falsified, KernelFault))
         called = self.equation or (self.kernel.log[-1][0] if self.kernel.log else "")  # a prediction names none
         target = self.kernel.targets.get(called)
         return Failure(
