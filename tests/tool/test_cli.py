@@ -458,7 +458,11 @@ def test_a_surviving_fault_fails(project, run):
     status, out, _ = run("falsify", "--evidence", "kept.jsonl", "--format", "json")
     data = json.loads(out)
     assert status == 1 and data["failed"] == ["core/scale"]
-    assert any("SC-HALF survives" in p for p in data["contracts"][0]["problems"])
+    (problem,) = (p for p in data["contracts"][0]["problems"] if "SC-HALF survives" in p)
+    lines = (project / "contracts/core/scale-v1.yaml").read_text().splitlines()
+    line = next(n for n, text in enumerate(lines, 1) if "id: SC-HALF" in text)
+    column = lines[line - 1].index("SC-HALF") + 1
+    assert problem.startswith(f"contracts/core/scale-v1.yaml:{line}:{column}: SC-HALF survives")
     tried = [r.verdict for r in read(["kept.jsonl"]).records]
     assert {(v.fault, v.killed) for v in tried if isinstance(v, FaultTried) and v.obligation == "SC-DEF-SCALE"} == {
         ("SC-OFFSET", True), ("SC-HALF", False),

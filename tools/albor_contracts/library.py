@@ -153,7 +153,12 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
 
 
 def where_stated(root: Path, name: str, identifier: str) -> str:
-    """file:line:column of an obligation or falsification test of the contract; empty when there is none."""
+    """file:line:column of an obligation or falsification test, read from the project; empty when there is none."""
     contract = read_closure(root, name).get(name)
-    place = None if contract is None else stated_at(contract, identifier)
+    return "" if contract is None else place_of(contract, identifier)
+
+
+def place_of(contract: Contract, identifier: str) -> str:
+    """file:line:column of an obligation or falsification test of a contract; empty when there is none."""
+    place = stated_at(contract, identifier)
     return "" if place is None else str(replace(place, file=from_here(place.file)))

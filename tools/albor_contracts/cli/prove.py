@@ -99,13 +99,14 @@ def harness_file(library: Library, contract: str) -> Path:
 def _judge(
     library: Library, contract: str, ids: list[str], options: argparse.Namespace, tell: Listener
 ) -> list[Verdict]:
+    from ..library import place_of
     from ..prove import run_harness
 
     def said(verdict: Verdict) -> None:
         event = _event(library, contract, verdict)
         tell(event)
         if options.format == "text":
-            print(_line(event, verdict), flush=True)
+            print(_line(event, verdict, place_of(library.contracts[contract], verdict.obligation)), flush=True)
 
     path = harness_file(library, contract)
     return run_harness(path, options.seconds, options.jobs, select=ids, redundant=options.redundant, on_verdict=said)
@@ -133,7 +134,7 @@ def _event(library: Library, contract: str, verdict: Verdict) -> ProofFinished:
     )  # fmt: skip
 
 
-def _line(event: ProofFinished, verdict: Verdict) -> str:
+def _line(event: ProofFinished, verdict: Verdict, place: str) -> str:
     words = f"{event.verdict:9s} {event.contract} {event.obligation}"
     if event.semantics:
         words += f"  over the {event.semantics}" if event.engine != "ieee" else f"  {event.semantics}"
@@ -141,7 +142,7 @@ def _line(event: ProofFinished, verdict: Verdict) -> str:
     if event.counterexample:
         lines.append(f"          counterexample{'' if event.replayed else ', not replayed'}: {event.counterexample}")
     if event.verdict != "proved":
-        lines += [f"          property: {verdict.statement}"]
+        lines += [f"          property: {verdict.statement}", f"          stated at: {place}"]
     if event.message:
         lines.append(f"          {_shortened(event.message)}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ from hypothesis import Phase, settings
 
 from ..bindings import bind
 from ..checked import CheckedContract, CheckedFault, CheckedObligation
-from ..errors import ContractError, Diagnostic
+from ..errors import ContractError, Diagnostic, Text, from_here
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
 from ..lang import tree
@@ -116,14 +116,15 @@ def kill_matrix(
             if _calls(o) <= set(module.spec.functions) and not _about_code(o):
                 died = _dies(tests[o.id], control)
                 if died is not None:
-                    matrix.problems.append(f"{o.id} rejects its own definition: {died}")
+                    matrix.problems.append(_at(o.model.id, f"{o.id} rejects its own definition: {died}"))
         for fault in chosen:
             _try(contract, fault, module, tests, obligations, matrix, library, tell, full or only is not None)
     if only is None:
         killers = {c.obligation for c in matrix.cells.values() if c.killed}
-        matrix.problems += [f"{o} kills no fault" for o in obligations if o not in killers]
+        idle = [o for o in contract.obligations if o.id not in killers]
+        matrix.problems += [_at(o.model.id, f"{o.id} kills no fault") for o in idle]
         if not chosen:
-            matrix.problems.append("the contract names no fault")
+            matrix.problems.append(_at(contract.model.metadata.title, "the contract names no fault"))
     return matrix
 
 
@@ -187,9 +188,14 @@ def _try(
         return
     killed = {o for (f, o), c in matrix.cells.items() if f == identifier and c.killed}
     if not killed:
-        matrix.problems.append(f"{identifier} survives: {fault.model.title}")
+        matrix.problems.append(_at(fault.model.id, f"{identifier} survives: {fault.model.title}"))
     for missing in sorted(named - killed):
-        matrix.problems.append(f"{identifier} is not killed by {missing}, which it names")
+        matrix.problems.append(_at(fault.model.id, f"{identifier} is not killed by {missing}, which it names"))
+
+
+def _at(written: Text, words: str) -> str:
+    """The words, after file:line:column of what they are about."""
+    return f"{replace(written.position, file=from_here(written.position.file))}: {words}"
 
 
 @contextlib.contextmanager
