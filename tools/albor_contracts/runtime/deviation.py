@@ -49,8 +49,8 @@ class Deviation:
     def note(self, name: str, value: np.ndarray, exact: np.ndarray, error: Any, form: Format, narrow: bool) -> None:
         """One output: what the kernel computed, what is right, and how far a computation in the accumulation
         precision may be off. `narrow`: the output is rounded to a narrower dtype than sums are."""
-        if not value.ndim:
-            value, exact = value.reshape(1), np.reshape(exact, 1)
+        if not np.ndim(value):
+            value, exact = np.reshape(value, 1), np.reshape(exact, 1)
         if value.shape != exact.shape or not value.size:
             return
         with quiet:
