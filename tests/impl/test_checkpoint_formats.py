@@ -123,6 +123,8 @@ REFUSED = {
     "nested too deeply": framed(b"[" * 10**5),
     "types nested too deeply": framed({"__metadata__": {"ggml_types": "[" * 10**5}}),
     "metadata that holds a number": framed({"__metadata__": {"format": 1}, "x": X}, b"ab"),
+    "metadata that are null": framed({"__metadata__": None, "x": X}, b"ab"),
+    "a size that is a truth value": framed({"x": X | {"shape": [2, True]}}, b"ab"),
     "a name with a blank": framed({"x y": X}, b"ab"),
 }  # fmt: skip
 

@@ -267,13 +267,14 @@ def safetensors_listing(file: bytes) -> str:
     try:
         stored = dict(safetensors.deserialize(file))
         header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")], object_pairs_hook=_unique)
-        types = json.loads(header.get("__metadata__", {}).get("ggml_types", "{}"), object_pairs_hook=_unique)
+        metadata = header.get("__metadata__", {})
+        if metadata is None:  # which the package takes for none
+            raise CheckpointError("not a safetensors file: its metadata are null, expected names and texts")
+        types = json.loads(metadata.get("ggml_types", "{}"), object_pairs_hook=_unique)
     except (safetensors.SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"not a safetensors file: {error}") from error
     if not isinstance(types, dict) or not all(isinstance(dtype, str) for dtype in types.values()):
-        raise CheckpointError(
-            f"not a safetensors file of ours: ggml_types is no object of names and types, it is {types}"
-        )
+        raise CheckpointError(f"its ggml_types are {types}, expected an object of names and types")
     return _listed(_by_name(_stored(name, stored[name], types) for name in stored))
 
 

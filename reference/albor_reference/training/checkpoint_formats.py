@@ -10,7 +10,6 @@ import json
 import math
 import re
 import struct
-from operator import index
 from typing import NamedTuple
 
 import numpy as np
@@ -182,8 +181,10 @@ def safetensors_listing(file: bytes) -> str:
 
 
 def _place(name: str, entry: dict) -> tuple[int, int, str, str, tuple[int, ...]]:
-    begin, end = map(index, entry["data_offsets"])
-    return begin, end, name, str(entry["dtype"]), tuple(map(index, entry["shape"]))
+    (begin, end), shape = entry["data_offsets"], tuple(entry["shape"])
+    if {type(number) for number in (begin, end, *shape)} != {int}:
+        raise TypeError(f"{name}: sizes and offsets are whole numbers")
+    return begin, end, name, str(entry["dtype"]), shape
 
 
 def _stored(name: str, dtype: str, shape: tuple[int, ...], data: bytes, quantized: dict[str, str]) -> Tensor:
