@@ -59,8 +59,8 @@ def test_every_contract_that_computes_numbers_is_tried():
         "accounting/parameters", "accounting/performance", "data/fim", "inference/prompt-guard",
         "optim/gradient-noise-scale", "optim/weight-init", "optim/zclip", "schedule/batch-algebra",
         "schedule/configuration-keys", "schedule/learning-rate", "schedule/successive-halving",
-        "schedule/sweep-sampling", "schedule/training-config", "training/alert-rules", "training/early-stopping",
-        "training/evaluation-cadence", "training/resume",
+        "schedule/sweep-sampling", "schedule/training-config", "training/alert-rules", "training/checkpoint-formats",
+        "training/early-stopping", "training/evaluation-cadence", "training/resume",
     }  # fmt: skip
     assert {s.contract.name for s in SUBJECTS} == LIBRARY.checked.keys() - in_python
     # Masks and weights that are random, whole runs, files: their parts have definitions.

@@ -39,6 +39,7 @@ def scope() -> Scope:
     values = {
         "words": Type("text"),
         "number": Type("int"),
+        "raw": Type("bytes"),
         "flag": Type("bool"),
         "order": Type("i64", ("N",)),
         "x": Type("float", ("N",)),
@@ -68,6 +69,8 @@ def refused(text: str) -> str:
         ('join("<a>", words)', Type("text")),
         ("length(words)", "int"),
         ('occurrences(words, "b")', "int"),
+        ("join(raw, raw)", Type("bytes")),
+        ("occurrences(raw, raw)", "int"),
         ('where(number > 1, words, "b")', Type("text")),
         ('words == "b"', "bool"),
         ("exact(turned(words, number), words)", "bool"),
@@ -89,6 +92,8 @@ def test_texts_have_kinds(text, kind):
         "exact(words, 1)",
         "length(number)",
         "join(words, 1)",
+        "join(raw, words)",
+        "occurrences(words, raw)",
         "where(number > 1, words, 2)",
     ],
 )

@@ -416,6 +416,7 @@ ABSENT: Mapping[tuple[str, str], str] = {
     ("optim/weight-init", "*"): "once a run",
     ("training/alert-rules", "*"): "a decision of the host, on numbers",
     ("training/resume", "*"): "a decision of the host, on numbers",
+    ("training/checkpoint-formats", "*"): "files and texts, on the host",
     ("optim/zclip", "*"): "arithmetic of the host: once a step, on numbers",
     ("inference/prompt-guard", "*"): "places in a text, on the host",
     ("inference/sampling", "*"): "a step of decoding, no kernel of training",

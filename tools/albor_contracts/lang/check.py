@@ -433,9 +433,10 @@ class _Checker:
     def apply(self, node: tree.Apply) -> Kind:
         name, arguments = node.function, node.arguments
         if name in ON_TEXTS:
-            for argument in arguments:
-                self.text(argument, name)
-            return Type("text") if FUNCTIONS[name].result == "text" else FUNCTIONS[name].result
+            like = self.text(arguments[0], name)
+            for argument in arguments[1:]:
+                self.text(argument, name, like)
+            return like if FUNCTIONS[name].result == "text" else FUNCTIONS[name].result
         if name in CLAIMS:
             kinds = [self.kind(a) for a in arguments]
             whole = [k for k in kinds if isinstance(k, Type)]
@@ -490,13 +491,11 @@ class _Checker:
             return "int" if all(k == "int" for k in kinds_) else "real"
         return function.result
 
-    def text(self, node: tree.Node, what: str, wanted: Type | None = None) -> None:
+    def text(self, node: tree.Node, what: str, wanted: Type | None = None) -> Type:
         kind = self.kind(node)
-        right = isinstance(kind, Type) and (kind == wanted if wanted else kind.dtype in ("text", "bytes"))
-        if not right:
-            raise self.error(
-                "E426", f"{what} needs {'a ' + str(wanted) if wanted else 'a text'} here, found {kind}", node
-            )
+        if isinstance(kind, Type) and (kind == wanted if wanted else kind.dtype in ("text", "bytes")):
+            return kind
+        raise self.error("E426", f"{what} needs {wanted or 'a text'} here, found {kind}", node)
 
     def reduce(self, node: tree.Reduce) -> str:
         outer, narrowed, supposed = self.bound, self.narrowed, self.supposed
