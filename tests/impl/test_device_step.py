@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from albor_impl.training.device_step import gemm_backward, moments, train_step
+from albor_impl.training.device_step import (
+    _image,
+    _plain_update,
+    compiled_updates,
+    gemm_backward,
+    moments,
+    snapshot_between,
+    train_step,
+)
 from core_bounds import LAMBDA, U32, draw, exact, worst
 
 LR, BETA1, BETA2, EPS = (float(np.float32(v)) for v in (0.02, 0.9, 0.99, 1e-3))  # kernels take float32 scalars
@@ -106,6 +114,30 @@ def test_moments_begin_at_zero_and_gemm_backward_is_that_of_torch():
     da, db = gemm_backward(dc, a, b)
     for got, leaf, size in ((da, leaves[0], dc.abs() @ b.abs().T), (db, leaves[1], a.abs().T @ dc.abs())):
         assert worst(got, leaf.grad.numpy(), 5 * U32 * exact(size)) <= 1
+
+
+def test_a_snapshot_is_of_the_step_before_and_no_argument_is_written_to():
+    inputs = [draw((3, 5), torch.float32, k) for k in range(4)]
+    before = [t.clone() for t in inputs]
+    lr, beta = 0.125, 0.75
+    found = snapshot_between(*inputs, lr, beta)
+    assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
+    w, m, g, h = (exact(t) for t in inputs)
+    size_w, size_m = np.abs(w), np.abs(m)  # of the terms so far: each operation rounds to a unit of them
+    for k, by in enumerate((g, h)):
+        m, size_m = beta * m + by, beta * size_m + np.abs(by)
+        w, size_w = w - lr * m, size_w + lr * size_m
+        assert worst(found[2 * k], w, 4 * (k + 1) * U32 * size_w) <= 1
+        assert worst(found[2 * k + 1], m, 2 * (k + 1) * U32 * size_m) <= 1
+
+
+def test_a_rate_has_an_update_of_its_own():
+    w, g = torch.tensor([[1.0, -2.0]]), torch.tensor([[2.0, 4.0]])
+    found = torch.stack(compiled_updates(w, g, 0.5, 0.25))
+    assert found.tolist() == [[[0.0, -4.0]], [[0.5, -3.0]], [[0.25, -2.5]]]
+    images = {}
+    assert _image(images, _plain_update, 0.5) is _image(images, _plain_update, 0.5)
+    assert _image(images, _plain_update, 0.25) is not _image(images, _plain_update, 0.5)
 
 
 def test_what_is_refused():

@@ -77,6 +77,36 @@ def test_a_row_that_is_not_finite_changes_nothing(bad: float) -> None:
         np.testing.assert_array_equal(got, before)
 
 
+def test_a_snapshot_is_of_the_step_before_and_training_goes_on_as_in_torch() -> None:
+    rng = np.random.default_rng(12)
+    w, m, g, h = (rng.normal(size=(3, 5)) for _ in range(4))
+    weight = torch.nn.Parameter(torch.tensor(w))
+    sgd = torch.optim.SGD([weight], lr=0.1, momentum=0.75)
+    sgd.state[weight]["momentum_buffer"] = torch.tensor(m)
+    wanted = []
+    for gradient in (g, h):
+        weight.grad = torch.tensor(gradient)
+        sgd.step()
+        wanted += [weight.detach().numpy().copy(), sgd.state[weight]["momentum_buffer"].numpy().copy()]
+    for poison in (0, 1):
+        found = run(device_step.snapshot_between, w, m, g, h, 0.1, 0.75, on_device=4, poison=poison)
+        for got, one in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(got, one, rtol=1e-13, atol=1e-15)
+
+
+def test_a_kernel_is_compiled_once_for_each_constant_and_source() -> None:
+    w, g = np.array([[1.0, -2.0]]), np.array([[2.0, 4.0]])
+    found = run(device_step.compiled_updates, w, g, 0.5, 0.25, on_device=2)
+    np.testing.assert_array_equal(found, [[[0.0, -4.0]], [[0.5, -3.0]], [[0.25, -2.5]]])
+    images: dict[Any, Any] = {}
+    plain, decayed = device_step.plain_update, device_step.decayed_update
+    first = device_step.image(images, plain, 0.5)
+    assert device_step.image(images, plain, 0.5) is first  # served from what is kept
+    others = [device_step.image(images, plain, 0.25), device_step.image(images, decayed, 0.5)]
+    assert len({id(k) for k in (first, *others)}) == len(images) == 3
+    assert {k.__name__ for k in (first, *others)} == {"update"}
+
+
 def test_what_is_refused() -> None:
     x, y, w1, w2 = drawn()
     state = [w1, w2, *(np.zeros(w.shape) for w in (w1, w1, w2, w2))]
