@@ -1,7 +1,7 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ac5c4455eb9df56893c7eb229592d6758c748b74053720d7932e34cd3d431a1f
+Meaning: e98f01484c170a82d987a9f95d0bd3e55eaed4e7d95304c9baef24bc96177303
 """
 
 from albor_contracts.testing import (
@@ -46,6 +46,13 @@ gcl_swap_inputs = cases(
     b="float[M, Q] in [-4, 4]",
     max_norm="real in [0.05, 20] or {inf}",
     eps="real in [1e-6, 0.5]",
+)
+gcl_usual_inputs = cases(
+    dims={"L": "1..4", "P": "1..257", "M": "1..3", "Q": "1..70"},
+    a="float[L, P] in [-4, 4]",
+    b="float[M, Q] in [-4, 4]",
+    max_norm="real in [0.05, 20] or {inf}",
+    eps="real in {1e-6}",
 )
 gcl_small_inputs = cases(
     dims={"L": "1..4", "P": "1..33", "M": "1..3", "Q": "1..33"},
@@ -109,6 +116,19 @@ def test_gcl_swap(kernel, case):
     claim(approx(b2, b3))
     claim(approx(coefficient, same_coefficient))
     claim(approx(norm, same_norm))
+
+
+@obligation("GCL-USUAL", equation="global_clip", type="equivalence")
+@given(case=gcl_usual_inputs)
+def test_gcl_usual(kernel, case):
+    """With the usual constant, 1e-6, gradients and norm are those of the definition, whoever returns the
+    coefficient."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, _, norm = kernel.global_clip(a, b, max_norm, eps)
+    a3, b3, _, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+    claim(approx(norm, n3))
 
 
 @obligation("GCL-SMALL", equation="global_clip", type="boundary")

@@ -1,7 +1,7 @@
 """training/device-step: A training step on a device.
 
 Compiled from contracts/training/device-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0d109e1ca4025239f751f4ca85c3adc8dc91ddd3a6e4c23c8646bd48acd9f2ea
+Meaning: 9052406c26a5069ba955bfdcaa2293471b453d85baefcfdf15434b16a22eba47
 """
 
 from albor_contracts.testing import (
@@ -85,7 +85,38 @@ def gemm_backward(dc, a, b):
     return da, db
 
 
-spec = definitions(CONTRACT, moments, train_step, gemm_backward)
+@defines(
+    "snapshot_between(w: float[K, H], m: float[K, H], g: float[K, H], h: float[K, H], lr: real, beta: real)"
+    " -> kept_w: float[K, H], kept_m: float[K, H], last_w: float[K, H], last_m: float[K, H]",
+    on_device="g h last_m last_w m w",
+)
+def snapshot_between(w, m, g, h, lr, beta):
+    """m' = beta m + g, w' = w - lr m', kept; then the same with h, while it is copied"""
+    K, H = w.shape
+    k, j = grid(K, H)
+    kept_m = array[k, j](beta * m[k, j] + g[k, j])
+    kept_w = array[k, j](w[k, j] - lr * kept_m[k, j])
+    last_m = array[k, j](beta * kept_m[k, j] + h[k, j])
+    last_w = array[k, j](kept_w[k, j] - lr * last_m[k, j])
+    return kept_w, kept_m, last_w, last_m
+
+
+@defines(
+    "compiled_updates(w: float[K, H], g: float[K, H], first: real, second: real)"
+    " -> at_first: float[K, H], at_second: float[K, H], decayed: float[K, H]",
+    on_device="at_first at_second decayed g w",
+)
+def compiled_updates(w, g, first, second):
+    """w - first g, w - second g, w - second (g + w): one kernel for two rates, and another source of its name"""
+    K, H = w.shape
+    k, j = grid(K, H)
+    at_first = array[k, j](w[k, j] - first * g[k, j])
+    at_second = array[k, j](w[k, j] - second * g[k, j])
+    decayed = array[k, j](w[k, j] - second * (g[k, j] + w[k, j]))
+    return at_first, at_second, decayed
+
+
+spec = definitions(CONTRACT, moments, train_step, gemm_backward, snapshot_between, compiled_updates)
 
 train_step_inputs = cases(
     dims={"A": "1..3", "T": "1..5", "K": "1..6", "H": "1..7", "N": "1..4"},
@@ -164,6 +195,29 @@ gemm_backward_inputs = cases(
     dc="float[T, N] in [-4, 4]",
     a="float[T, K] in [-4, 4]",
     b="float[K, N] in [-4, 4]",
+)
+dst_magnitude_inputs = cases(
+    dims={"T": "1..5", "K": "1..6", "N": "1..4"},
+    work={"T * K * N": 2**18},
+    dc="float[T, N] in [-1000000, -100000] or [100000, 1000000]",
+    a="float[T, K] in [-1000000, -100000] or [100000, 1000000]",
+    b="float[K, N] in [-1000000, -100000] or [100000, 1000000]",
+)
+snapshot_between_inputs = cases(
+    dims={"K": "1..6", "H": "1..7"},
+    w="float[K, H] in [-1, 1]",
+    m="float[K, H] in [-1, 1]",
+    g="float[K, H] in [-2, 2]",
+    h="float[K, H] in [-2, 2]",
+    lr="real in [0.01, 0.5]",
+    beta="real in [0.5, 0.95]",
+)
+compiled_updates_inputs = cases(
+    dims={"K": "1..6", "H": "1..7"},
+    w="float[K, H] in [-1, 1]",
+    g="float[K, H] in [-2, 2]",
+    first="real in [0.01, 0.5]",
+    second="real in [0.01, 0.5]",
 )
 dst_step_inputs = cases(
     dims={"A": "1..3", "T": "1..5", "K": "1..6", "H": "1..7", "N": "1..4"},
@@ -349,6 +403,54 @@ def test_dst_gemm_waits(kernel, case):
     uses_at_most(0, "synchronisations", lambda: kernel.gemm_backward(dc, a, b))
 
 
+@obligation("DST-MAGNITUDE", equation="gemm_backward", type="boundary")
+@given(case=dst_magnitude_inputs)
+def test_dst_magnitude(kernel, case):
+    """Gradients of 1e5 to 1e6, through transposed operands, are still right: finite operands give finite results."""
+    dc, a, b = kernel.receives(case, "dc a b")
+    T, K, N = case.T, case.K, case.N
+    t, k, n = grid(T, K, N)
+    da, db = kernel.gemm_backward(dc, a, b)
+    ea, eb = spec.gemm_backward(dc, a, b)
+    claim(approx(da, ea))
+    claim(approx(db, eb))
+    claim(all[t, k](isfinite(da[t, k])))
+    claim(all[k, n](isfinite(db[k, n])))
+
+
+@obligation("DST-ONE-STEP", equation="snapshot_between", type="conservation")
+@given(case=snapshot_between_inputs)
+def test_dst_one_step(kernel, case):
+    """What was kept leads to what training went on to: both arrays of the snapshot are of one step, in all of their
+    elements."""
+    w, m, g, h, lr, beta = kernel.receives(case, "w m g h lr beta")
+    K, H = case.K, case.H
+    k, j = grid(K, H)
+    kept_w, kept_m, last_w, last_m = kernel.snapshot_between(w, m, g, h, lr, beta)
+    claim(all[k, j](approx(last_m[k, j], beta * kept_m[k, j] + h[k, j]) & approx(last_w[k, j], kept_w[k, j] - lr * (beta * kept_m[k, j] + h[k, j]))))
+
+
+@obligation("DST-SNAPSHOT-WAITS", equation="snapshot_between", type="resource")
+@given(case=snapshot_between_inputs)
+def test_dst_snapshot_waits(kernel, case):
+    """The host waits once, at the end: training goes on while the snapshot is copied."""
+    w, m, g, h, lr, beta = kernel.receives(case, "w m g h lr beta")
+    uses_at_most(1, "synchronisations", lambda: kernel.snapshot_between(w, m, g, h, lr, beta))
+
+
+@obligation("DST-RATE", equation="compiled_updates", type="equivalence")
+@given(case=compiled_updates_inputs)
+def test_dst_rate(kernel, case):
+    """A rate that has served before changes nothing for the next: alone or after another one, an update is the same,
+    bit by bit."""
+    w, g, first, second = kernel.receives(case, "w g first second")
+    _, after, changed = kernel.compiled_updates(w, g, first, second)
+    alone, same, mended = kernel.compiled_updates(w, g, second, second)
+    claim(exact(after, alone))
+    claim(exact(same, alone))
+    claim(exact(changed, mended))
+
+
 @obligation("DST-STEP", equation="train_step", type="rejection")
 @given(case=dst_step_inputs)
 def test_dst_step(kernel, case):
@@ -387,6 +489,31 @@ def test_dst_def_moments(kernel, case):
     claim(approx(v2, expected_v2))
 
 
+@obligation("DST-DEF-SNAPSHOT_BETWEEN", equation="snapshot_between", type="definition")
+@given(case=snapshot_between_inputs)
+def test_dst_def_snapshot_between(kernel, case):
+    """snapshot_between computes its definition."""
+    w, m, g, h, lr, beta = kernel.receives(case, "w m g h lr beta")
+    kept_w, kept_m, last_w, last_m = kernel.snapshot_between(w, m, g, h, lr, beta)
+    expected_kept_w, expected_kept_m, expected_last_w, expected_last_m = spec.snapshot_between(w, m, g, h, lr, beta)
+    claim(approx(kept_w, expected_kept_w))
+    claim(approx(kept_m, expected_kept_m))
+    claim(approx(last_w, expected_last_w))
+    claim(approx(last_m, expected_last_m))
+
+
+@obligation("DST-DEF-COMPILED_UPDATES", equation="compiled_updates", type="definition")
+@given(case=compiled_updates_inputs)
+def test_dst_def_compiled_updates(kernel, case):
+    """compiled_updates computes its definition."""
+    w, g, first, second = kernel.receives(case, "w g first second")
+    at_first, at_second, decayed = kernel.compiled_updates(w, g, first, second)
+    expected_at_first, expected_at_second, expected_decayed = spec.compiled_updates(w, g, first, second)
+    claim(approx(at_first, expected_at_first))
+    claim(approx(at_second, expected_at_second))
+    claim(approx(decayed, expected_decayed))
+
+
 @obligation("DST-DEF-TRAIN_STEP", equation="train_step", type="definition")
 @given(case=dst_twice_inputs)
 def test_dst_def_train_step(kernel, case):
@@ -402,6 +529,47 @@ def test_dst_def_train_step(kernel, case):
     claim(approx(u2, expected_u2))
     claim(approx(loss, expected_loss))
     claim(approx(norm, expected_norm))
+
+
+@obligation("DST-FT-TORN", rule="DST-ONE-STEP", type="falsification")
+def test_dst_ft_torn(kernel):
+    """Weights of 0, moments of 0 and gradients of 1 at beta 1/2 and rate 1: -1 is kept twice, while training comes to
+    -2.5."""
+    case = example(
+        {"w": "float[K, H]", "m": "float[K, H]", "g": "float[K, H]", "h": "float[K, H]", "lr": "real", "beta": "real"},
+        w=[[0.0, 0.0]],
+        m=[[0.0, 0.0]],
+        g=[[1.0, 1.0]],
+        h=[[1.0, 1.0]],
+        lr=1.0,
+        beta=0.5,
+    )
+    w, m, g, h, lr, beta = kernel.receives(case, "w m g h lr beta")
+    kept_w, kept_m, last_w, last_m = kernel.snapshot_between(w, m, g, h, lr, beta)
+    claim(kept_w[0, 0] == -1)
+    claim(kept_w[0, 1] == -1)
+    claim(kept_m[0, 0] == 1)
+    claim(kept_m[0, 1] == 1)
+    claim(last_w[0, 0] == -2.5)
+    claim(last_w[0, 1] == -2.5)
+    claim(last_m[0, 1] == 1.5)
+
+
+@obligation("DST-FT-STALE", rule="DST-RATE", type="falsification")
+def test_dst_ft_stale(kernel):
+    """A weight of 1, a gradient of 2, rates 1/2 and 1/4: 0 and 1/2, and 1/4 with the mended kernel."""
+    case = example(
+        {"w": "float[K, H]", "g": "float[K, H]", "first": "real", "second": "real"},
+        w=[[1.0]],
+        g=[[2.0]],
+        first=0.5,
+        second=0.25,
+    )
+    w, g, first, second = kernel.receives(case, "w g first second")
+    at_first, at_second, decayed = kernel.compiled_updates(w, g, first, second)
+    claim(at_first[0, 0] == 0)
+    claim(at_second[0, 0] == 0.5)
+    claim(decayed[0, 0] == 0.25)
 
 
 @obligation("DST-FT-PRODUCT", rule="DST-DEF-GEMM_BACKWARD", type="falsification")

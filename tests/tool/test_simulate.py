@@ -170,6 +170,93 @@ def test_an_error_in_the_queue_comes_with_the_next_wait_and_stays():
     assert not untold.findings  # the program was never told
 
 
+# A second queue
+
+
+def snapshot(*, first=True, second=True, n=4, **changes):
+    """x is doubled, copied to the host by a queue of its own, and doubled again, in place."""
+    device = Device(np.float64, **changes)
+    x, host = device.allocate("x", (n,)), device.host("kept", (n,))
+    device.upload(np.ones(n), x)
+    copies = device.queue("copies")
+    device.launch(twice, (x,), (x,), n)
+    if first:
+        device.wait(device.event(), copies)
+    device.download(x, host, queue=copies)
+    if second:
+        device.wait(device.event(copies))
+    device.launch(twice, (x,), (x,), n)
+    device.synchronize()
+    return device, host.read().tolist(), device.fetch(x).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_events_put_two_queues_in_order(n):
+    device, kept, last = snapshot(n=n)
+    assert kept == [2] * n and last == [4] * n and not device.findings
+    assert device.record.count("synchronisations") == 1 and [e.kind for e in device.record.entries].count("wait") == 2
+
+
+def test_a_copy_that_nothing_waits_for_is_torn():
+    device, kept, last = snapshot(second=False)
+    assert kept == [2, 2, 4, 4] and last == [4] * 4
+    (found,) = device.findings
+    assert found.kind == "races with another queue"
+    assert found.message == (
+        "launch twice in the queue `main` and download x in the queue `copies` both use `x`, launch twice writes it, "
+        "and nothing says which of them comes first"
+    )
+
+
+def test_a_copy_that_waits_for_nothing_is_too_early():
+    device, kept, last = snapshot(first=False)
+    assert kept[0] != 2 and last == [4] * 4
+    # Found for the upload already: the first of them is enough.
+    assert [f.kind for f in device.findings] == ["races with another queue"]
+    assert "download x in the queue `copies` and upload x in the queue `main`" in device.findings[0].message
+
+
+def test_blocking_hides_a_missing_event_and_one_queue_has_no_races():
+    for missing in ({"first": False}, {"second": False}):
+        device, kept, _ = snapshot(blocking=True, **missing)
+        assert kept == [2] * 4 and not device.findings
+    device = Device()
+    x, other = device.place("x", np.ones(2)), device.queue("other")
+    device.launch(fill, (), (x,), 2, 3)
+    device.synchronize()
+    device.launch(twice, (x,), (x,), 2, queue=other)  # the host has waited: there is an order
+    device.close()
+    assert device.fetch(x).tolist() == [6, 6] and not device.findings
+
+
+def test_what_only_reads_needs_no_order_and_order_goes_on_through_a_third_queue():
+    device = Device()
+    x, y, z = device.place("x", np.ones(2)), device.allocate("y", (2,)), device.allocate("z", (2,))
+    second, third = device.queue("second"), device.queue("third")
+    device.launch(twice, (x,), (y,), 2)
+    device.copy(x, z, queue=second)
+    assert not device.findings
+    device.wait(device.event(), second)
+    device.wait(device.event(second), third)
+    device.copy(y, z, queue=third)  # after the copy by the second queue, and after what that has waited for
+    device.close()
+    assert device.fetch(z).tolist() == [2, 2] and not device.findings
+    device.launch(fill, (), (z,), 2, 0, queue=second)
+    device.copy(y, z, queue=third)
+    assert "copy z in the queue `third` and launch fill in the queue `second`" in device.findings[0].message
+
+
+def test_an_error_in_one_queue_stops_all():
+    device = Device()
+    x, other = device.place("x", np.ones(2)), device.queue("other")
+    device.launch(lambda x: x[10**9], (x,), (), queue=other)
+    device.launch(fill, (), (device.allocate("y", (2,)),), 2, 1)
+    with pytest.raises(DeviceError, match="illegal address"):
+        device.synchronize()
+    with pytest.raises(DeviceError, match="illegal address"):
+        device.wait(device.event(other))
+
+
 # Kernels
 
 

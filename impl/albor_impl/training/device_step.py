@@ -9,6 +9,9 @@ Sources: Rumelhart, Hinton, Williams (1986) for the backward pass; Kingma, Ba, "
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from ..core.gemm import gemm, gemm_nt, gemm_tn
@@ -56,3 +59,64 @@ def train_step(
         weight_decay=0.0, max_norm=max_norm,
     )  # fmt: skip
     return state[0], state[1], state[2], state[4], state[3], state[5], loss, norm
+
+
+def _copies(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [t.clone() for t in tensors]
+
+
+def snapshot_between(
+    w: torch.Tensor, m: torch.Tensor, g: torch.Tensor, h: torch.Tensor, lr: float, beta: float
+) -> tuple[torch.Tensor, ...]:
+    """Two updates m = beta m + g, w = w - lr m, by g and by h, and a snapshot between them.
+
+    Returns w and m [K, H] after the first and after the second update. On a GPU the snapshot is copied by a stream of
+    its own, which waits for the first update, and for which the second one waits; the host waits for nothing.
+    """
+    state = [t.detach().clone() for t in (w, m)]
+
+    def update(by: torch.Tensor) -> None:
+        state[1].mul_(beta).add_(by)
+        state[0].sub_(state[1] * lr)
+
+    update(g)
+    if w.is_cuda:
+        main, copies = torch.cuda.current_stream(w.device), torch.cuda.Stream(w.device)
+        copies.wait_stream(main)
+        with torch.cuda.stream(copies):
+            kept = _copies(state)
+        main.wait_stream(copies)
+        for t in kept:
+            t.record_stream(main)  # its memory belongs to the other stream
+    else:
+        kept = _copies(state)
+    update(h)
+    return kept[0], kept[1], state[0], state[1]
+
+
+def _plain_update(rate: float) -> Callable[..., torch.Tensor]:
+    return lambda w, g: w - rate * g
+
+
+def _decayed_update(rate: float) -> Callable[..., torch.Tensor]:
+    return lambda w, g: w - rate * (g + w)
+
+
+def _image(images: dict[Any, Any], build: Callable[..., Any], *constants: float) -> Any:
+    """What `build` makes for these constants, made once; kept under its code and constants."""
+    key = (build.__code__, constants)
+    if key not in images:
+        images[key] = build(*constants)
+    return images[key]
+
+
+def compiled_updates(
+    w: torch.Tensor, g: torch.Tensor, first: float, second: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """w - first g, w - second g and w - second (g + w), each by a function made for its rate and kept."""
+    images: dict[Any, Any] = {}
+    a, b, c = (
+        _image(images, build, rate)(w, g)
+        for build, rate in ((_plain_update, first), (_plain_update, second), (_decayed_update, second))
+    )
+    return a, b, c

@@ -17,12 +17,15 @@ Sources: Rumelhart, Hinton, Williams (1986) for the backward pass; Kingma, Ba, "
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..optim.global_clip import add_squares
+
+Kernel = Callable[..., None]
 
 # Kernels: row-major matrices in flat memory
 
@@ -89,6 +92,42 @@ def adam(w: Any, g: Any, m: Any, v: Any, norm: Any, w2: Any, m2: Any, v2: Any, n
     m2[i] = beta1 * m[i] + (1.0 - beta1) * clipped
     v2[i] = beta2 * v[i] + (1.0 - beta2) * clipped**2
     w2[i] = w[i] - lr * (m2[i] / (1.0 - beta1**step)) / (np.sqrt(v2[i] / (1.0 - beta2**step)) + eps)
+
+
+def momentum(g: Any, w: Any, m: Any, n: int, lr: float, beta: float) -> None:
+    """m = beta m + g, w = w - lr m, in place, for n elements."""
+    i = np.arange(n)
+    m[i] = beta * m[i] + g[i]
+    w[i] = w[i] - lr * m[i]
+
+
+# Kernels that are compiled for their constants: what builds one stands for its source
+
+
+def plain_update(rate: float) -> Kernel:
+    def update(w: Any, g: Any, out: Any, n: int) -> None:
+        """out = w - rate g, for n elements."""
+        i = np.arange(n)
+        out[i] = w[i] - rate * g[i]
+
+    return update
+
+
+def decayed_update(rate: float) -> Kernel:
+    def update(w: Any, g: Any, out: Any, n: int) -> None:
+        """out = w - rate (g + w), for n elements: the same name, another source."""
+        i = np.arange(n)
+        out[i] = w[i] - rate * (g[i] + w[i])
+
+    return update
+
+
+def image(images: dict[Any, Kernel], build: Callable[..., Kernel], *constants: float) -> Kernel:
+    """The kernel that `build` makes for these constants, compiled once; kept under its code and constants."""
+    key = (build.__code__, constants)  # code is compared as it is, names of functions are not
+    if key not in images:
+        images[key] = build(*constants)
+    return images[key]
 
 
 # Programs
@@ -209,3 +248,44 @@ def train_step(
     device.synchronize()
     (p1, n1, u1), (p2, n2, u2) = new
     return p1, p2, n1, u1, n2, u2, seen["loss"].read(), seen["norm"].read()
+
+
+def snapshot_between(
+    device: Any, w: Any, m: Any, g: Any, h: Any, lr: float, beta: float
+) -> tuple[NDArray[Any], NDArray[Any], Any, Any]:
+    """Two updates with momentum, and between them a snapshot that is copied to the host by a queue of its own.
+
+    m' = beta m + g, w' = w - lr m', and the same with h. The copy comes after the first update, and the second after
+    the copy; the host waits once, at the end. w, m, g, h [K, H] lie on the device and are not written to.
+
+    Returns w and m after the first update, on the host, and after the second, on the device.
+    """
+    state = [device.allocate(f"own {name}", buffer.shape) for name, buffer in (("w", w), ("m", m))]
+    for source, own in zip((w, m), state, strict=True):
+        device.copy(source, own)
+    kept = [device.host(f"kept {name}", w.shape) for name in "wm"]
+    copies = device.queue("copies")
+    device.launch(momentum, (g,), state, w.size, lr, beta)
+    device.wait(device.event(), copies)
+    for own, host in zip(state, kept, strict=True):
+        device.download(own, host, queue=copies)
+    device.wait(device.event(copies))
+    device.launch(momentum, (h,), state, w.size, lr, beta)
+    device.synchronize()
+    return kept[0].read(), kept[1].read(), state[0], state[1]
+
+
+def compiled_updates(device: Any, w: Any, g: Any, first: float, second: float) -> tuple[Any, Any, Any]:
+    """w - first g, w - second g and w - second (g + w), by kernels compiled for their rates.
+
+    w, g [K, H] and the three results lie on the device.
+    """
+    images: dict[Any, Kernel] = {}
+    made = []
+    for name, build, rate in (
+        ("at first", plain_update, first), ("at second", plain_update, second), ("decayed", decayed_update, second),
+    ):  # fmt: skip
+        out = device.allocate(name, w.shape)
+        device.launch(image(images, build, rate), (w, g), (out,), w.size)
+        made.append(out)
+    return made[0], made[1], made[2]

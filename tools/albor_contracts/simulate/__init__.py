@@ -2,7 +2,8 @@
 
 - `arena`: one flat memory. Allocations lie side by side with guard words between them, begin filled with poison, and
   kernels reach them by unchecked flat indices.
-- `stream`: a queue. What is launched or copied happens when the queue is drained, not when it is asked for.
+- `stream`: queues. What is launched or copied happens when they are drained, not when it is asked for, and in no
+  order between two of them but that of events.
 - `record`: a log of everything that was asked for, and the counters that follow from it.
 - `device`: the handle a program works with. It reports what a GPU would not.
 

@@ -12,8 +12,16 @@
         for i in range(n):
             y[i] = factor * x[i]
 
+Everything goes to one queue, unless a second one is opened for copies that run beside the kernels:
+
+        copies = device.queue("copies")
+        device.wait(device.event(), copies)           # the copies come after what was launched so far
+        device.download(y, host, queue=copies)
+        device.wait(device.event(copies))             # what is launched from now on comes after the copy
+
 `findings` collects what the program did wrong in ways that may not show in its results: memory changed that a launch
-was not given, host memory read or changed while a copy of it waits, errors of the device that were swallowed.
+was not given, host memory read or changed while a copy of it waits, memory that two queues use without an order between
+them, errors of the device that were swallowed.
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ import numpy as np
 
 from .arena import POISONS, Arena, Buffer, DeviceError
 from .record import opened
-from .stream import Operation, Stream
+from .stream import Event, Operation, Queue, Queues
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,12 @@ class HostBuffer:
 
     def read(self) -> np.ndarray:
         """A copy of the values as they are at this moment."""
-        self._device._touched(self, "was read", lambda op: op.into is self)
+        self._device._touched(self, "was read", lambda op: self in op.writes)
         return self._values.copy()
 
     def write(self, values: Any) -> None:
         """Replace the values. A copy from here that waits takes the new ones."""
-        self._device._touched(self, "was changed", lambda op: op.into is self or op.out_of is self)
+        self._device._touched(self, "was changed", lambda op: self in (*op.reads, *op.writes))
         self._values[...] = values
 
 
@@ -85,7 +93,7 @@ class Device:
         self.findings: list[Finding] = []
         self._poison = POISONS[poison % len(POISONS)]
         self._arena = Arena(capacity, self._poison)
-        self._stream = Stream(blocking)
+        self._queues = Queues(blocking)
         self._refused = _refusals[-1] if _refusals else None
         self._told: DeviceError | None = None  # the first error that the program was told of
 
@@ -105,8 +113,25 @@ class Device:
         raw = np.full(int(np.prod(shape, dtype=np.int64)) * kind.itemsize, self._poison, dtype=np.uint8)
         return HostBuffer(self, name, raw.view(kind).reshape(shape))
 
+    def queue(self, name: str) -> Queue:
+        """A second queue, for copies or kernels that need not wait for those of the first."""
+        return self._queues.open(name)
+
+    def event(self, queue: Queue | None = None) -> Event:
+        """The place in a queue behind everything that it was given so far. Nobody waits here."""
+        return self._queues.mark(queue or self._queues.main)
+
+    def wait(self, event: Event, queue: Queue | None = None) -> None:
+        """What is given to `queue` from now on comes after the event. The host does not wait."""
+        self._put("wait", event.queue.name, 0, queue=queue, event=event)
+
     def launch(
-        self, kernel: Callable[..., None], reads: Sequence[Buffer], writes: Sequence[Buffer], *sizes: Any
+        self,
+        kernel: Callable[..., None],
+        reads: Sequence[Buffer],
+        writes: Sequence[Buffer],
+        *sizes: Any,
+        queue: Queue | None = None,
     ) -> None:
         """Enqueue `kernel(*reads, *writes, *sizes)`, buffers as flat memory. It may change the `writes` only.
 
@@ -131,50 +156,53 @@ class Device:
                     "writes outside its buffers", f"{name} (launch {number}), which writes {own}, changed {damage}"
                 )
 
-        self._put("launch", name, 0, run)
+        self._put("launch", name, 0, run, reads=reads, writes=writes, queue=queue)
 
-    def clear(self, buffer: Buffer) -> None:
+    def clear(self, buffer: Buffer, *, queue: Queue | None = None) -> None:
         """Enqueue filling a buffer with zeros."""
-        self._put("clear", buffer.name, buffer.nbytes, lambda: self._arena.contents(buffer).fill(0))
+        self._put(
+            "clear", buffer.name, buffer.nbytes, lambda: self._arena.contents(buffer).fill(0), writes=[buffer],
+            queue=queue,
+        )  # fmt: skip
 
-    def upload(self, source: Any, into: Buffer) -> None:
+    def upload(self, source: Any, into: Buffer, *, queue: Queue | None = None) -> None:
         """Enqueue a copy from the host. An array is read now, a `HostBuffer` when its turn comes."""
         if isinstance(source, HostBuffer):
             held, values = source, source._values
         else:
             held, values = None, np.array(source, dtype=into.dtype)
         self._same_size("upload", values.nbytes, into.nbytes, into)
+        self._put(
+            "upload", into.name, into.nbytes, *_halves(lambda: values, lambda: self._arena.contents(into)),
+            reads=[] if held is None else [held], writes=[into], queue=queue,
+        )  # fmt: skip
 
-        def run() -> None:
-            self._arena.contents(into)[...] = values.reshape(into.shape)
-
-        self._put("upload", into.name, into.nbytes, run, out_of=held)
-
-    def download(self, source: Buffer, into: HostBuffer) -> None:
+    def download(self, source: Buffer, into: HostBuffer, *, queue: Queue | None = None) -> None:
         """Enqueue a copy to the host: `into` holds it once the queue is drained."""
         self._same_size("download", source.nbytes, into.nbytes, source)
+        self._put(
+            "download", source.name, source.nbytes,
+            *_halves(lambda: self._arena.contents(source), lambda: into._values),
+            reads=[source], writes=[into], queue=queue,
+        )  # fmt: skip
 
-        def run() -> None:
-            into._values[...] = self._arena.contents(source).reshape(into.shape)
-
-        self._put("download", source.name, source.nbytes, run, into=into)
-
-    def copy(self, source: Buffer, into: Buffer) -> None:
+    def copy(self, source: Buffer, into: Buffer, *, queue: Queue | None = None) -> None:
         """Enqueue a copy within the device. The sizes must be equal."""
         self._same_size("copy", source.nbytes, into.nbytes, into)
 
-        def run() -> None:
-            self._arena.contents(into).reshape(-1).view(np.uint8)[...] = (
-                self._arena.contents(source).reshape(-1).view(np.uint8)
-            )
+        def memory(buffer: Buffer) -> np.ndarray:
+            return self._arena.contents(buffer).reshape(-1).view(np.uint8)
 
-        self._put("copy", into.name, source.nbytes, run)
+        self._put(
+            "copy", into.name, source.nbytes, *_halves(lambda: memory(source), lambda: memory(into)),
+            reads=[source], writes=[into], queue=queue,
+        )  # fmt: skip
 
     def synchronize(self) -> None:
-        """The host waits until the queue is drained. Raises the error of whatever failed in it."""
+        """The host waits until all queues are drained. Raises the error of whatever failed in them."""
         self.record.add("synchronise")
         with self._telling():
-            self._stream.drain()
+            self._queues.drain()
 
     # What a judge uses: none of it is counted
 
@@ -198,14 +226,27 @@ class Device:
                 "swallows an error of the device", f"the device reported: {self._told}; the call returned all the same"
             )
             return
-        self._stream.drain()
+        self._queues.drain()
 
     # Inside
 
-    def _put(self, kind: str, name: str, nbytes: int, run: Callable[[], None], **host: Any) -> None:
+    def _put(
+        self,
+        kind: str,
+        name: str,
+        nbytes: int,
+        *parts: Callable[[], None],
+        reads: Sequence[Any] = (),
+        writes: Sequence[Any] = (),
+        queue: Queue | None = None,
+        event: Event | None = None,
+    ) -> None:
         self.record.add(kind, name, nbytes)
+        operation = Operation(f"{kind} {name}", parts, tuple(reads), tuple(writes), event)
         with self._telling():
-            self._stream.put(Operation(f"{kind} {name}", run, **host))
+            race = self._queues.put(operation, queue or self._queues.main)
+        if race:
+            self._find("races with another queue", race)
 
     def _same_size(self, what: str, source: int, into: int, buffer: Buffer) -> None:
         if source != into:
@@ -222,16 +263,28 @@ class Device:
             raise
 
     def _touched(self, buffer: HostBuffer, what: str, waits: Callable[[Operation], bool]) -> None:
-        waiting = [op.name for op in self._stream.pending if waits(op)]
+        waiting = [op.name for op in self._queues.pending if waits(op)]
         if waiting:
             self._find(
                 "does not wait for the queue",
-                f"`{buffer.name}` on the host {what} while {len(self._stream.pending)} operations waited, "
+                f"`{buffer.name}` on the host {what} while {len(self._queues.pending)} operations waited, "
                 f"among them {waiting[0]} that uses it: synchronize first",
             )
 
     def _find(self, kind: str, message: str) -> None:
         self.findings.append(Finding(kind, message))
+
+
+def _halves(source: Callable[[], np.ndarray], into: Callable[[], np.ndarray]) -> list[Callable[[], None]]:
+    """A copy in two parts: what runs beside it may change what the second one finds."""
+
+    def copy(second: bool) -> None:
+        found, target = source().reshape(-1), into().reshape(-1)  # views: device memory and the host's are contiguous
+        middle = target.size // 2
+        half = slice(middle, None) if second else slice(middle)
+        target[half] = found[half]
+
+    return [lambda: copy(False), lambda: copy(True)]
 
 
 _refusals: list[tuple[str, str]] = []

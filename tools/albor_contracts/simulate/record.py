@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Entry:
-    """`kind` is launch, clear, upload, download, copy, allocate or synchronise; `name` the kernel or the buffer.
+    """`kind` is launch, clear, upload, download, copy, wait, allocate or synchronise; `name` that of the kernel, the
+    buffer or the queue.
 
     `outcome` is "served", or "refused" where the device would not take it: what served the call in its place, if the
     program went on, is in the entries that follow.

@@ -150,3 +150,14 @@ def adamw(
     optimizer.step()
     first, second = ([optimizer.state[param][key] for param in params] for key in ("exp_avg", "exp_avg_sq"))
     return torch.stack([param.detach() for param in params]), torch.stack(first), torch.stack(second), norm
+
+
+def global_clip(a: torch.Tensor, b: torch.Tensor, max_norm: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """clip_grad_norm_ on copies of two gradients: both scaled, and the norm []. It does not return its coefficient."""
+    params = [torch.nn.Parameter(torch.zeros_like(g)) for g in (a, b)]
+    for param, g in zip(params, (a, b), strict=True):
+        param.grad = g.clone()
+    norm = torch.nn.utils.clip_grad_norm_(params, max_norm)
+    scaled = [param.grad for param in params]
+    assert scaled[0] is not None and scaled[1] is not None
+    return scaled[0], scaled[1], norm
