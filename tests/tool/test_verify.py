@@ -144,3 +144,14 @@ def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
     (a,), (b,) = verdicts(tmp_path / "a.jsonl"), verdicts(tmp_path / "b.jsonl")
     assert first.returncode == second.returncode == 1
     assert a.failure == b.failure
+
+
+def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) -> None:
+    """The line of a contract comes when its last verdict is in, and its total agrees with that of the run."""
+    command = [sys.executable, "-m", "albor_contracts", "verify", "optim/global-clip", "--binding", "torch"]
+    command += ["--seed", "0", "-n", "1", "--cases", "2", "--evidence", str(tmp_path / "e.jsonl")]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = (text for text in done.stdout.splitlines() if text.startswith("ok "))
+    total = done.stdout.splitlines()[-1].split(" obligations")[0]
+    assert f" of {total} passed (5 declined, 5 not applicable)" in line

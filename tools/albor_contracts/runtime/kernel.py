@@ -587,6 +587,11 @@ class Missing:
     def __getitem__(self, where: Any) -> Any:
         raise NotOffered(self.reason)
 
+    def __eq__(self, other: object) -> bool:
+        raise NotOffered(self.reason)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class NotOffered(SkipTest):
     """The binding does not offer what this obligation is about. Hypothesis looks for no smaller case of a skip."""

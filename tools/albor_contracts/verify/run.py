@@ -50,7 +50,8 @@ def verify(
     tests, declined = plan(library, contracts, bindings, device=device, dtypes=dtypes, match=match, offers=single)
     tell = broadcast(listeners)
     if on_plan is not None:
-        on_plan(Counter((t.contract, t.binding) for t in tests))
+        planned = Counter((t.contract, t.binding) for t in tests)
+        on_plan(planned + Counter((d.contract, d.binding) for d in declined))
     for d in declined:
         tell(
             ObligationFinished(
