@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 730225359a78bf5335f710c16fe6d9451530bf5c488881a8cd46cbb4f65a7d5f
+Meaning: 8f408a5998602ac875f2f68ed4122f92be020d95b0f6991c98906a219e35fc7e
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

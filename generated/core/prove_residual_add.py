@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection, what is proved.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2624ba8ea106fa46f6eb4eba8a50a27746bc741d4905deff7f357f3ab7bea6f4
+Meaning: 96334a1099a53928aa3322f104fc0b83e60c1976ce6acb75894d6362f7fdd92b
 """
 
 from fractions import Fraction

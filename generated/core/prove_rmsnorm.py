@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 93711d1d72cfb128936b86f8b21dd943863ad6444e28158d1c6dcb8614a4de84
+Meaning: 1b781ef46b658950294063b7374271242be6f261210da3f78e5a198b0972da62
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

@@ -1,7 +1,7 @@
 """core/silu: SiLU, what is proved.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2ef532d1d5c695388c555ab4ed138c9a9792a0eb0ded1a880394ef1c0ce3df35
+Meaning: 21eafd5326d998120cc312e79f5b269edf8691cde48fee258189801f70491758
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/softmax: Softmax, what is proved.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b9967149ddea0febb9fcb576d9284e6635d99a58058a930b852693ec86a3a4f7
+Meaning: bb4f51d491932ec0cac8d45fd0d6cc0df5bcbd18608dc3a5408891188bce3c54
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

@@ -1,7 +1,7 @@
 """core/bias-add: Bias.
 
 Compiled from contracts/core/bias-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 94d8c611d4f6fb44e4ff6d5f90f356994ff0498db157de12339bfca5e804bd8c
+Meaning: 668548e019c099a657f4908eb0a2e26f03957f967f85ed555dc2b64304a48b85
 """
 
 from albor_contracts.testing import (
@@ -52,6 +52,11 @@ ba_many_inputs = cases(
     dims={"R": "255, 257, 300", "N": "1, 129"},
     elements=32895,
     g="float[R, N] in [0.5, 2]",
+)
+ba_tiles_inputs = cases(
+    dims={"R": "3, 65", "N": "4286 - 63 * R"},
+    x="float[R, N] in [-20000, 20000]",
+    b="float[N] in [-20000, 20000]",
 )
 ba_repeat_inputs = cases(
     dims={"R": "1..33", "N": "1..257"},
@@ -113,6 +118,16 @@ def test_ba_many(kernel, case):
     db = kernel.bias_add_backward(g)
     expected = spec.bias_add_backward(g)
     claim(approx(db, expected))
+
+
+@obligation("BA-TILES", equation="bias_add", type="equivalence")
+@given(case=ba_tiles_inputs)
+def test_ba_tiles(kernel, case):
+    """Matrices that are wider or higher than a tile are covered to the last row and column."""
+    x, b = kernel.receives(case, "x b")
+    y = kernel.bias_add(x, b)
+    expected = spec.bias_add(x, b)
+    claim(approx(y, expected))
 
 
 @obligation("BA-REPEAT", equation="bias_add_backward", type="determinism")

@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 730225359a78bf5335f710c16fe6d9451530bf5c488881a8cd46cbb4f65a7d5f
+Meaning: 8f408a5998602ac875f2f68ed4122f92be020d95b0f6991c98906a219e35fc7e
 """
 
 from albor_contracts.testing import (
@@ -79,6 +79,12 @@ em_range_inputs = cases(
     w="float[V, D] in [-60000, 60000]",
     far="int in [-2, 3]",
 )
+em_tiles_inputs = cases(
+    dims={"T": "3, 65", "V": "1..3", "D": "4286 - 63 * T"},
+    work={"T * D": 2**15},
+    ids="i64[T] in [0, V)",
+    w="float[V, D] in [-60000, 60000]",
+)
 em_def_embedding_inputs = cases(
     dims={"T": "1..33", "V": "1..17", "D": "1..65"},
     work={"T * D": 2**15},
@@ -154,6 +160,14 @@ def test_em_range(kernel, case):
     t = grid(T)
     wrong = array[t](where(far < 0, far, V + far) + 0 * ids[t])
     rejects(kernel, "embedding", (wrong, w), ValueError, mentions=["id"])
+
+
+@obligation("EM-TILES", equation="embedding", type="equivalence")
+@given(case=em_tiles_inputs)
+def test_em_tiles(kernel, case):
+    """Many tokens, and rows wider than a tile, are looked up to the last one."""
+    ids, w = kernel.receives(case, "ids w")
+    claim(exact(kernel.embedding(ids, w), spec.embedding(ids, w)))
 
 
 @obligation("EM-DEF-EMBEDDING", equation="embedding", type="definition")

@@ -1,7 +1,7 @@
 """core/gelu: GELU, exact and tanh.
 
 Compiled from contracts/core/gelu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cbff3cf151794da5f08b5d81155c37c30f908afdbc7c14873157ef1ef63f53a4
+Meaning: acef0a690c0e1badf063f75de366461ae881ab2cb724c4d04ae6bf30cb2dca80
 """
 
 from albor_contracts.testing import (
@@ -76,6 +76,12 @@ gelu_tanh_backward_inputs = cases(
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-8, 8]",
 )
+ge_tiles_inputs = cases(
+    dims={"R": "3, 65", "N": "4286 - 63 * R"},
+    elements=24830,
+    x="float[R, N] in [-8, 8]",
+    g="float[R, N] in [-8, 8]",
+)
 
 
 @obligation("GE-REFLECT", equation="gelu", type="symmetry")
@@ -134,6 +140,19 @@ def test_ge_grad_tanh(kernel, case):
     g, x = kernel.receives(case, "g x")
     dx = kernel.gelu_tanh_backward(g, x)
     (expected_dx,) = gradient(spec, "gelu_tanh", {"x": x}, wrt="x", cotangents=(g,))
+    claim(approx(dx, expected_dx))
+
+
+@obligation("GE-TILES", equation="gelu", type="equivalence")
+@given(case=ge_tiles_inputs)
+def test_ge_tiles(kernel, case):
+    """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    y = kernel.gelu(x)
+    dx = kernel.gelu_backward(g, x)
+    expected_y = spec.gelu(x)
+    expected_dx = spec.gelu_backward(g, x)
+    claim(approx(y, expected_y))
     claim(approx(dx, expected_dx))
 
 

@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c8f491ee631c5146f342a48954aa6677783dda804b651ac22987b1769679c96b
+Meaning: b06ab2830e8b68579b073159118dcb0dabe84d2faeabcb12545a4374e90060c6
 """
 
 from albor_contracts.testing import (
@@ -116,6 +116,14 @@ ln_shape_inputs = cases(
     b="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
     wrong="float[L] in [-2, 2]",
+)
+ln_tiles_inputs = cases(
+    dims={"R": "9, 33", "N": "257, 300"},
+    x="float[R, N] in [-100, 100]",
+    w="float[N] in [-2, 2]",
+    b="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+    g="float[R, N] in [-8, 8]",
 )
 ln_def_layernorm_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
@@ -252,6 +260,21 @@ def test_ln_shape(kernel, case):
     """A bias of another length than the rows is refused."""
     x, w, eps, wrong = kernel.receives(case, "x w eps wrong")
     rejects(kernel, "layernorm", (x, w, wrong, eps), ValueError)
+
+
+@obligation("LN-TILES", equation="layernorm", type="equivalence")
+@given(case=ln_tiles_inputs)
+def test_ln_tiles(kernel, case):
+    """Batches of more rows than all programs take at once are normalised to the last row, forward and backward."""
+    x, w, b, eps, g = kernel.receives(case, "x w b eps g")
+    y = kernel.layernorm(x, w, b, eps)
+    dx, dw, db = kernel.layernorm_backward(g, x, w, eps)
+    expected = spec.layernorm(x, w, b, eps)
+    expected_dx, expected_dw, expected_db = spec.layernorm_backward(g, x, w, eps)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+    claim(approx(db, expected_db))
 
 
 @obligation("LN-DEF-LAYERNORM", equation="layernorm", type="definition")

@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0a5a9efaf7c94f16634500871988d3aea010f523c5f0f939022a5fa8824f4e3d
+Meaning: 3c8ebb01e64e0f4930ecb9a80ada18301db4bbce0fdcfb9b766c67a1391381c6
 """
 
 from albor_contracts.testing import (
@@ -84,6 +84,12 @@ lse_chunk_inputs = cases(
     x="float[R, N] in [-120, 120] or {-inf}",
     chunk="int in [1, 300]",
     wrong="int in [-3, 0]",
+)
+lse_tiles_inputs = cases(
+    dims={"R": "9, 17", "N": "257, 300"},
+    x="float[R, N] in [-40, 40]",
+    g="accum[R] in [-8, 8]",
+    chunk="int in {257, 290}",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -189,6 +195,22 @@ def test_lse_chunk(kernel, case):
     """Chunks of no or of fewer columns are refused."""
     x, wrong = kernel.receives(case, "x wrong")
     rejects(kernel, "logsumexp_chunked", (x, wrong), ValueError, mentions=["chunk"])
+
+
+@obligation("LSE-TILES", equation="logsumexp", type="equivalence")
+@given(case=lse_tiles_inputs)
+def test_lse_tiles(kernel, case):
+    """Batches of more rows than one program takes are summed to the last row, in chunks or not, forward and
+    backward."""
+    x, g, chunk = kernel.receives(case, "x g chunk")
+    a = kernel.logsumexp(x)
+    b = kernel.logsumexp_chunked(x, chunk)
+    dx = kernel.logsumexp_backward(g, x)
+    expected = spec.logsumexp(x)
+    expected_dx = spec.logsumexp_backward(g, x)
+    claim(approx(a, expected))
+    claim(approx(b, expected))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")

@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2624ba8ea106fa46f6eb4eba8a50a27746bc741d4905deff7f357f3ab7bea6f4
+Meaning: 96334a1099a53928aa3322f104fc0b83e60c1976ce6acb75894d6362f7fdd92b
 """
 
 from albor_contracts.testing import (
@@ -58,6 +58,14 @@ ra_shape_inputs = cases(
     c="real in [-2, 2]",
     wrong="float[R, L] in [-8, 8]",
 )
+ra_tiles_inputs = cases(
+    dims={"R": "3, 65", "N": "4286 - 63 * R"},
+    elements=37246,
+    x="float[R, N] in [-20000, 20000]",
+    f="float[R, N] in [-20000, 20000]",
+    c="real in [-2, 2]",
+    g="float[R, N] in [-8, 8]",
+)
 ra_def_residual_add_backward_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
     g="float[R, N] in [-8, 8]",
@@ -108,6 +116,20 @@ def test_ra_shape(kernel, case):
     rejects(kernel, "residual_add", (x, wrong, c), ValueError)
 
 
+@obligation("RA-TILES", equation="residual_add", type="equivalence")
+@given(case=ra_tiles_inputs)
+def test_ra_tiles(kernel, case):
+    """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, f, c, g = kernel.receives(case, "x f c g")
+    y = kernel.residual_add(x, f, c)
+    dx, df = kernel.residual_add_backward(g, c)
+    expected_y = spec.residual_add(x, f, c)
+    expected_dx, expected_df = spec.residual_add_backward(g, c)
+    claim(approx(y, expected_y))
+    claim(approx(dx, expected_dx))
+    claim(approx(df, expected_df))
+
+
 @obligation("RA-DEF-RESIDUAL_ADD", equation="residual_add", type="definition")
 @given(case=ra_swap_inputs)
 def test_ra_def_residual_add(kernel, case):
@@ -152,3 +174,16 @@ def test_ra_ft_gradient(kernel):
     dx, df = kernel.residual_add_backward(g, c)
     claim(dx[0, 0] == 6)
     claim(df[0, 0] == 3)
+
+
+@obligation("RA-FT-NOTHING", rule="RA-DEF-RESIDUAL_ADD_BACKWARD", type="falsification")
+def test_ra_ft_nothing(kernel):
+    """A branch scaled by 0 gets no gradient; one scaled by 1 gets that of the stream."""
+    case = example({"g": "float[R, N]", "c": "real"}, g=[[6]], c=0)
+    g, c = kernel.receives(case, "g c")
+    dx, df = kernel.residual_add_backward(g, c)
+    all_x, all_f = kernel.residual_add_backward(g, 1.0)
+    claim(dx[0, 0] == 6)
+    claim(df[0, 0] == 0)
+    claim(all_x[0, 0] == 6)
+    claim(all_f[0, 0] == 6)

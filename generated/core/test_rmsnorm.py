@@ -1,12 +1,12 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 93711d1d72cfb128936b86f8b21dd943863ad6444e28158d1c6dcb8614a4de84
+Meaning: 1b781ef46b658950294063b7374271242be6f261210da3f78e5a198b0972da62
 """
 
 from albor_contracts.testing import (
     abs, all, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid, independent, mean,
-    obligation, rejects, same_twice, sqrt, sum, uses_at_most,
+    obligation, rejects, same_twice, sqrt, sum, uses_at_most, where,
 )
 
 CONTRACT = "core/rmsnorm"
@@ -106,6 +106,13 @@ rn_shape_inputs = cases(
     w="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
     wrong="float[L] in [-2, 2]",
+)
+rn_long_narrow_inputs = cases(
+    dims={"R": "1..2", "N": "16448, 16512"},
+    elements=49345,
+    x="float[R, N] in [0.5, 2]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-5]",
 )
 rn_def_rmsnorm_inputs = cases(
     dims={"R": "1..8", "N": "1..4097"},
@@ -232,6 +239,28 @@ def test_rn_shape(kernel, case):
     """A weight of another length than the rows is refused."""
     x, eps, wrong = kernel.receives(case, "x eps wrong")
     rejects(kernel, "rmsnorm", (x, wrong, eps), ValueError)
+
+
+@obligation("RN-LONG-NARROW", equation="rmsnorm", type="equivalence")
+@given(case=rn_long_narrow_inputs)
+def test_rn_long_narrow(kernel, case):
+    """The squares of every block of a long row are formed in float32, also where equal elements err in one
+    direction."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    s = array[r, i](where(i < 16384, 0.001 * x[r, i], x[r, N - 1]))
+    y = kernel.rmsnorm(s, w, eps)
+    expected = spec.rmsnorm(s, w, eps)
+    claim(approx(y, expected))
+
+
+@obligation("RN-BUFFERS", equation="rmsnorm", type="resource")
+@given(case=rn_launch_inputs)
+def test_rn_buffers(kernel, case):
+    """The output is the only buffer: what a backward pass would need is not stored where there is none."""
+    x, w, eps = kernel.receives(case, "x w eps")
+    uses_at_most(1, "allocations", lambda: kernel.rmsnorm(x, w, eps))
 
 
 @obligation("RN-DEF-RMSNORM", equation="rmsnorm", type="definition")

@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b31f54b539d3d7030b9b374f71b94dc3c00a091aca8d7cb2e7584ea11c6cadfb
+Meaning: 9dd7f1fb0b9d4db4ec74fb210a4d060f535f932814f03ad984fb412a22cecb97
 """
 
 from albor_contracts.testing import (
@@ -58,6 +58,19 @@ slt_shape_inputs = cases(
     b="float[R, N] in [-60000, 60000] or {-inf}",
     wrong="float[R, L] in [-8, 8]",
 )
+slt_condition_inputs = cases(
+    dims={"R": "1..6", "N": "2..65", "L": "1, 66"},
+    pred="bool[R, N]",
+    a="float[R, N] in [-60000, 60000] or {-inf}",
+    b="float[R, N] in [-60000, 60000] or {-inf}",
+    other="bool[R, L]",
+)
+slt_condition_backward_inputs = cases(
+    dims={"R": "1..6", "N": "2..65", "L": "1, 66"},
+    g="float[R, N] in [-8, 8]",
+    pred="bool[R, N]",
+    other="bool[R, L]",
+)
 
 
 @obligation("SLT-BITS", equation="select", type="equivalence")
@@ -109,6 +122,22 @@ def test_slt_shape(kernel, case):
     """Operands of different shapes are refused."""
     pred, a, wrong = kernel.receives(case, "pred a wrong")
     rejects(kernel, "select", (pred, a, wrong), ValueError)
+
+
+@obligation("SLT-CONDITION", equation="select", type="rejection")
+@given(case=slt_condition_inputs)
+def test_slt_condition(kernel, case):
+    """A condition of another shape than the operands is refused."""
+    a, b, other = kernel.receives(case, "a b other")
+    rejects(kernel, "select", (other, a, b), ValueError)
+
+
+@obligation("SLT-CONDITION-BACKWARD", equation="select_backward", type="rejection")
+@given(case=slt_condition_backward_inputs)
+def test_slt_condition_backward(kernel, case):
+    """Backward, too, a condition of another shape is refused."""
+    g, other = kernel.receives(case, "g other")
+    rejects(kernel, "select_backward", (g, other), ValueError)
 
 
 @obligation("SLT-DEF-SELECT", equation="select", type="definition")

@@ -1,7 +1,7 @@
 """core/silu: SiLU.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2ef532d1d5c695388c555ab4ed138c9a9792a0eb0ded1a880394ef1c0ce3df35
+Meaning: 21eafd5326d998120cc312e79f5b269edf8691cde48fee258189801f70491758
 """
 
 from albor_contracts.testing import (
@@ -54,6 +54,12 @@ si_lipschitz_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-8, 8]",
+)
+si_tiles_inputs = cases(
+    dims={"R": "3, 65", "N": "4286 - 63 * R"},
+    elements=24830,
+    x="float[R, N] in [-120, 120]",
+    g="float[R, N] in [-8, 8]",
 )
 
 
@@ -127,6 +133,19 @@ def test_si_mirror(kernel, case):
     a = kernel.silu_backward(g, x)
     b = kernel.silu_backward(g, opposite)
     claim(all[r, i](approx(a[r, i] + b[r, i], g[r, i])))
+
+
+@obligation("SI-TILES", equation="silu", type="equivalence")
+@given(case=si_tiles_inputs)
+def test_si_tiles(kernel, case):
+    """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    y = kernel.silu(x)
+    dx = kernel.silu_backward(g, x)
+    expected_y = spec.silu(x)
+    expected_dx = spec.silu_backward(g, x)
+    claim(approx(y, expected_y))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("SI-DEF-SILU", equation="silu", type="definition")

@@ -1,7 +1,7 @@
 """core/softmax: Softmax.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b9967149ddea0febb9fcb576d9284e6635d99a58058a930b852693ec86a3a4f7
+Meaning: bb4f51d491932ec0cac8d45fd0d6cc0df5bcbd18608dc3a5408891188bce3c54
 """
 
 from albor_contracts.testing import (
@@ -83,6 +83,11 @@ sm_wide_backward_inputs = cases(
 sm_launch_inputs = cases(
     dims={"R": "1..5", "N": "1..65"},
     x="float[R, N] in [-120, 120] or {-inf}",
+)
+sm_tiles_inputs = cases(
+    dims={"R": "9, 17", "N": "257, 300"},
+    x="float[R, N] in [-40, 40]",
+    g="float[R, N] in [-8, 8]",
 )
 sm_def_softmax_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -220,6 +225,19 @@ def test_sm_launch(kernel, case):
     """One launch for all rows."""
     x = kernel.receives(case, "x")
     uses_at_most(1, "launches", lambda: kernel.softmax(x))
+
+
+@obligation("SM-TILES", equation="softmax", type="equivalence")
+@given(case=sm_tiles_inputs)
+def test_sm_tiles(kernel, case):
+    """Batches of more rows than one program takes are normalised to the last row, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    p = kernel.softmax(x)
+    dx = kernel.softmax_backward(g, x)
+    expected_p = spec.softmax(x)
+    expected_dx = spec.softmax_backward(g, x)
+    claim(approx(p, expected_p))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("SM-DEF-SOFTMAX", equation="softmax", type="definition")

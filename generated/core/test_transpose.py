@@ -1,7 +1,7 @@
 """core/transpose: Batched transpose.
 
 Compiled from contracts/core/transpose-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fd3589b9dc46ddf0711f4ad5930a7d3b7b2daf397375668570777bd74b69d037
+Meaning: 9ac8d95159e1e9b3bd921f5fe6d3e4d8de2b586889eb2d806e53142794c05abc
 """
 
 from albor_contracts.testing import (
@@ -34,6 +34,10 @@ tp_batch_inputs = cases(
 )
 tp_square_inputs = cases(
     dims={"B": "1..4", "R": "2..66", "C": "R"},
+    x="float[B, R, C] in [-60000, 60000]",
+)
+tp_narrow_inputs = cases(
+    dims={"B": "1..4", "R": "1..9", "C": "1..3"},
     x="float[B, R, C] in [-60000, 60000]",
 )
 
@@ -78,6 +82,14 @@ def test_tp_batch(kernel, case):
 @given(case=tp_square_inputs)
 def test_tp_square(kernel, case):
     """Square matrices are transposed like any others."""
+    x = kernel.receives(case, "x")
+    claim(exact(kernel.batched_transpose(x), spec.batched_transpose(x)))
+
+
+@obligation("TP-NARROW", equation="batched_transpose", type="equivalence")
+@given(case=tp_narrow_inputs)
+def test_tp_narrow(kernel, case):
+    """Matrices of one, two or three columns are transposed from any layout."""
     x = kernel.receives(case, "x")
     claim(exact(kernel.batched_transpose(x), spec.batched_transpose(x)))
 

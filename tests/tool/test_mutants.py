@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import os
+import sys
 import textwrap
 import time
 from functools import partial
@@ -240,3 +242,17 @@ def test_a_mutant_that_waits_for_ever_is_given_up(mutants):
     while not copy.done():
         time.sleep(0.05)
     assert _verdict("module", mutants[0], copy).outcome == "timeout"
+
+
+def test_before_the_first_mutant_everything_is_imported_and_no_kernel_runs(tmp_path, monkeypatch):
+    """`warm` imports what the control needed, the impossible included, and goes on."""
+    from albor_contracts.mutate.bench import warm
+
+    write(tmp_path, "needed_by_a_kernel.py", "LOADED = True\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "needed_by_a_kernel", raising=False)
+    try:
+        warm(["needed_by_a_kernel", "a_module_that_is_gone"])
+    finally:
+        gc.unfreeze()
+    assert sys.modules["needed_by_a_kernel"].LOADED

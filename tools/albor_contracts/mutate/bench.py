@@ -6,6 +6,8 @@ All of this happens in a process that is thrown away afterwards: nothing is put 
 from __future__ import annotations
 
 import ast
+import contextlib
+import gc
 import importlib
 import linecache
 import sys
@@ -41,6 +43,7 @@ class Control:
     seconds: dict[Trial, float] = field(default_factory=dict)
     lines: dict[Trial, dict[str, set[int]]] = field(default_factory=dict)  # module -> lines
     failed: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)  # imported on the way
 
     def reaching(self, module: str, mutant: Mutant) -> list[Trial]:
         """The trials that run a line of the mutant, the shortest first."""
@@ -82,6 +85,7 @@ class Bench:
     def control(self) -> Control:
         """Everything once, on the unchanged source, watching which lines run."""
         found = Control()
+        before = set(sys.modules)
         if self.large and (died := self.wide()) is not None:
             found.failed.append(f"{WIDTH}: {died}")
         kernels = self.kernels()
@@ -93,6 +97,7 @@ class Bench:
             found.seconds[trial], found.lines[trial] = time.process_time() - begin, lines
             if died is not None:
                 found.failed.append(f"{trial.obligation} {trial.dtype}: {died}")
+        found.modules = sorted(set(sys.modules) - before)
         return found
 
     def judge(self, module: str, mutant: Mutant, trials: Sequence[Trial]) -> tuple[str, str]:
@@ -134,6 +139,27 @@ class Bench:
 
     def wide(self) -> str | None:
         return overflows(self.module.spec.signatures, self.bound().targets, self.large)
+
+
+def warm(modules: Sequence[str]) -> None:
+    """Do once what every copy would do for itself, most of the time that a mutant killed at once takes: import the
+    modules, and let Hypothesis set itself up. No kernel runs: what one had computed and kept might hide a mutant.
+    """
+    from hypothesis import Phase, given, settings
+    from hypothesis import strategies as st
+
+    for name in modules:
+        with contextlib.suppress(Exception):  # then the copies will meet the same trouble, or find another way
+            importlib.import_module(name)
+
+    @settings(max_examples=2, database=None, phases=(Phase.generate,))
+    @given(st.integers(0, 9), st.lists(st.floats(width=32)), st.sampled_from([1, 2]))
+    def nothing(a: int, b: list[float], c: int) -> None:
+        pass
+
+    nothing()
+    gc.collect()
+    gc.freeze()  # a copy that collects would write to every page it shares
 
 
 def plant(module: ModuleType, mutant: Mutant) -> None:

@@ -20,7 +20,7 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-from .bench import MANY, Bench, Control, Trial
+from .bench import MANY, Bench, Control, Trial, warm
 from .edits import Mutant
 from .width import Sizes
 
@@ -116,6 +116,7 @@ def _serve(there: Any, job: Job) -> None:
         there.send(f"the original ended its process: {first.ending()}")
         return
     there.send(control)
+    warm(control.modules)
     limit = max(LEAST_SECONDS, TIMES * sum(control.seconds.values()))
     waiting = list(reversed(there.recv()))
     running: list[tuple[str, Mutant, _Copy]] = []
