@@ -40,6 +40,16 @@ def test_an_equation_without_obligations_stands_alone():
     assert orphans(more) == [("equation", "core/softmax: helper")]
 
 
+@pytest.mark.parametrize(("let", "alone"), [("z = helper(x)", False), ("z = spec.helper(x)", True)])
+def test_an_equation_that_a_law_calls_does_not_stand_alone(let, alone):
+    first, *others = BASE.proof_obligations
+    calling = dataclasses.replace(first, let=text(let))
+    more = dataclasses.replace(
+        BASE, equations={**BASE.equations, "helper": HELPER}, proof_obligations=(calling, *others)
+    )
+    assert orphans(more) == ([("equation", "core/softmax: helper")] if alone else [])
+
+
 def test_an_obligation_that_kills_nothing_stands_alone():
     fault = dataclasses.replace(BASE.faults[0], killed_by=text(["SM-SUM"]))
     assert orphans(dataclasses.replace(BASE, faults=(fault,))) == [("obligation", "core/softmax: SM-DEF-SOFTMAX")]

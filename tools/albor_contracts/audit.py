@@ -13,12 +13,12 @@ from typing import Any
 
 from .coverage import Coverage, describe
 from .evidence import obligations_of
-from .model import Contract
+from .model import Contract, Obligation
 
 Targets = Mapping[tuple[str, str], Mapping[str, str]]  # (contract, equation) -> binding -> "module:function"
 
 ORPHANS = {
-    "equation": "an equation that no obligation is about",
+    "equation": "an equation that no obligation is about, and none calls",
     "obligation": "an obligation that kills no fault",
     "fault": "a fault that nothing must kill",
     "binding": "an equation without a kernel in a binding that has others of its contract",
@@ -151,6 +151,7 @@ def _of_contracts(contracts: Mapping[str, Contract]) -> Iterator[Orphan]:
     for contract in contracts.values():
         entries = obligations_of(contract)
         about = {str(entry.equation) for entry in entries.values()}
+        about |= {name for entry in entries.values() for name in _called(entry)}
         for name, equation in contract.equations.items():
             if name not in about:
                 yield Orphan("equation", f"{contract.name}: {name}", str(equation.position))
@@ -161,6 +162,15 @@ def _of_contracts(contracts: Mapping[str, Contract]) -> Iterator[Orphan]:
         for fault in contract.faults:
             if not fault.killed_by:
                 yield Orphan("fault", f"{contract.name}: {fault.id}", str(fault.position))
+
+
+_CALL = re.compile(r"(?<![.\w])[A-Za-z_]\w*(?=\()")  # spec.name( is the definition, and no kernel
+
+
+def _called(entry: Obligation) -> set[str]:
+    """Names that the texts of an obligation call: its law holds or fails with their kernels too."""
+    parts = (entry.let, entry.check, entry.call, entry.left, entry.right, entry.step, *entry.state.values())
+    return {name for part in parts if part is not None for name in _CALL.findall(str(part))}
 
 
 def _of_bindings(contracts: Mapping[str, Contract], targets: Targets) -> Iterator[Orphan]:
