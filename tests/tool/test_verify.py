@@ -137,6 +137,14 @@ def test_a_failure_names_the_lines_of_the_law_and_of_the_kernel(tmp_path: Path) 
         assert contract.read_text().splitlines()[int(line) - 1][int(column) - 1 :].startswith(words)
 
 
+def test_a_prediction_names_the_kernel_that_raised(tmp_path: Path) -> None:
+    run("--binding", "hostile:raises", "-k", "RN-FT-TINY", evidence=tmp_path / "e.jsonl")
+    (verdict,) = verdicts(tmp_path / "e.jsonl")
+    source = (HERE / "kernels" / "hostile.py").read_text().splitlines()
+    assert verdict.failure is not None
+    assert source[int(verdict.failure.kernel.rpartition(":")[2]) - 1].startswith("def raises")
+
+
 def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
     """The same seed gives the same shrunk failure; that is what `replay` relies on."""
     first = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", evidence=tmp_path / "a.jsonl")

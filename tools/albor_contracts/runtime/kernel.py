@@ -258,6 +258,7 @@ class Kernel:
     spec: Definitions
     deviates: Mapping[str, str] = field(default_factory=dict)  # obligation -> the documented convention that differs
     calls: int = 0
+    called: str = ""  # the equation whose kernel was called last
     log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     on_case: Callable[[Any], None] | None = None
     on_step: Callable[[Any], None] | None = None
@@ -310,6 +311,7 @@ class Kernel:
         """Call an equation's kernel. `judged=False` returns nothing, and what the kernel raises comes as `Refused`."""
         signature = self.signatures[name]
         target = self.targets.get(name)
+        self.called = name
         if target is None:
             raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
         if judged and varies(signature, arguments):

@@ -218,7 +218,8 @@ class Recorder:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         unexpected = not isinstance(error, (Falsified, KernelFault))
-        called = self.equation or (self.kernel.log[-1][0] if self.kernel.log else "")  # a prediction names none
+        # What a kernel did wrong by itself is its own, whatever the law is about; a prediction is about no equation.
+        called = self.kernel.called if isinstance(error, KernelFault) or not self.equation else self.equation
         target = self.kernel.targets.get(called)
         return Failure(
             property=self.words,
