@@ -1,7 +1,7 @@
 """training/checkpoint-formats: Checkpoint formats.
 
 Compiled from contracts/training/checkpoint-formats-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 911119db201244b10a268e3bceac4f9e96b648d109c236dec98646d33806bd8b
+Meaning: 1df840d76cbf53de6cfdc5ec105c099013b6343ceb8676c2f6ed6738a758ed5f
 """
 
 from albor_contracts.testing import (

@@ -163,6 +163,25 @@ def test_these_are_no_gguf_files(file: bytes) -> None:
     assert both("gguf_listing", file) == "refused"
 
 
+def aligned(kind: int, value: bytes) -> bytes:
+    key = b"general.alignment"
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", len(key)) + key + struct.pack("<I", kind) + value
+    return head + bytes(-len(head) % 32)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        aligned(6, struct.pack("<f", 32.0)), aligned(7, b"\x01"), aligned(8, struct.pack("<Q", 2) + b"32"),
+        aligned(9, struct.pack("<IQI", 4, 1, 32)), aligned(5, struct.pack("<i", -32)), aligned(4, struct.pack("<I", 0)),
+    ],
+    ids=["a real", "a truth value", "a text", "a list", "negative", "zero"],
+)  # fmt: skip
+def test_an_alignment_of_another_type_is_refused(file: bytes) -> None:
+    assert both("gguf_listing", aligned(4, struct.pack("<I", 32))) == ""
+    assert both("gguf_listing", file) == "refused"
+
+
 def test_the_last_padding_may_be_missing_the_data_not() -> None:
     file = impl.gguf_file(ONE, 32)
     assert both("gguf_listing", file[:-24]) == ONE

@@ -13,12 +13,13 @@ from typing import Any
 
 from .coverage import Coverage, describe
 from .evidence import obligations_of
-from .model import Contract, Obligation
+from .links import words_of
+from .model import Contract
 
 Targets = Mapping[tuple[str, str], Mapping[str, str]]  # (contract, equation) -> binding -> "module:function"
 
 ORPHANS = {
-    "equation": "an equation that no obligation is about, and none calls",
+    "equation": "an equation that no obligation is about, and none mentions",
     "obligation": "an obligation that kills no fault",
     "fault": "a fault that nothing must kill",
     "binding": "an equation without a kernel in a binding that has others of its contract",
@@ -151,26 +152,17 @@ def _of_contracts(contracts: Mapping[str, Contract]) -> Iterator[Orphan]:
     for contract in contracts.values():
         entries = obligations_of(contract)
         about = {str(entry.equation) for entry in entries.values()}
-        about |= {name for entry in entries.values() for name in _called(entry)}
+        about |= {word for entry in entries.values() for word in words_of(entry)}
         for name, equation in contract.equations.items():
             if name not in about:
-                yield Orphan("equation", f"{contract.name}: {name}", str(equation.position))
+                yield Orphan("equation", f"{contract.name}: {name}", str(equation.position.from_here()))
         killers = {str(killer) for fault in contract.faults for killer in fault.killed_by}
         for identifier, entry in entries.items():
             if identifier not in killers:
-                yield Orphan("obligation", f"{contract.name}: {identifier}", str(entry.position))
+                yield Orphan("obligation", f"{contract.name}: {identifier}", str(entry.position.from_here()))
         for fault in contract.faults:
             if not fault.killed_by:
-                yield Orphan("fault", f"{contract.name}: {fault.id}", str(fault.position))
-
-
-_CALL = re.compile(r"(?<![.\w])[A-Za-z_]\w*(?=\()")  # spec.name( is the definition, and no kernel
-
-
-def _called(entry: Obligation) -> set[str]:
-    """Names that the texts of an obligation call: its law holds or fails with their kernels too."""
-    parts = (entry.let, entry.check, entry.call, entry.left, entry.right, entry.step, *entry.state.values())
-    return {name for part in parts if part is not None for name in _CALL.findall(str(part))}
+                yield Orphan("fault", f"{contract.name}: {fault.id}", str(fault.position.from_here()))
 
 
 def _of_bindings(contracts: Mapping[str, Contract], targets: Targets) -> Iterator[Orphan]:
@@ -179,7 +171,7 @@ def _of_bindings(contracts: Mapping[str, Contract], targets: Targets) -> Iterato
         for binding in sorted(bindings):
             for equation, entry in contract.equations.items():
                 if binding not in targets.get((name, equation), {}):
-                    yield Orphan("binding", f"{name}: {equation} in {binding}", str(entry.position))
+                    yield Orphan("binding", f"{name}: {equation} in {binding}", str(entry.position.from_here()))
 
 
 def _of_modules(contracts: Mapping[str, Contract], targets: Targets, folder: Path) -> Iterator[Orphan]:

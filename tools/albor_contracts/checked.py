@@ -91,6 +91,17 @@ class CheckedObligation:
     def id(self) -> str:
         return str(self.model.id)
 
+    def calls(self) -> set[str]:
+        """Equations whose kernels the obligation runs."""
+        found = set()
+        for part in (*self.law.statements, *((self.law.check,) if self.law.check is not None else ())):
+            found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
+        if self.model.call is not None:
+            found.add(str(self.model.call).split("(")[0].strip())
+        if str(self.model.type) in ("gradient", "independence") or not found:
+            found.add(self.equation.name)
+        return found
+
 
 @dataclass(frozen=True)
 class CheckedFault:

@@ -7,7 +7,7 @@ and what to do. Readers collect diagnostics and go on; `ContractError` carries t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, order=True)
@@ -22,6 +22,10 @@ class Position:
         if not self.line:
             return self.file
         return f"{self.file}:{self.line}:{self.column}"
+
+    def from_here(self) -> str:
+        """The place as a person in the working folder would write it."""
+        return str(replace(self, file=from_here(self.file)))
 
 
 NOWHERE = Position("<text>")

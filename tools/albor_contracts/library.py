@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from .checked import CheckedContract, check_contracts
 from .collection import without_collection
 from .emit.harness import proof_problems
-from .errors import ContractError, Diagnostic, Position, from_here
+from .errors import ContractError, Diagnostic, Position
 from .links import check_links, stated_at
 from .load import Loaded, contract_name, find_root, load_contracts
 from .load.paths import files_below, files_named
@@ -161,4 +161,4 @@ def where_stated(root: Path, name: str, identifier: str) -> str:
 def place_of(contract: Contract, identifier: str) -> str:
     """file:line:column of an obligation or falsification test of a contract; empty when there is none."""
     place = stated_at(contract, identifier)
-    return "" if place is None else str(replace(place, file=from_here(place.file)))
+    return "" if place is None else place.from_here()

@@ -314,8 +314,8 @@ def gguf_file(text: str, alignment: int) -> bytes:
     return bytes(head + data)
 
 
-def _check_alignment(alignment: int) -> None:
-    if alignment < 8 or alignment.bit_count() != 1:
+def _check_alignment(alignment: Any) -> None:
+    if not isinstance(alignment, int) or alignment < 8 or alignment.bit_count() != 1:
         raise CheckpointError(f"alignment: expected a power of two from 8 on, got {alignment}")
 
 

@@ -226,13 +226,14 @@ def gguf_listing(file: bytes) -> str:
         version, count, entries = struct.unpack_from("<IQQ", file, 4)
         if version != 3:
             raise CheckpointError(f"GGUF version {version}: expected 3, little-endian")
-        place, alignment = 24, 32
+        place = 24
+        alignment: object = 32
         for _ in range(entries):
             key, place = _read_string(file, place)
             (kind,) = struct.unpack_from("<I", file, place)
             value, place = _read_value(file, place + 4, kind)
             if key == "general.alignment":
-                alignment = int(value)
+                alignment = value
         infos = []
         for _ in range(count):
             name, place = _read_string(file, place)
@@ -244,7 +245,7 @@ def gguf_listing(file: bytes) -> str:
         raise CheckpointError("the GGUF file is cut off: it ends within its header") from None
     except RecursionError:
         raise CheckpointError("the metadata of the GGUF file is nested too deeply") from None
-    if alignment < 8 or alignment & (alignment - 1):
+    if not isinstance(alignment, int) or alignment < 8 or alignment & (alignment - 1):
         raise CheckpointError(f"general.alignment: expected a power of two from 8 on, got {alignment}")
     start, running, tensors = place + -place % alignment, 0, []
     for name, shape, code, offset in infos:

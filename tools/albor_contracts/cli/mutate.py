@@ -212,11 +212,9 @@ class _Tally:
 
 def _diff(file: Path, mutant: Mutant, words: str) -> str:
     """One mutant as a place, and its lines before and after."""
-    try:
-        shown = file.relative_to(Path.cwd())
-    except ValueError:
-        shown = file
-    lines = [f"  {shown}:{mutant.line}:{mutant.column}: {words}, in {mutant.function}"]
+    from ..errors import from_here
+
+    lines = [f"  {from_here(file)}:{mutant.line}:{mutant.column}: {words}, in {mutant.function}"]
     lines += [f"    - {line}" for line in mutant.find.split("\n")]
     lines += [f"    + {line}" for line in mutant.put.split("\n")]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,10 +16,9 @@ from hypothesis import Phase, settings
 
 from ..bindings import bind
 from ..checked import CheckedContract, CheckedFault, CheckedObligation
-from ..errors import ContractError, Diagnostic, Text, from_here
+from ..errors import ContractError, Diagnostic, Text
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
-from ..lang import tree
 from ..library import Library
 from ..runtime.kernel import Kernel, NotOffered
 from ..runtime.session import ObligationFailed, session
@@ -113,7 +112,7 @@ def kill_matrix(
         control = definition_kernel("definition", module.spec.functions, module.spec, "f32")
         for o in contract.obligations:
             # A control: a kernel that computes the definition must pass, or a kill proves nothing.
-            if _calls(o) <= set(module.spec.functions) and not _about_code(o):
+            if o.calls() <= set(module.spec.functions) and not _about_code(o):
                 died = _dies(tests[o.id], control)
                 if died is not None:
                     matrix.problems.append(_at(o.model.id, f"{o.id} rejects its own definition: {died}"))
@@ -150,7 +149,7 @@ def _try(
             for o in sorted(obligations.values(), key=lambda o: o.id not in named):
                 if died and not full and o.id not in named and o.id in proved:
                     continue
-                if not (changed is None or _calls(o) & changed) or not _calls(o) <= set(kernel.targets):
+                if not (changed is None or o.calls() & changed) or not o.calls() <= set(kernel.targets):
                     continue
                 if changed is not None and _about_code(o):
                     continue
@@ -195,7 +194,7 @@ def _try(
 
 def _at(written: Text, words: str) -> str:
     """The words, after file:line:column of what they are about."""
-    return f"{replace(written.position, file=from_here(written.position.file))}: {words}"
+    return f"{written.position.from_here()}: {words}"
 
 
 @contextlib.contextmanager
@@ -216,18 +215,6 @@ def _injected(
             )
         dtype = str(fault.model.dtype or ("f64" if binding == "reference" else "f32"))
         yield bound.kernels(module.spec, "cpu", (dtype,))[0], None
-
-
-def _calls(o: CheckedObligation) -> set[str]:
-    """Equations whose kernels an obligation runs."""
-    found = set()
-    for part in (*o.law.statements, *((o.law.check,) if o.law.check is not None else ())):
-        found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
-    if o.model.call is not None:
-        found.add(str(o.model.call).split("(")[0].strip())
-    if str(o.model.type) in ("gradient", "independence") or not found:
-        found.add(o.equation.name)
-    return found
 
 
 def _about_code(o: CheckedObligation) -> bool:

@@ -16,7 +16,6 @@ from hypothesis.errors import HypothesisDeprecationWarning, UnsatisfiedAssumptio
 
 from ..checked import CheckedContract, CheckedEquation, CheckedObligation
 from ..falsify.matrix import few_cases, load_generated, tests_of
-from ..lang import tree
 from ..library import Library
 from ..links import definition_id
 from ..runtime.kernel import Definitions
@@ -228,18 +227,6 @@ def try_slice(
 # Other laws than the definition
 
 
-def _calls(o: CheckedObligation) -> set[str]:
-    """Equations whose kernels an obligation runs."""
-    found = set()
-    for part in (*o.law.statements, *((o.law.check,) if o.law.check is not None else ())):
-        found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
-    if o.model.call is not None:
-        found.add(str(o.model.call).split("(")[0].strip())
-    if str(o.model.type) in ("gradient", "independence") or not found:
-        found.add(o.equation.name)
-    return found
-
-
 def laws(contract: CheckedContract, spec: Definitions) -> list[CheckedObligation]:
     """Obligations besides definitions whose kernels all have a definition; inputs that must be refused say nothing."""
     skipped = ("rejection", "resource", "dispatch", "statistical")
@@ -247,7 +234,7 @@ def laws(contract: CheckedContract, spec: Definitions) -> list[CheckedObligation
     return [
         o
         for o in contract.obligations
-        if str(o.model.type) not in skipped and o.id not in definitions and _calls(o) <= set(spec.functions)
+        if str(o.model.type) not in skipped and o.id not in definitions and o.calls() <= set(spec.functions)
     ]
 
 
