@@ -176,12 +176,16 @@ def test_validate_reports_in_every_format(project, run):
     edit(project, "contracts/core/scale-v1.yaml", "equation: scale\n", "equation: scael\n")
     status, out, _ = run("validate")
     assert status == 2 and "error[E301]" in out and "0 of 1 contracts are valid" in out
+    assert "--> contracts/core/scale-v1.yaml:" in out  # as the person who reads it would write the path
     status, out, _ = run("validate", "--format", "json")
     assert status == 2 and json.loads(out)["valid"] == [] and json.loads(out)["diagnostics"][0]["code"] == "E301"
     status, out, _ = run("validate", "--format", "sarif")
-    assert status == 2 and json.loads(out)["runs"][0]["results"][0]["ruleId"] == "E301"
+    found = json.loads(out)["runs"][0]["results"][0]
+    assert status == 2 and found["ruleId"] == "E301"
+    where = found["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert where == "contracts/core/scale-v1.yaml"
     status, out, _ = run("validate", "--format", "github")
-    assert status == 2 and out.startswith("::error file=")
+    assert status == 2 and out.startswith("::error file=contracts/core/scale-v1.yaml,")
 
 
 def test_validate_looks_at_bindings_too(project, run):

@@ -155,14 +155,14 @@ def _of_contracts(contracts: Mapping[str, Contract]) -> Iterator[Orphan]:
         about |= {word for entry in entries.values() for word in words_of(entry)}
         for name, equation in contract.equations.items():
             if name not in about:
-                yield Orphan("equation", f"{contract.name}: {name}", str(equation.position.from_here()))
+                yield Orphan("equation", f"{contract.name}: {name}", str(equation.position))
         killers = {str(killer) for fault in contract.faults for killer in fault.killed_by}
         for identifier, entry in entries.items():
             if identifier not in killers:
-                yield Orphan("obligation", f"{contract.name}: {identifier}", str(entry.position.from_here()))
+                yield Orphan("obligation", f"{contract.name}: {identifier}", str(entry.position))
         for fault in contract.faults:
             if not fault.killed_by:
-                yield Orphan("fault", f"{contract.name}: {fault.id}", str(fault.position.from_here()))
+                yield Orphan("fault", f"{contract.name}: {fault.id}", str(fault.position))
 
 
 def _of_bindings(contracts: Mapping[str, Contract], targets: Targets) -> Iterator[Orphan]:
@@ -171,7 +171,7 @@ def _of_bindings(contracts: Mapping[str, Contract], targets: Targets) -> Iterato
         for binding in sorted(bindings):
             for equation, entry in contract.equations.items():
                 if binding not in targets.get((name, equation), {}):
-                    yield Orphan("binding", f"{name}: {equation} in {binding}", str(entry.position.from_here()))
+                    yield Orphan("binding", f"{name}: {equation} in {binding}", str(entry.position))
 
 
 def _of_modules(contracts: Mapping[str, Contract], targets: Targets, folder: Path) -> Iterator[Orphan]:

@@ -7,7 +7,7 @@ and what to do. Readers collect diagnostics and go on; `ContractError` carries t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
@@ -19,13 +19,8 @@ class Position:
     column: int = 0
 
     def __str__(self) -> str:
-        if not self.line:
-            return self.file
-        return f"{self.file}:{self.line}:{self.column}"
-
-    def from_here(self) -> str:
-        """The place as a person in the working folder would write it."""
-        return str(replace(self, file=from_here(self.file)))
+        file = from_here(self.file)
+        return f"{file}:{self.line}:{self.column}" if self.line else file
 
 
 NOWHERE = Position("<text>")

@@ -161,4 +161,4 @@ def where_stated(root: Path, name: str, identifier: str) -> str:
 def place_of(contract: Contract, identifier: str) -> str:
     """file:line:column of an obligation or falsification test of a contract; empty when there is none."""
     place = stated_at(contract, identifier)
-    return "" if place is None else place.from_here()
+    return "" if place is None else str(place)

@@ -194,7 +194,7 @@ def _try(
 
 def _at(written: Text, words: str) -> str:
     """The words, after file:line:column of what they are about."""
-    return f"{written.position.from_here()}: {words}"
+    return f"{written.position}: {words}"
 
 
 @contextlib.contextmanager

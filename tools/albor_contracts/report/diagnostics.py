@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from ..codes import CODES
-from ..errors import ContractError, Diagnostic, Position
+from ..errors import ContractError, Diagnostic, Position, from_here
 from ..load.source import FORBIDDEN, Source, read_source
 
 MAX_WIDTH = 140
@@ -87,7 +87,7 @@ def render_github(diagnostics: Iterable[Diagnostic]) -> str:
     out = []
     for d in diagnostics:
         kind = "notice" if d.severity == "note" else d.severity
-        properties = {"file": d.position.file.replace(os.sep, "/")}
+        properties = {"file": from_here(d.position.file).replace(os.sep, "/")}
         if d.position.line:
             properties |= {"line": str(d.position.line), "col": str(d.position.column)}
         properties["title"] = d.code
@@ -214,7 +214,7 @@ def _code_point(character: str) -> str:
 
 
 def _place(position: Position) -> dict[str, Any]:
-    return {"file": position.file, "line": position.line or None, "column": position.column or None}
+    return {"file": from_here(position.file), "line": position.line or None, "column": position.column or None}
 
 
 def _github(text: str, *, property: bool = False) -> str:
@@ -225,7 +225,7 @@ def _github(text: str, *, property: bool = False) -> str:
 
 
 def _location(position: Position) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(position.file)}}
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(from_here(position.file))}}
     if position.line:
         physical["region"] = {"startLine": position.line, "startColumn": max(position.column, 1)}
     return {"physicalLocation": physical}
