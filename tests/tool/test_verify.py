@@ -163,3 +163,28 @@ def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) ->
     (line,) = (text for text in done.stdout.splitlines() if text.startswith("ok "))
     total = done.stdout.splitlines()[-1].split(" obligations")[0]
     assert f" of {total} passed (5 declined, 5 not applicable)" in line
+
+
+def test_a_law_that_calls_a_kernel_outside_its_dtypes_is_not_applicable(tmp_path: Path) -> None:
+    """PyTorch's softmax is judged in bfloat16, its backward pass in float32 only: a law about both in float32."""
+    command = [
+        sys.executable,
+        "-m",
+        "albor_contracts",
+        "verify",
+        "core/softmax",
+        "--binding",
+        "torch",
+        "-k",
+        "SM-TILES",
+    ]
+    command += ["--seed", "0", "-n", "1", "--evidence", str(tmp_path / "e.jsonl")]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    found = {v.dtype: v for v in verdicts(tmp_path / "e.jsonl")}
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {d: v.outcome for d, v in found.items()} == {
+        "f32": "passed",
+        "bf16": "not_applicable",
+        "f16": "not_applicable",
+    }
+    assert found["bf16"].reason == "torch offers softmax_backward in f32 only"

@@ -314,6 +314,8 @@ class Kernel:
         self.called = name
         if target is None:
             raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
+        if target.dtypes and self.dtype not in target.dtypes:
+            raise NotOffered(f"{self.binding} offers {name} in {', '.join(target.dtypes)} only")
         if judged and varies(signature, arguments):
             return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
