@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 74a5a828f10029072cd01aa585ef423ba1fdb0b61d0a51aabe194c5d50a5e367
+Meaning: cf9eeb9b4930e10c79b153d06581e72ee7c5cd76ef42222f80243910b700d143
 """
 
 from albor_contracts.testing import (
@@ -275,7 +275,7 @@ def test_smp_refuses(kernel, case):
     logits, temperature, k, p, seed, which = kernel.receives(case, "logits temperature k p seed which")
     t = single(where(which == 0, -temperature, temperature))
     n = single(where(which == 1, 0, k))
-    mass = single(where(which == 2, 0, where(which == 3, 1 + p, p)))
+    mass = single(where(which == 2, 0, where(which == 3, max(1 + p, 1.001), p)))
     rejects(
         kernel,
         "sample",

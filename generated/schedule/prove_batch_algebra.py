@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens, what is proved.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 72fb946fc29f717a42e45deecc0693f5dfaf5042c1c67703158469f1a452747c
+Meaning: 2e1954629a48de2c202e87506a12a5a47be591e01b02137073ce4d3b8807afa2
 """
 
 from albor_contracts.prove import proof
