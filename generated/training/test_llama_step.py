@@ -1,13 +1,13 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 32e528354b2d79ca8986ad6e8e336c0b157929fd69d5a33d778921fb3bc989e9
+Meaning: 08dc6efbcd8cd8904e04975626177e329eb30c54914ff69c01c6a711d01bd796
 """
 
 from albor_contracts.testing import (
     Steps, abs, all, any, approx, array, cases, cast, claim, clip, cos, count, defines, definitions, dot, drawing,
     exact, example, exp, given, gradient, grid, independent, initialize, isfinite, log, max, mean, min, obligation,
-    ratio, real, rejects, rule, run_steps, sigmoid, sin, single, sqrt, sum, truth, where,
+    ratio, real, rejects, rule, run_steps, sigmoid, sin, single, sqrt, sum, supposing, truth, where,
 )
 
 CONTRACT = "training/llama-step"
@@ -431,6 +431,14 @@ spec = definitions(
     "library_text(first: int, like: i64[N, A, B, S]) -> x: i64[N, A, B, S], y: i64[N, A, B, S]",
 )
 
+
+def supposed_1(case):
+    """any[a, b, s](x[a, b, s] != x[0, 0, 0])"""
+    x, A, B, S = case.x, case.A, case.B, case.S
+    a, b, s = grid(A, B, S)
+    return any[a, b, s](x[a, b, s] != x[0, 0, 0])
+
+
 block_inputs = cases(
     dims={"B": "1..2", "S": "1..4", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "Z": "2 * L + 1"},
     x="float[B, S, E] in [-2, 2]",
@@ -577,6 +585,7 @@ ls_all_inputs = cases(
 )
 ls_reach_inputs = cases(
     dims={"A": "1", "B": "1", "S": "3..4", "V": "5..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "2", "Z": "2 * L + 1"},
+    such_that=supposing(supposed_1),
     work={"A * B * S * U * V * E * Z * L * 2 * H * D * K * 3 * F": 2**18},
     table="float[U, V, E] in [-1, 1]",
     norm="float[Z, E] in [0.5, 1.5]",
