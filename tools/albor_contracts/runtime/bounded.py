@@ -129,7 +129,7 @@ class Bounded:
 
     def __getitem__(self, where: Any) -> Bounded:
         error = self.error
-        order, shape = _whole_axes(where, self.value.shape)
+        order, shape = whole_axes(where, self.value.shape)
 
         def pick(x: np.ndarray) -> np.ndarray:
             if shape is None:
@@ -250,7 +250,7 @@ _RELATIONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.great
 _Axes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
 
 
-def _whole_axes(where: Any, shape: tuple[int, ...]) -> _Axes:
+def whole_axes(where: Any, shape: tuple[int, ...]) -> _Axes:
     """`x[r, i]` with every index running over the whole of an axis of its own is a view: its order and shape."""
     indices = where if isinstance(where, tuple) else (where,)
     places = tuple([i.place if type(i) is Index else None for i in indices])
@@ -373,7 +373,8 @@ def _at(a: Bounded, value: Any, error: Any, name: str) -> Bounded:
 
 def _argument(a: Bounded, name: str) -> Any:
     """The error of the argument, after what the hardware rounds it."""
-    return a.error + FUNCTIONS[name].argument * _now.unit * (a.magnitude + a.error)
+    rounding = FUNCTIONS[name].argument * _now.unit
+    return a.magnitude * rounding if _is_exact(a) else (a.magnitude + a.error) * rounding + a.error
 
 
 def exp(a: Bounded) -> Bounded:
@@ -663,7 +664,11 @@ def total(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
 
 def mean(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     if mask is None:
-        return total(a, axes) / Bounded(float(_terms(a.shape, axes)))
+        k, sum_ = _terms(a.shape, axes), total(a, axes)
+        if k:
+            error = sum_.error if isinstance(sum_.error, float) else sum_.error / k
+            return _computed(sum_.value / k, error, OPERATORS["/"], sum_)
+        return sum_ / Bounded(0.0)
     return total(a, axes, mask) / count(_over(mask, a.shape), axes)
 
 

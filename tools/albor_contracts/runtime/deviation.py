@@ -30,6 +30,7 @@ CASES = 20
 FEWEST = 8  # elements that make the mean of a case an observation
 LOOKED_AT = 512  # elements of one output of one case, evenly spread
 WELL_CONDITIONED = 8.0  # units roundoff
+_EXPONENT = np.int64(0x7FF0000000000000)  # the bits of a float64's exponent
 
 
 @dataclass
@@ -63,8 +64,8 @@ class Deviation:
         self.worst_ulp = worst
         size = np.abs(exact)
         distance = np.abs(value - exact)
-        # A unit in the last place is between 1 and 2 times u |y*|: most elements cannot beat the worst so far.
-        candidates = distance > size * (worst * form.unit)
+        # Most cases have no element that beats the worst so far: one comparison with the powers of two tells.
+        candidates = distance > _power_of_two(size) * (worst * 2 * form.unit)
         if not candidates.any():
             return
         size, distance = size[candidates], distance[candidates]
@@ -122,6 +123,11 @@ def _judged(means: list[tuple[float, int]]) -> tuple[float, float]:
     mean = sum(values) / n
     variance = sum((m - mean) ** 2 for m in values) / (n - 1) + sum(1 / (12 * k) for _, k in means) / n
     return mean, SIGMAS * math.sqrt(variance / n) + ALLOWED
+
+
+def _power_of_two(size: np.ndarray) -> np.ndarray:
+    """The largest power of two up to each; 0 for subnormal numbers of float64."""
+    return (size.view(np.int64) & _EXPONENT).view(np.float64)
 
 
 def _ulp(size: np.ndarray, form: Format) -> np.ndarray:

@@ -46,12 +46,16 @@ def watching_waits() -> Iterator[Waits]:
         _watchers[:] = [other for other in _watchers if other is not waits]
 
 
-@contextlib.contextmanager
-def counting_waits(framework: str) -> Iterator[None]:
+def counting_waits(framework: str) -> contextlib.AbstractContextManager[None]:
     """Around the call of a kernel: tells the watchers, if there are any."""
-    if not _watchers or framework != "torch":
-        yield
-        return
+    return _counting() if _watchers and framework == "torch" else _NOBODY
+
+
+_NOBODY = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _counting() -> Iterator[None]:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 

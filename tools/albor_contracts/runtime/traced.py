@@ -40,6 +40,9 @@ class Traced:
         return self.value.ndim
 
     def __getitem__(self, where: Any) -> Traced:
+        order, shape = bounded.whole_axes(where, tuple(self.value.shape))
+        if shape is not None:
+            return Traced((self.value if order is None else self.value.permute(order)).reshape(shape))
         parts = where if isinstance(where, tuple) else (where,)
         return Traced(self.value[tuple(torch.as_tensor(np.array(_plain(p))) for p in parts)])
 
