@@ -13,10 +13,10 @@ from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
 from albor_contracts.runtime.claims import Falsified
 from albor_contracts.runtime.grid import grid
-from albor_contracts.runtime.kernel import NotOffered
+from albor_contracts.runtime.kernel import Kernel, NotOffered, Target
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis.errors import UnsatisfiedAssumption
-from toys import HEAD, Toy
+from toys import HEAD, Toy, load
 
 
 @pytest.fixture
@@ -247,3 +247,35 @@ def test_not_a_number_and_signed_zeros_are_compared_bitwise():
     i, j = grid(6, 6)
     with pytest.raises(Falsified, match="bitwise"):
         changes(lambda x: np.copysign(0.0, x), True, (i,), (j,), (6,))
+
+
+@pytest.mark.parametrize(
+    ("x", "factor", "right"),
+    [
+        (40000, 1, True),  # twice that is beyond float16: infinity
+        (-40000, 1, True),
+        (40000, -1, False),  # an infinity of the other sign
+        (20000, np.inf, False),  # 40000 is no reason for an infinity
+        (32752, 1, True),  # the largest float16
+        (32752, np.inf, True),  # as good as beyond, after one rounding up
+        (40000, 0.8, False),  # nor is the largest number one
+        (20000, 1.001, False),
+        (np.inf, 1, True),
+        (np.inf, -1, False),
+        (np.inf, 0, False),
+    ],
+)
+def test_what_lies_beyond_the_format_overflows(x, factor, right):
+    module = load(
+        HEAD + 'equations: {double: {signature: "double(x: float[N]) -> y: float[N]", formula: 2 x, '
+        'define: "y[i] = x[i] + x[i]"}}\ndims: {N: 1..4}\n'
+    )
+
+    def double(x):
+        with np.errstate(all="ignore"):
+            return (np.float32(2 * factor) * x.astype(np.float32)).astype(np.float16)
+
+    kernel = Kernel("core/toy", "t", "numpy", "f16", "cpu", {"double": Target(double, "double")}, module.spec)
+    near = kernel.receives(example({"x": "float[N]"}, x=[x, 1]), "x")
+    held = testing.approx(kernel.double(near), module.spec.double(near))
+    assert bool(held.value[0]) == right

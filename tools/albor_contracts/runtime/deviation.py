@@ -65,8 +65,9 @@ class Deviation:
         size = np.abs(exact)
         distance = np.abs(value - exact)
         # Most cases have no element that beats the worst so far: one comparison with the powers of two tells.
-        candidates = distance > _power_of_two(size) * (worst * 2 * form.unit)
-        if not candidates.any():
+        power = np.maximum(_power_of_two(size), form.smallest_normal)
+        candidates = distance > power * (worst * 2 * form.unit)
+        if not np.count_nonzero(candidates):
             return
         size, distance = size[candidates], distance[candidates]
         # Of a result that may be lost in cancellation no digit is fixed.

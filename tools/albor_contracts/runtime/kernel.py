@@ -562,10 +562,12 @@ class Kernel:
             self.deviation.note(name, value, exact.value, error, form, form.digits < FORMATS[self.precision].digits)
         with quiet:
             # What is rounded is what was computed, at most size + error.
-            tolerance = exact.magnitude + error
-            tolerance *= form.unit
+            reach = exact.magnitude + error
+            tolerance = reach * form.unit
             tolerance += error
             tolerance += form.smallest
+            if np.add.reduce(reach, axis=None) < form.largest / 2:
+                return tolerance  # the usual case: everything is finite, and nothing comes near the end of the format
             beyond = exact.magnitude + tolerance >= form.largest
         if beyond.any():
             overflows = beyond & np.isinf(value) & (np.signbit(value) == np.signbit(exact.value))
