@@ -305,9 +305,10 @@ def _settled(value: Any, error: Any, *operands: Bounded, size: Any = None) -> Bo
     return Bounded(value, error, size)
 
 
-def _computed(value: Any, error: Any, ulps: float, *operands: Bounded) -> Bounded:
+def _computed(value: Any, error: Any, ulps: float, *operands: Bounded, size: Any = None) -> Bounded:
     """`value` within `error`, rounded to `ulps` units roundoff of what was computed, or flushed to zero."""
-    size = np.abs(value)
+    if size is None:
+        size = np.abs(value)
     exact = isinstance(error, float) and error == 0.0
     reach = size if exact else size + error
     bound = reach * (ulps * _now.unit)
@@ -341,10 +342,11 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
         if _is_exact(b):
             return _computed(value, 0.0 if _is_exact(a) else a.error / b.magnitude, OPERATORS["/"], a)
         room = b.magnitude - b.error
-        error = (a.error + np.abs(value) * b.error) / room
+        size = np.abs(value)
+        error = size * (b.error / room) if _is_exact(a) else (a.error + size * b.error) / room
         pole = ~(room > 0)
-        if not pole.any():
-            return _computed(value, error, OPERATORS["/"], a, b)
+        if not np.count_nonzero(pole):
+            return _computed(value, error, OPERATORS["/"], a, b, size=size)
         # A divisor that is exactly zero, or not a number, is what it is; one that may be zero decides nothing.
         found = _computed(value, np.where(pole, 0.0, error), OPERATORS["/"], a, b)
         return Bounded(value, np.where(pole & (np.asarray(b.error) > 0), np.inf, found.error))
@@ -600,32 +602,37 @@ def _terms(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     return math.prod(shape[k] for k in axes)
 
 
-def _growth(k: int, alike: Callable[[], np.ndarray]) -> Any:
+def _growth(k: int, alike: Callable[[], Any]) -> Any:
     """Error constant of a sum of k terms, in units roundoff of the sum of their absolute values."""
     if k - 1 <= LAMBDA * math.sqrt(k):
         return float(max(k - 1, 0))
-    return np.minimum(k - 1.0, LAMBDA * np.sqrt(k + k * alike()))
+    m = alike()
+    return LAMBDA * math.sqrt(k) if m is None else np.minimum(k - 1.0, LAMBDA * np.sqrt(k + k * m))
 
 
-def _close(sizes: np.ndarray, whole: np.ndarray, axis: int) -> np.ndarray:
-    """Where a term is so close to its neighbour that their roundings are not independent."""
+def _close(sizes: np.ndarray, whole: np.ndarray, axis: int) -> np.ndarray | None:
+    """Where a term is so close to its neighbour that their roundings are not independent; None: nowhere."""
     n = sizes.shape[axis]
     before = sizes[(slice(None),) * axis + (slice(0, n - 1),)]
     after = sizes[(slice(None),) * axis + (slice(1, n),)]
-    close = np.abs(before - after) <= ALIKE * _now.unit * whole
+    apart = before - after
+    close = np.abs(apart, out=apart) <= ALIKE * _now.unit * whole
+    if not np.count_nonzero(close):
+        return None
     close &= before != 0  # adding zero is exact
     return close
 
 
-def _alike(sizes: np.ndarray, whole: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """How many terms of a sum are alike."""
+def _alike(sizes: np.ndarray, whole: np.ndarray, axes: tuple[int, ...]) -> np.ndarray | None:
+    """How many terms of a sum are alike; None: none."""
     axis = max(axes, key=lambda k: sizes.shape[k])
-    return _close(sizes, whole, axis).sum(axis=axes, keepdims=True)
+    close = _close(sizes, whole, axis)
+    return None if close is None else close.sum(axis=axes, keepdims=True)
 
 
 def _alike_products(
     sizes: Sequence[np.ndarray], full: tuple[int, ...], whole: np.ndarray, axes: tuple[int, ...]
-) -> np.ndarray:
+) -> np.ndarray | None:
     """How many terms of a sum of products are alike. Where they are too many to be formed, factor by factor."""
     if math.prod(full) <= PRODUCTS:
         terms = sizes[0]
@@ -633,10 +640,15 @@ def _alike_products(
             terms = terms * s
         return _alike(np.broadcast_to(terms, full), whole, axes)
     axis = max(axes, key=lambda k: full[k])
-    close = [
-        _close(s, s.sum(axis=axis, keepdims=True), axis).astype(np.float64) if s.shape[axis] != 1 else np.ones_like(s)
-        for s in sizes
-    ]
+    close: list[np.ndarray] = []
+    for s in sizes:
+        if s.shape[axis] == 1:
+            close.append(np.ones_like(s))
+            continue
+        found = _close(s, s.sum(axis=axis, keepdims=True), axis)
+        if found is None:
+            return None
+        close.append(found.astype(np.float64))
     return sum_of_products(close, axes)
 
 

@@ -51,12 +51,16 @@ class _Shaped:
         self.axes = axes
 
     def __call__(self, value):  # type: ignore[no-untyped-def]
-        total = self.axes[0].ndim if self.axes else 0
-        order = tuple(a.axis for a in self.axes)
-        full = [1] * total
-        for a in self.axes:
-            full[a.axis] = a.size
-        return _lay_out(value, tuple(full), order)
+        return _lay_out(value, *_axes(tuple([a.place for a in self.axes])))
+
+
+@lru_cache(maxsize=4096)
+def _axes(places: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape of the grid, with 1 where an axis is not named, and the named axes in order."""
+    full = [1] * (places[0][2] if places else 0)
+    for size, axis, _ in places:
+        full[axis] = size
+    return tuple(full), tuple(axis for _, axis, _ in places)
 
 
 def _lay_out(value, full: tuple[int, ...], order: tuple[int, ...]):  # type: ignore[no-untyped-def]
