@@ -53,6 +53,36 @@ def test_a_kernel_that_fits_passes():
     assert 0 < result.shared_bytes <= result.shared_limit == 227 * 1024
 
 
+@kernel(
+    example("x=*fp32 y=*fp32 n=i32:16", label="whole vectors", N=1024),
+    example("x=*fp32 y=*fp32 n=i32", label="any length", N=1024),
+)
+def _masked_copy_kernel(x, y, n, N: tl.constexpr):
+    at = tl.arange(0, N)
+    tl.store(y + at, tl.load(x + at, mask=at < n, other=0.0), mask=at < n)
+
+
+def test_wide_accesses_are_told():
+    whole, other = (aot.compile_example(_masked_copy_kernel, e, 90) for e in _masked_copy_kernel.examples)
+    assert whole.ok and whole.wide == 1.0
+    assert other.ok and other.wide == 0.0  # it moves the same bytes, four at a time
+
+
+def test_what_counts_as_an_access():
+    ptx = """
+        ld.param.u64 %rd1, [_param_0];
+        @%p1 ld.global.v4.b32 { %r1, %r2, %r3, %r4 }, [ %rd1 + 0 ];
+        ld.global.L1::evict_last.L2::cache_hint.v2.b64 { %rd2, %rd3 }, [ %rd4 + 0 ], %rd9;
+        ld.global.nc.b16 { %rs1 }, [ %rd5 + 0 ];
+        st.global.b16 [ %rd6 + 0 ], { %rs1 };
+        st.shared.v4.b32 [ %r5 + 0 ], { %r1, %r2, %r3, %r4 };
+        cp.async.cg.shared.global [ %r62 + 0 ], [ %rd47 + 0 ], 0x10, %r67;
+        cp.async.ca.shared.global [ %r62 + 0 ], [ %rd47 + 0 ], 0x4, %r67;
+    """
+    assert aot.wide_share(ptx) == 48 / 56
+    assert aot.wide_share("ld.param.u64 %rd1, [_param_0];") is None
+
+
 def test_a_kernel_that_spills_fails():
     result = aot.compile_example(_copy_kernel, _copy_kernel.examples[1], 90)
     assert not result.ok and result.spills > 0 and "local memory" in result.error

@@ -1,13 +1,16 @@
 """The compile gate: every declared kernel is compiled ahead of time for every architecture, without a GPU.
 
 A kernel fails when it does not compile or assemble, when it keeps values in local memory (spills), or when it wants
-more shared memory than one block may have. What is compiled are the examples declared next to each kernel: argument
-types, constants and warps of the launches that happen in practice. Passing says nothing about results: no kernel runs.
+more shared memory than one block may have. Told besides, and judged by nobody: how much of what it moves between global
+memory and registers goes in accesses of 16 bytes a thread or more. What is compiled are the examples declared next to
+each kernel: argument types, constants and warps of the launches that happen in practice. Passing says nothing about
+results: no kernel runs.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import re
 import struct
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -27,7 +30,8 @@ _SIZED = 4  # the form of an attribute that is followed by its length and data
 
 @dataclass(frozen=True)
 class CompileResult:
-    """One example of one kernel for one architecture. `spills` is the stack frame of a thread, in bytes."""
+    """One example of one kernel for one architecture. `spills` is the stack frame of a thread, in bytes; `wide` the
+    share of bytes in wide accesses (see `wide_share`), None where there are none."""
 
     kernel: str
     contract: str
@@ -40,6 +44,7 @@ class CompileResult:
     shared_limit: int
     seconds: float
     error: str = ""
+    wide: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,13 @@ def compile_example(kernel: Any, example: Any, target: int) -> CompileResult:
     """Compile one `Example` of a `Kernel` for one target; a failure is part of the result, never raised."""
     start = time.perf_counter()
     registers = spills = shared = 0
+    wide = None
     limit = SHARED_LIMITS[target]
     try:
         compiled = _build(kernel, example, target)
         registers, spills = resources(compiled.asm["cubin"])
         shared = int(compiled.metadata.shared)
+        wide = wide_share(compiled.asm["ptx"])
         faults = [f"{spills} bytes of a thread's values are kept in local memory"] if spills else []
         if shared > limit:
             faults.append(f"{shared} bytes of shared memory are wanted, {limit} are there")
@@ -137,6 +144,7 @@ def compile_example(kernel: Any, example: Any, target: int) -> CompileResult:
         shared_limit=limit,
         seconds=time.perf_counter() - start,
         error=error,
+        wide=wide,
     )
 
 
@@ -160,6 +168,24 @@ def _build(kernel: Any, example: Any, target: int) -> Any:
     # Said here, since its default differs between versions of Triton; launches say the same.
     options = {"enable_fp_fusion": True, **dict(example.options)}
     return triton.compile(source, target=GPUTarget("cuda", target, 32), options=options)
+
+
+_ACCESS = re.compile(r"\b(?:ld|st)\.[\w.:]*\bglobal\b[\w.:]*?(?:\.v(\d))?\.[a-z]+(\d+)\s")
+_COPY = re.compile(r"\bcp\.async\.c[ag]\.shared\.global\b[^;]*?\],\s*(0x[0-9a-f]+|\d+)")
+WIDE = 16  # bytes: the widest access that every architecture has
+
+
+def wide_share(ptx: str) -> float | None:
+    """Of the bytes that the loads, stores and copies of global memory in this code name, the share that goes in
+    accesses of 16 bytes a thread or more; None where there are no accesses.
+
+    Each instruction counts once, however often it runs. Where it is small for a kernel that memory limits, the compiler
+    could not prove that neighbouring elements may go together: an unaligned stride, or a mask that changes within 16
+    bytes.
+    """
+    sizes = [int(vector or 1) * int(bits) // 8 for vector, bits in _ACCESS.findall(ptx)]
+    sizes += [int(size, 0) for size in _COPY.findall(ptx)]
+    return sum(size for size in sizes if size >= WIDE) / sum(sizes) if sizes else None
 
 
 def resources(cubin: bytes) -> tuple[int, int]:

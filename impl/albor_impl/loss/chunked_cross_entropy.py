@@ -44,6 +44,7 @@ def _examples(gradient: bool):
             types += f"count=*i64 dz=*{dtype} stride_z=i32:16 stride_dz=i32:16 first=i32 ignore=i32 T=i32 V=i32"
         else:
             types += "picked=*fp32 m2=*fp32 l2=*fp32 picked2=*fp32 stride_z=i32:16 first=i32 T=i32 V=i32"
+        types += ":16" * (columns % 16 == 0)
         yield example(types, label=f"{dtype} V={columns}", PRECISE=dtype == "fp32", **blocks(1 << 20, columns))
 
 

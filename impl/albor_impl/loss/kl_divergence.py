@@ -41,7 +41,7 @@ def _examples(backward: bool):
     for dtype, columns in (("bf16", 32768), ("fp16", 32768), ("fp32", 32768), ("fp32", 500)):
         types = f"p=*{dtype} q=*{dtype} "
         types += f"g=*fp32 dp=*{dtype} dq=*{dtype} " if backward else "kl=*fp32 "
-        types += "stride_p=i32:16 stride_q=i32:16 T=i32 V=i32"
+        types += "stride_p=i32:16 stride_q=i32:16 T=i32 V=i32" + ":16" * (columns % 16 == 0)
         yield example(types, label=f"{dtype} V={columns}", PRECISE=dtype == "fp32", **blocks(1 << 20, columns))
 
 

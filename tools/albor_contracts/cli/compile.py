@@ -123,20 +123,23 @@ def _data(r: CompileResult) -> dict[str, Any]:
     return {
         "contract": r.contract, "kernel": r.kernel, "example": r.example, "target": f"sm_{r.target}", "ok": r.ok,
         "registers": r.registers, "spills": r.spills, "shared_bytes": r.shared_bytes, "shared_limit": r.shared_limit,
-        "seconds": round(r.seconds, 3), "error": r.error,
+        "wide": None if r.wide is None else round(r.wide, 4), "seconds": round(r.seconds, 3), "error": r.error,
     }  # fmt: skip
 
 
 def _table(results: Sequence[CompileResult], targets: Sequence[int]) -> str:
-    """A line for each example, a column for each architecture: registers of a thread, shared memory of a block."""
+    """A line for each example, a column for each architecture: registers of a thread, shared memory of a block, share
+    of wide accesses."""
     cells: dict[tuple[str, str, str], dict[int, str]] = {}
     for r in results:
-        shown = f"{r.registers} regs {r.shared_bytes / 1024:.1f} KiB" if r.ok else "FAILED"
+        wide = "" if r.wide is None else f" {r.wide:.0%}"
+        shown = f"{r.registers} regs {r.shared_bytes / 1024:.1f} KiB{wide}" if r.ok else "FAILED"
         cells.setdefault((r.contract, r.kernel, r.example), {})[r.target] = shown
     lines = [["contract", "kernel", "example", *(f"sm_{t}" for t in targets)]]
     lines += [[*name, *(row.get(t, "-") for t in targets)] for name, row in cells.items()]
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     text = ["  ".join(item.ljust(width) for item, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text += ["percent: bytes of global memory that go in accesses of 16 bytes or more"]
     failed = [r for r in results if not r.ok]
     text += [f"{r.contract} {r.kernel} ({r.example}) for sm_{r.target}: {r.error}" for r in failed]
     good = len(results) - len(failed)
