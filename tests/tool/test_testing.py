@@ -14,6 +14,7 @@ from albor_contracts.runtime.actions import independent
 from albor_contracts.runtime.claims import Falsified
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel, NotOffered, Target
+from albor_contracts.runtime.session import ObligationFailed
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis.errors import UnsatisfiedAssumption
 from toys import HEAD, Toy, load
@@ -279,3 +280,32 @@ def test_what_lies_beyond_the_format_overflows(x, factor, right):
     near = kernel.receives(example({"x": "float[N]"}, x=[x, 1]), "x")
     held = testing.approx(kernel.double(near), module.spec.double(near))
     assert bool(held.value[0]) == right
+
+
+def test_a_kernel_that_is_wrong_in_two_ways_gets_one_message():
+    toy = Toy(
+        HEAD
+        + """
+dims: {N: 2..5, L: "1, 6"}
+equations:
+  add: {signature: "add(x: float[N], w: float[N]) -> y: float[N]", formula: x + w, define: "y[i] = x[i] + w[i]"}
+proof_obligations:
+  - id: TY-SHAPE
+    equation: add
+    type: rejection
+    property: Lengths must agree
+    forall: {wrong: "float[L] in [-2, 2]"}
+    call: "add(x, wrong)"
+    raises: ValueError
+"""
+    )
+
+    def add(x, w):
+        if len(w) > 1:
+            raise OSError("this is not the error that was promised")
+        return x + w  # broadcast
+
+    with pytest.raises(ObligationFailed) as failed:
+        toy.module.tests["TY-SHAPE"](toy.kernel(add=add))
+    assert "accepted inputs" in failed.value.failure.message or "OSError" in failed.value.failure.message
+    assert "ExceptionGroup" not in failed.value.failure.message and failed.value.failure.case
