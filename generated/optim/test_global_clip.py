@@ -1,12 +1,12 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e98f01484c170a82d987a9f95d0bd3e55eaed4e7d95304c9baef24bc96177303
+Meaning: 1f05e7965b43005db6a47908dc7fb57bd5df8e3e3fe7301a1d7dabdf967f2929
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, defines, definitions, dot, exact, example, given, grid, inf, isfinite, min,
-    no_fallback, obligation, ratio, rejects, same_twice, single, sqrt, uses_at_most, where,
+    abs, all, approx, array, cases, claim, defines, definitions, dot, exact, example, given, grid, inf, isfinite, max,
+    min, no_fallback, obligation, ratio, rejects, same_twice, single, sqrt, uses_at_most, where,
 )
 
 CONTRACT = "optim/global-clip"
@@ -79,6 +79,23 @@ gcl_limit_inputs = cases(
     max_norm="real in [0.05, 20] or {inf}",
     eps="real in [1e-6, 0.5]",
     negative="real in [-5, -0.01]",
+)
+gcl_edge_inputs = cases(
+    dims={"L": "1..4", "P": "1..257", "M": "1..3", "Q": "1..70"},
+    work={"L * P * M * Q": 2**18},
+    a="float[L, P] in [-4, 4]",
+    b="float[M, Q] in [-4, 4]",
+    max_norm="real in [0.05, 20] or {inf}",
+    eps="real in [0.05, 0.5]",
+    share="real in [-0.9, 0.9]",
+)
+gcl_tiles_inputs = cases(
+    dims={"L": "1", "P": "4099, 65601", "M": "2", "Q": "1, 2051"},
+    elements=65605,
+    a="float[L, P] in [-4, 4]",
+    b="float[M, Q] in [-4, 4]",
+    max_norm="real in [0.05, 20] or {inf}",
+    eps="real in {1e-6}",
 )
 
 
@@ -224,6 +241,42 @@ def test_gcl_limit(kernel, case):
     """A negative max_norm is refused."""
     a, b, eps, negative = kernel.receives(case, "a b eps negative")
     rejects(kernel, "global_clip", (a, b, negative, eps), ValueError, mentions=["max_norm"])
+
+
+@obligation("GCL-CONSTANT-REFUSED", equation="global_clip", type="rejection")
+@given(case=gcl_limit_inputs)
+def test_gcl_constant_refused(kernel, case):
+    """A negative constant beside the norm is refused."""
+    a, b, max_norm, negative = kernel.receives(case, "a b max_norm negative")
+    rejects(kernel, "global_clip", (a, b, max_norm, negative), ValueError, mentions=["eps"])
+
+
+@obligation("GCL-EDGE", equation="global_clip", type="boundary")
+@given(case=gcl_edge_inputs)
+def test_gcl_edge(kernel, case):
+    """Where the norm lies within eps of max_norm, it is norm + eps that is compared and divides."""
+    a, b, eps, share = kernel.receives(case, "a b eps share")
+    L, P, M, Q = case.L, case.P, case.M, case.Q
+    l, i, k, j = grid(L, P, M, Q)
+    n = single(sqrt(dot[l, i](a[l, i], a[l, i]) + dot[k, j](b[k, j], b[k, j])))
+    limit = single(max(n + share * eps, 0.01))
+    a2, b2, coefficient, _ = kernel.global_clip(a, b, limit, eps)
+    a3, b3, c3, _ = spec.global_clip(a, b, limit, eps)
+    claim(approx(coefficient, c3))
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+
+
+@obligation("GCL-TILES", equation="global_clip", type="equivalence")
+@given(case=gcl_tiles_inputs)
+def test_gcl_tiles(kernel, case):
+    """Tensors of several programs are added up and scaled to the last element."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, _, norm = kernel.global_clip(a, b, max_norm, eps)
+    a3, b3, _, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+    claim(approx(norm, n3))
 
 
 @obligation("GCL-DEF-GLOBAL_CLIP", equation="global_clip", type="definition")

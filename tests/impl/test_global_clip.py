@@ -41,6 +41,13 @@ def test_any_number_of_tensors_of_any_shape_and_dtype():
     check(gradients[:1], 0.25)
 
 
+def test_more_sums_than_one_block_adds_up():
+    """1100 tensors leave 1100 partial sums, which one program adds by blocks of 1024."""
+    scaled, coefficient, norm = clip_gradients([torch.full((1,), 0.5)] * 1100, 1.0, 0.0)
+    assert float(norm) == float(torch.tensor(275.0).sqrt())  # 1100 quarters: nothing is rounded before the root
+    assert all(s == 0.5 * coefficient for s in scaled)
+
+
 @pytest.mark.parametrize("layout", ["transposed", "sliced", "strided", "expanded"])
 def test_layouts_are_read_as_they_are_and_left_alone(layout):
     g = layouts(draw((6, 37), torch.float32, 4))[layout]
@@ -53,6 +60,8 @@ def test_it_may_write_to_the_gradients_themselves():
     gradients = [draw((5, 7), torch.float32, 6), draw((3,), torch.float32, 7)]
     scaled, _, _ = check(gradients, 0.5, into=gradients)
     assert all(a is b for a, b in zip(scaled, gradients, strict=True))
+    with pytest.raises(ValueError, match="zip"):
+        clip_gradients(gradients, 0.5, EPS, into=gradients[:1])
 
 
 def test_nothing_at_all_has_a_norm_of_zero():
