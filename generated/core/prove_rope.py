@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1c2e0faa12571501e903a21932c1b1ef24a13e74fecbe905b0c0aa07dc756557
+Meaning: 083da1921d33926793bb5aaab505e7d9160e7f30848955a0f93713d13d067a43
 """
 
 from fractions import Fraction

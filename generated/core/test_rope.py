@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1c2e0faa12571501e903a21932c1b1ef24a13e74fecbe905b0c0aa07dc756557
+Meaning: 083da1921d33926793bb5aaab505e7d9160e7f30848955a0f93713d13d067a43
 """
 
 from albor_contracts.testing import (
@@ -75,6 +75,12 @@ rp_continued_inputs = cases(
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
     tail="float[B, H, S, D] in [-40000, 40000]",
+)
+rp_tiles_inputs = cases(
+    dims={"B": "1..2", "H": "1..2", "T": "33, 49, 67", "D2": "33, 65", "D": "2 * D2"},
+    x="float[B, H, T, D] in [-1000, 1000]",
+    offset="int in [0, 4096] or {131072, 1000000}",
+    base="real in [100, 1000000]",
 )
 rp_launch_inputs = cases(
     dims={"B": "1..3", "H": "1..5", "T": "1..20", "D2": "1..9", "D": "2 * D2"},
@@ -172,6 +178,19 @@ def test_rp_continued(kernel, case):
     y = kernel.rope(joined, offset, base)
     z = kernel.rope(tail, offset + P, base)
     claim(all[b, h, s, d](approx(z[b, h, s, d], y[b, h, s + P, d])))
+
+
+@obligation("RP-TILES", equation="rope", type="equivalence")
+@given(case=rp_tiles_inputs)
+def test_rp_tiles(kernel, case):
+    """Sequences longer than one program turns are turned to the last position of the last head, there and back."""
+    x, offset, base = kernel.receives(case, "x offset base")
+    y = kernel.rope(x, offset, base)
+    z = kernel.rope_inverse(x, offset, base)
+    turned = spec.rope(x, offset, base)
+    turned_back = spec.rope_inverse(x, offset, base)
+    claim(approx(y, turned))
+    claim(approx(z, turned_back))
 
 
 @obligation("RP-LAUNCH", equation="rope", type="resource")

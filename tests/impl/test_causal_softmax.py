@@ -123,3 +123,13 @@ def test_wrong_arguments_are_named():
         module.causal_softmax_backward(x.bfloat16(), x, 1.0)
     with pytest.raises(ValueError, match="g: B is 2"):
         module.causal_softmax_backward(torch.zeros(2, 3, 3), x, 1.0)
+
+
+def test_what_lies_behind_the_diagonal_is_read_and_left_out():
+    """Vectors are read to their end: not even NaN there may reach a result."""
+    x, g = draw((2, 21, 21), torch.float32, 11), draw((2, 21, 21), torch.float32, 12)
+    behind = torch.ones(21, 21, dtype=torch.bool).triu(1)
+    for nothing in (float("nan"), float("inf")):
+        x2, g2 = (z.masked_fill(behind, nothing) for z in (x, g))
+        assert torch.equal(module.causal_softmax(x2, 0.5), module.causal_softmax(x, 0.5))
+        assert torch.equal(module.causal_softmax_backward(g2, x2, 0.5), module.causal_softmax_backward(g, x, 0.5))

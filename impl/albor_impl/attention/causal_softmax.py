@@ -6,8 +6,9 @@ Formula, with j <= i for what position i sees
 The backward kernel makes a again from x: that reads as much as a saved a would cost, stores nothing, and a is never
 rounded on the way.
 
-A program holds whole rows in registers. Of each row only the part at or below the diagonal is read, so that the
-traffic is half a matrix read and one written. Everything is float32; only the result is rounded to the dtype of x.
+A program holds whole rows in registers. Of each row only the part at or below the diagonal is read, up to the end of
+its vector of 16 elements, so that the traffic is half a matrix read and one written. Everything is float32; only the
+result is rounded to the dtype of x.
 
 For long sequences `attention.causal_gqa`, which never stores scores, is the right kernel; this one is for scores that
 exist anyway (bias, capping or capture between product and softmax).
@@ -46,9 +47,16 @@ def _examples(tensors: str):
         types = " ".join(f"{name}=*{dtype}" for name in tensors.split())
         strides = " ".join(f"stride_{name}{axis}=i32:16" for name in tensors.split()[:-1] for axis in "br")
         yield example(
-            f"{types} {strides} total=i32 S=i32 scale=fp32", label=f"{dtype} S={size}",
+            f"{types} {strides} total=i32 S=i32:16 scale=fp32", label=f"{dtype} S={size}",
             PRECISE=dtype == "fp32", **blocks(size, 1 << 20),
         )  # fmt: skip
+
+
+@kernel
+def _near(cols, position, S, live):
+    """Which elements of a row are read: those it sees, and the rest of the vector in which they end. A mask that
+    changed within a vector would have every element read by itself."""
+    return live & (cols // 16 <= position // 16) & (cols < S)
 
 
 @kernel
@@ -71,8 +79,9 @@ def _forward_kernel(
     cols = tl.arange(0, BLOCK)
     live = (rows < total)[:, None]
     seen = cols[None, :] <= (rows % S)[:, None]
+    near = _near(cols[None, :], (rows % S)[:, None], S, live)
     place = (rows // S * stride_xb + rows % S * stride_xr)[:, None] + cols[None, :]
-    weights = _weights(tl.load(x + place, mask=live & seen, other=float("-inf")), live & seen, scale, PRECISE)
+    weights = _weights(tl.load(x + place, mask=near, other=float("-inf")), live & seen, scale, PRECISE)
     tl.store(a + rows[:, None] * S + cols[None, :], tl.where(seen, weights, 0.0), mask=live & (cols < S)[None, :])
 
 
@@ -85,10 +94,12 @@ def _backward_kernel(
     cols = tl.arange(0, BLOCK)
     live = (rows < total)[:, None]
     inside = live & (cols[None, :] <= (rows % S)[:, None])
+    near = _near(cols[None, :], (rows % S)[:, None], S, live)
     place = (rows // S * stride_xb + rows % S * stride_xr)[:, None] + cols[None, :]
-    weights = _weights(tl.load(x + place, mask=inside, other=float("-inf")), inside, scale, PRECISE)
+    weights = _weights(tl.load(x + place, mask=near, other=float("-inf")), inside, scale, PRECISE)
     place = (rows // S * stride_gb + rows % S * stride_gr)[:, None] + cols[None, :]
-    slope = tl.load(g + place, mask=inside, other=0.0).to(tl.float32)
+    # What lies behind the diagonal may be anything, and 0 times NaN is not 0.
+    slope = tl.where(inside, tl.load(g + place, mask=near, other=0.0).to(tl.float32), 0.0)
     slope = slope - tl.sum(weights * slope, axis=1)[:, None]
     result = tl.where(inside, weights * slope * scale, 0.0)
     tl.store(dx + rows[:, None] * S + cols[None, :], result, mask=live & (cols < S)[None, :])

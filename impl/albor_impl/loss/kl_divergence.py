@@ -24,17 +24,18 @@ from torch.autograd.function import once_differentiable
 from .._triton import empty, empty_like, example, kernel, unify
 from .cross_entropy import exp_nonpositive
 
-# Columns a program takes at a time: two rows of 16 elements for each of 512 threads.
+# Columns a program takes at a time: two rows of 16 elements for each of 512 threads; of float32 half as many, since
+# that is what fits into registers.
 BLOCK = 8192
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
 
-def blocks(rows: int, columns: int) -> dict[str, int]:
-    """How the kernels are cut: rows a program, columns a block, warps."""
-    block = min(BLOCK, triton.next_power_of_2(columns))
+def blocks(rows: int, columns: int, precise: bool) -> dict[str, int]:
+    """How the kernels are cut: rows a program, columns a block, warps. `precise`: the logits are float32."""
+    block = min(BLOCK // 2 if precise else BLOCK, triton.next_power_of_2(columns))
     shared = min(max(1, SHARED_BLOCK // block), triton.next_power_of_2(max(rows, 1)))
-    return {"ROWS": shared, "BLOCK": block, "num_warps": min(16, max(4, shared * block // 512))}
+    return {"ROWS": shared, "BLOCK": block, "num_warps": min(16, max(4, shared * block // (256 if precise else 512)))}
 
 
 def _examples(backward: bool):
@@ -42,7 +43,9 @@ def _examples(backward: bool):
         types = f"p=*{dtype} q=*{dtype} "
         types += f"g=*fp32 dp=*{dtype} dq=*{dtype} " if backward else "kl=*fp32 "
         types += "stride_p=i32:16 stride_q=i32:16 T=i32 V=i32" + ":16" * (columns % 16 == 0)
-        yield example(types, label=f"{dtype} V={columns}", PRECISE=dtype == "fp32", **blocks(1 << 20, columns))
+        yield example(
+            types, label=f"{dtype} V={columns}", PRECISE=dtype == "fp32", **blocks(1 << 20, columns, dtype == "fp32")
+        )
 
 
 @kernel
@@ -154,10 +157,11 @@ def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     p, q = _rows(p), _rows(q)
     tokens, vocabulary = p.shape
     kl = empty((tokens,), torch.float32, p.device)
-    cut = blocks(tokens, vocabulary)
+    precise = p.dtype == torch.float32
+    cut = blocks(tokens, vocabulary, precise)
     if tokens:
         _forward_kernel[(triton.cdiv(tokens, cut["ROWS"]),)](
-            p, q, kl, p.stride(0), q.stride(0), tokens, vocabulary, PRECISE=p.dtype == torch.float32, **cut
+            p, q, kl, p.stride(0), q.stride(0), tokens, vocabulary, PRECISE=precise, **cut
         )
     return kl
 
@@ -175,10 +179,11 @@ def kl_backward(g: torch.Tensor, p: torch.Tensor, q: torch.Tensor) -> tuple[torc
     p, q, g = _rows(p), _rows(q), g.contiguous()
     tokens, vocabulary = p.shape
     dp, dq = empty_like(p), empty_like(q)
-    cut = blocks(tokens, vocabulary)
+    precise = p.dtype == torch.float32
+    cut = blocks(tokens, vocabulary, precise)
     if tokens:
         _backward_kernel[(triton.cdiv(tokens, cut["ROWS"]),)](
-            p, q, g, dp, dq, p.stride(0), q.stride(0), tokens, vocabulary, PRECISE=p.dtype == torch.float32, **cut
+            p, q, g, dp, dq, p.stride(0), q.stride(0), tokens, vocabulary, PRECISE=precise, **cut
         )
     return dp, dq
 

@@ -27,7 +27,6 @@ def register(derandomize: bool | None = None) -> None:
             database=None,
             derandomize=fixed,
             print_blob=False,
-            report_multiple_bugs=False,  # one input, one message; the next run shows what is left
             suppress_health_check=_SUPPRESSED,
         )
 

@@ -163,7 +163,8 @@ class Recorder:
                 import pytest
 
                 pytest.skip(str(why))
-            except Exception as error:
+            except Exception as raised:
+                error = _shown(raised)
                 failure = self._failure(error, started)
                 outcome = "failed" if isinstance(error, AssertionError) else "error"
                 self._tell(
@@ -236,6 +237,14 @@ class Recorder:
             replay=started.replay,
             traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
         )
+
+
+def _shown(error: Exception) -> Exception:
+    """Of several failures that Hypothesis found, the one it showed last: `last` is its input. The next run shows what
+    is left."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[-1]
+    return error
 
 
 def _rows(case: Any) -> int:
