@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fe315c717ebd687ed2706230094531c07e14dc840ec492cd0a2f6345d66755b5
+Meaning: 0de64dd0b8b71544c4f55fc55905f4e1b2d7bd83352c9031a449aebcee65835c
 """
 
 from albor_contracts.testing import (
@@ -95,6 +95,14 @@ csm_blocks_inputs = cases(
     work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
+)
+csm_tiles_inputs = cases(
+    dims={"B": "2", "S": "67, 129"},
+    work={"B * S * S": 2**15},
+    elements=66565,
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+    g="float[B, S, S] in [-4, 4]",
 )
 causal_mask_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
@@ -235,6 +243,19 @@ def test_csm_launch(kernel, case):
     """One launch serves all heads and rows."""
     x, scale = kernel.receives(case, "x scale")
     uses_at_most(1, "launches", lambda: kernel.causal_softmax(x, scale))
+
+
+@obligation("CSM-TILES", equation="causal_softmax", type="equivalence")
+@given(case=csm_tiles_inputs)
+def test_csm_tiles(kernel, case):
+    """Matrices of several programs are covered to the last row of the last head, forward and backward."""
+    x, scale, g = kernel.receives(case, "x scale g")
+    a = kernel.causal_softmax(x, scale)
+    dx = kernel.causal_softmax_backward(g, x, scale)
+    expected_a = spec.causal_softmax(x, scale)
+    expected_dx = spec.causal_softmax_backward(g, x, scale)
+    claim(approx(a, expected_a))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("CSM-DEF-CAUSAL_MASK", equation="causal_mask", type="definition")

@@ -1,11 +1,11 @@
 """inference/router: Router of a mixture of experts.
 
 Compiled from contracts/inference/router-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: aa2c2fd47dc55a70b4dc979de42a874fda1eff13524ec295b4378092c7acbcee
+Meaning: 1b5d54f8b837b5b853a6f08a276daf7a5573a10b9f040d8eeb218ba03e372687
 """
 
 from albor_contracts.testing import (
-    all, any, approx, argmax, array, cases, claim, count, defines, definitions, dot, exact, example, exp, given,
+    all, any, approx, argmax, array, cases, claim, count, defines, definitions, dot, equal, exact, example, exp, given,
     gradient, grid, independent, int, max, obligation, ratio, real, rejects, single, sum, uses_at_most, where,
 )
 
@@ -103,6 +103,18 @@ rtr_refuses_inputs = cases(
     logits="float[T, E] in [-40, 40]",
     k="int in [1, E]",
     which="bool",
+)
+rtr_tiles_inputs = cases(
+    dims={"T": "17, 40", "E": "33, 65"},
+    logits="float[T, E] in [-40, 40]",
+    k="int in [1, 4]",
+    g="accum[T, E] in [-8, 8]",
+)
+rtr_many_inputs = cases(
+    dims={"T": "1, 2", "E": "1025"},
+    logits="float[T, E] in [-40, 40]",
+    k="int in [1, 3]",
+    g="accum[T, E] in [-8, 8]",
 )
 
 
@@ -232,6 +244,34 @@ def test_rtr_refuses(kernel, case):
     E = case.E
     wrong = single(where(which, E + 1, 0))
     rejects(kernel, "route", (logits, wrong), ValueError, mentions=["1 <= k <= "])
+
+
+@obligation("RTR-TILES", equation="route", type="equivalence")
+@given(case=rtr_tiles_inputs)
+def test_rtr_tiles(kernel, case):
+    """More tokens than one program takes are all routed, and all get their gradient."""
+    logits, k, g = kernel.receives(case, "logits k g")
+    weights, experts = kernel.route(logits, k)
+    dlogits = kernel.route_backward(g, logits, k)
+    w, x = spec.route(logits, k)
+    d = spec.route_backward(g, logits, k)
+    claim(approx(weights, w))
+    claim(equal(experts, x))
+    claim(approx(dlogits, d))
+
+
+@obligation("RTR-MANY", equation="route", type="equivalence")
+@given(case=rtr_many_inputs)
+def test_rtr_many(kernel, case):
+    """A token with more experts than a program usually has logits is routed, and gets its gradient."""
+    logits, k, g = kernel.receives(case, "logits k g")
+    weights, experts = kernel.route(logits, k)
+    dlogits = kernel.route_backward(g, logits, k)
+    w, x = spec.route(logits, k)
+    d = spec.route_backward(g, logits, k)
+    claim(approx(weights, w))
+    claim(equal(experts, x))
+    claim(approx(dlogits, d))
 
 
 @obligation("RTR-DEF-ROUTE", equation="route", type="definition")
