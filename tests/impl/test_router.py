@@ -38,7 +38,7 @@ def test_agrees_with_the_reference(tokens: int, experts: int, k: int, dtype: tor
 
 def test_layouts_are_read_as_they_are() -> None:
     wide = draw(6, 40, torch.float32, 2)
-    for view in (wide[::2, :33], wide.t()[:33].t(), wide[:, ::2], wide[:1].expand(4, 40)):
+    for view in (wide[::2, :33], wide.t()[:33].t(), wide[:, ::2], wide[:1].expand(4, 40), wide[:, :1].expand(6, 33)):
         for one, two in zip(router.route(view, 3), router.route(view.contiguous(), 3), strict=True):
             assert torch.equal(one, two)
 
@@ -86,3 +86,13 @@ def test_wrong_arguments_are_named() -> None:
         router.route_backward(torch.zeros(3, 2), x, 2)
     with pytest.raises(ValueError, match="4096"):
         router.route(torch.zeros(1, 5000), 1)
+    for k in (0, 5):
+        with pytest.raises(ValueError, match="1 <= k <= 4"):
+            router.route_backward(torch.zeros(2, 5), x, k)
+    with pytest.raises(ValueError, match="g: expected shape"):
+        router.route_backward(torch.zeros(2, 1), x, 2)
+
+
+def test_as_many_experts_as_fit_a_program_are_taken() -> None:
+    weights, chosen = router.route(torch.zeros(1, router.LARGEST), 2)
+    assert chosen.tolist() == [[0, 1]] and weights.tolist() == [[0.5, 0.5]]
