@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 083da1921d33926793bb5aaab505e7d9160e7f30848955a0f93713d13d067a43
+Meaning: 2fb426a907157e4b39d0f19f5b04b2c97c27d174da9014ec5ffdfdb9ccddfa91
 """
 
 from fractions import Fraction

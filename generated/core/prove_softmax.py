@@ -1,7 +1,7 @@
 """core/softmax: Softmax, what is proved.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bb4f51d491932ec0cac8d45fd0d6cc0df5bcbd18608dc3a5408891188bce3c54
+Meaning: 2fb8e5743b4632329c98e761e8c08a37a384a1c9a67761548355e9af37afa2ee
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

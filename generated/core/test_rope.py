@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 083da1921d33926793bb5aaab505e7d9160e7f30848955a0f93713d13d067a43
+Meaning: 2fb426a907157e4b39d0f19f5b04b2c97c27d174da9014ec5ffdfdb9ccddfa91
 """
 
 from albor_contracts.testing import (
@@ -94,6 +94,13 @@ rp_even_inputs = cases(
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
     wrong="float[B, H, T, D1] in [-1, 1]",
+)
+rp_base_inputs = cases(
+    dims={"B": "1..3", "H": "1..5", "T": "1..9", "D2": "1..9", "D": "2 * D2"},
+    x="float[B, H, T, D] in [-40000, 40000]",
+    offset="int in [0, 4096] or {131072, 1000000}",
+    base="real in [100, 1000000]",
+    wrong="real in {0, -10000, nan}",
 )
 rp_def_rope_inputs = cases(
     dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
@@ -207,6 +214,14 @@ def test_rp_even(kernel, case):
     """A head of odd width has no pairs and is refused."""
     offset, base, wrong = kernel.receives(case, "offset base wrong")
     rejects(kernel, "rope", (wrong, offset, base), ValueError, mentions=["even"])
+
+
+@obligation("RP-BASE", equation="rope", type="rejection")
+@given(case=rp_base_inputs)
+def test_rp_base(kernel, case):
+    """A base that is not positive has no powers to turn by, and is refused."""
+    x, offset, wrong = kernel.receives(case, "x offset wrong")
+    rejects(kernel, "rope", (x, offset, wrong), ValueError, mentions=["base"])
 
 
 @obligation("RP-DEF-ROPE", equation="rope", type="definition")

@@ -1,7 +1,7 @@
 """core/softmax: Softmax.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bb4f51d491932ec0cac8d45fd0d6cc0df5bcbd18608dc3a5408891188bce3c54
+Meaning: 2fb8e5743b4632329c98e761e8c08a37a384a1c9a67761548355e9af37afa2ee
 """
 
 from albor_contracts.testing import (
@@ -61,8 +61,10 @@ sm_holes_inputs = cases(
 )
 sm_wide_inputs = cases(
     dims={"R": "1..1", "N": "16385, 16401, 17001"},
-    x="float[R, N] in [-40, -2]",
+    x="float[R, N] in [-95, -2]",
     hole="int in {0, 16384}",
+    first="real in {-50, 0}",
+    c="real in {-110, 0, 110}",
 )
 sm_rows_inputs = cases(
     dims={"R": "2..5", "N": "1..65"},
@@ -78,7 +80,10 @@ softmax_backward_inputs = cases(
 sm_wide_backward_inputs = cases(
     dims={"R": "1..1", "N": "8193, 8211, 9001"},
     g="float[R, N] in [-8, 8]",
-    x="float[R, N] in [-40, -2]",
+    x="float[R, N] in [-95, -2]",
+    hole="int in {0, 8192}",
+    first="real in {-50, 0}",
+    c="real in {-110, 0, 110}",
 )
 sm_launch_inputs = cases(
     dims={"R": "1..5", "N": "1..65"},
@@ -158,10 +163,10 @@ def test_sm_holes(kernel, case):
 @given(case=sm_wide_inputs)
 def test_sm_wide(kernel, case):
     """Rows longer than any block on chip are normalised as wholes, first blocks of -inf included."""
-    x, hole = kernel.receives(case, "x hole")
+    x, hole, first, c = kernel.receives(case, "x hole first c")
     R, N = case.R, case.N
     r, i = grid(R, N)
-    s = array[r, i](where(i < hole, -inf, where(i == N - 1, 0, x[r, i])))
+    s = array[r, i](where(i < hole, -inf, where(i == N - 1, 0, where(i == 0, first, x[r, i])) + c))
     p = kernel.softmax(s)
     expected = spec.softmax(s)
     claim(approx(p, expected))
@@ -209,11 +214,11 @@ def test_sm_zero_sum(kernel, case):
 @obligation("SM-WIDE-BACKWARD", equation="softmax_backward", type="equivalence")
 @given(case=sm_wide_backward_inputs)
 def test_sm_wide_backward(kernel, case):
-    """Gradients of rows longer than any block are taken over the whole row."""
-    g, x = kernel.receives(case, "g x")
+    """Gradients of rows longer than any block are taken over the whole row, first blocks of -inf included."""
+    g, x, hole, first, c = kernel.receives(case, "g x hole first c")
     R, N = case.R, case.N
     r, i = grid(R, N)
-    s = array[r, i](where(i == N - 1, 0, x[r, i]))
+    s = array[r, i](where(i < hole, -inf, where(i == N - 1, 0, where(i == 0, first, x[r, i])) + c))
     dx = kernel.softmax_backward(g, s)
     expected = spec.softmax_backward(g, s)
     claim(approx(dx, expected))

@@ -30,8 +30,8 @@ def test_agrees_with_the_reference(length, width, dtype):
     check(draw((2, 3, length, width), dtype, 1), 5, 10000.0)
 
 
-@pytest.mark.parametrize("offset", [-7, 0, 100_000, (1 << 17) - 2, 3_000_000])
-@pytest.mark.parametrize("base", [10000.0, 500000.0, 2.0])
+@pytest.mark.parametrize("offset", [-7, -1, 0, 100_000, (1 << 17) - 2, 3_000_000])
+@pytest.mark.parametrize("base", [10000.0, 500000.0, 2.0, 0.5])
 def test_positions_near_and_far(offset, base):
     check(draw((1, 2, 4, 32), torch.float32, 2), offset, base)
 
@@ -45,6 +45,7 @@ def test_heads_transposed_sliced_and_expanded():
     check(draw((2, 3, 9, 40), torch.float32, 5)[..., ::2], 1, 10000.0)
     check(draw((4, 6, 9, 40), torch.float32, 6)[::2, 1:4, 2:7, 3:23], 1, 10000.0)
     check(draw((2, 1, 5, 8), torch.float32, 7).expand(2, 3, 5, 8), 1, 10000.0)
+    check(draw((2, 3, 5, 1), torch.float32, 12).expand(2, 3, 5, 8), 1, 10000.0)
 
 
 def test_one_launch_and_every_element_written():
@@ -82,7 +83,8 @@ def test_empty():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="D must be even, got 5"):
         rope.rope(torch.ones(1, 1, 2, 5), 0, 10000.0)
-    with pytest.raises(ValueError, match="base"):
-        rope.rope(torch.ones(1, 1, 2, 4), 0, -1.0)
+    for base in (-1.0, 0.0, float("nan")):
+        with pytest.raises(ValueError, match="base"):
+            rope.rope(torch.ones(1, 1, 2, 4), 0, base)
     with pytest.raises(ValueError, match=r"x: expected shape \[B, H, T, D\]"):
         rope.rope(torch.ones(2, 4), 0, 10000.0)
