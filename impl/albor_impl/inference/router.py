@@ -45,7 +45,8 @@ def _load(logits, stride, tokens, experts, BLOCK: tl.constexpr, ROWS: tl.constex
     col = tl.arange(0, BLOCK)[None, :]
     mask = (row < tokens) & (col < experts)
     x = tl.load(logits + row * stride + col, mask=mask, other=float("-inf")).to(tl.float32)
-    x = tl.where(x == x, x, float("-inf"))  # noqa: PLR0124 - NaN, of which comparisons are false, and a slot stays empty
+    # NaN is larger than nothing: left as it is, all comparisons with it are false, and a slot would stay empty.
+    x = tl.where(x > float("-inf"), x, float("-inf"))
     return x, row, col, mask
 
 

@@ -348,7 +348,7 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
         if not np.count_nonzero(pole):
             return _computed(value, error, OPERATORS["/"], a, b, size=size)
         # A divisor that is exactly zero, or not a number, is what it is; one that may be zero decides nothing.
-        found = _computed(value, np.where(pole, 0.0, error), OPERATORS["/"], a, b)
+        found = _computed(value, np.where(pole, 0.0, error), OPERATORS["/"], a, b, size=size)
         return Bounded(value, np.where(pole & (np.asarray(b.error) > 0), np.inf, found.error))
 
 
@@ -676,11 +676,9 @@ def total(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
 
 def mean(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
     if mask is None:
-        k, sum_ = _terms(a.shape, axes), total(a, axes)
-        if k:
-            error = sum_.error if isinstance(sum_.error, float) else sum_.error / k
-            return _computed(sum_.value / k, error, OPERATORS["/"], sum_)
-        return sum_ / Bounded(0.0)
+        k, whole = _terms(a.shape, axes), total(a, axes)
+        with quiet:  # of nothing it is 0 / 0
+            return _computed(whole.value / k, whole.error / k, OPERATORS["/"], whole)
     return total(a, axes, mask) / count(_over(mask, a.shape), axes)
 
 
