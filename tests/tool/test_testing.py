@@ -311,3 +311,39 @@ proof_obligations:
     # Input and message belong together.
     wanted = "accepted inputs" if "L = 1" in failure.case else "OSError: this is not"
     assert wanted in failure.message and "L = " in failure.case and "ExceptionGroup" not in failure.message
+
+
+def test_a_law_about_two_kernels_names_the_one_whose_output_is_wrong():
+    toy = Toy(
+        HEAD
+        + """
+dims: {N: 2..5}
+equations:
+  there: {signature: "there(x: float[N]) -> y: float[N]", formula: 2 x, define: "y[i] = 2 * x[i]"}
+  back: {signature: "back(y: float[N]) -> x2: float[N]", formula: y / 2, define: "x2[i] = y[i] / 2"}
+proof_obligations:
+  - id: TY-BOTH
+    equation: there
+    type: equivalence
+    property: There and back
+    let: |
+      y = there(x)
+      z = back(x)
+      z2 = spec.back(x)
+      y2 = spec.there(x)
+    check: "approx(y, y2) and approx(z, z2)"
+"""
+    )
+
+    def right(x):
+        return 2 * x
+
+    def wrong(y):
+        return y / 2 + 1
+
+    with pytest.raises(ObligationFailed) as failed:
+        toy.module.tests["TY-BOTH"](toy.kernel(there=right, back=wrong))
+    assert failed.value.failure.kernel.endswith(f":{wrong.__code__.co_firstlineno}")
+    with pytest.raises(ObligationFailed) as failed:
+        toy.module.tests["TY-BOTH"](toy.kernel(there=wrong, back=lambda y: y / 2))
+    assert failed.value.failure.kernel.endswith(f":{wrong.__code__.co_firstlineno}")

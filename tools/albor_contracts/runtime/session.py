@@ -219,8 +219,7 @@ class Recorder:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         unexpected = not isinstance(error, (Falsified, KernelFault))
-        # What a kernel did wrong by itself is its own, whatever the law is about; a prediction is about no equation.
-        called = self.kernel.called if isinstance(error, KernelFault) or not self.equation else self.equation
+        called = self._called(error)
         target = self.kernel.targets.get(called)
         return Failure(
             property=self.words,
@@ -237,6 +236,18 @@ class Recorder:
             replay=started.replay,
             traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
         )
+
+    def _called(self, error: Exception) -> str:
+        """The equation whose kernel the failure is about. What a kernel did wrong by itself is its own, whatever the
+        law is about; a prediction is about no equation; and a law about one equation may fail in the output of
+        another that it calls as well."""
+        if isinstance(error, KernelFault) or not self.equation:
+            return self.kernel.called
+        gap = getattr(error, "gap", None)
+        signatures = self.kernel.signatures
+        ran = dict.fromkeys([self.equation, *(name for name, _, _ in self.kernel.log)])
+        made = [n for n in ran if gap is not None and any(p.name == gap.name for p in signatures[n].outputs)]
+        return made[0] if made else self.equation
 
 
 def _shown(error: Exception) -> Exception:
