@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -44,7 +45,7 @@ def test_a_right_kernel_passes(tmp_path: Path) -> None:
         ("exits", "failed", "raised SystemExit"),
         ("writes", "failed", "changed its input x"),
         ("returns_nothing", "failed", "returned NoneType for y"),
-        ("returns_two", "failed", "returned 2 values, expected 1"),
+        ("returns_two", "failed", "returned 2 values, expected 1: y"),
         ("wrong_shape", "failed", "of shape"),
         ("wrong_dtype", "failed", "as float64, expected float32"),
         ("partly_written", "failed", "does not hold"),
@@ -165,7 +166,7 @@ def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) ->
     total = done.stdout.splitlines()[-1].split(" obligations")[0]
     counts = Counter(v.outcome for v in verdicts(tmp_path / "e.jsonl"))
     assert counts["declined"] and counts["not_applicable"] and counts.total() == int(total)
-    told = f"{counts['declined']} declined, {counts['not_applicable']} not applicable"
+    told = f"{counts['declined']} declined, {counts['not_applicable']} not applicable, {counts['partial']} partial"
     assert f"{counts['passed']} of {total} passed ({told})" in line
 
 
@@ -192,3 +193,51 @@ def test_a_law_that_calls_a_kernel_outside_its_dtypes_is_not_applicable(tmp_path
         "f16": "not_applicable",
     }
     assert found["bf16"].reason == "torch offers softmax_backward in f32 only"
+
+
+def page(tmp_path: Path, function: str | None = None) -> Path:
+    """The binding file and the function of docs/bindings.md, the latter changed or not."""
+    text = (HERE.parents[1] / "docs" / "bindings.md").read_text(encoding="utf-8")
+    (binding,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (shown,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mypackage").mkdir()
+    (tmp_path / "mypackage" / "losses.py").write_text(function or shown, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(binding, encoding="utf-8")
+    return tmp_path / "mine.yaml"
+
+
+def judged(binding: Path | str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "albor_contracts", "verify", "loss/cross-entropy", "--binding", str(binding)]
+    command += ["--seed", "0", "-n", "1", "--cases", "4", "--evidence", str(tmp_path / "e.jsonl"), *more]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> None:
+    """And what could not be judged does not count."""
+    binding = page(tmp_path)
+    done = judged(binding, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = {v.obligation: v.outcome for v in verdicts(tmp_path / "e.jsonl")}
+    assert outcomes["CE-DEF-CROSS_ENTROPY"] == outcomes["CE-WIDE"] == outcomes["CE-SHIFT"] == "partial"
+    assert outcomes["CE-GRAD"] == "not_applicable" and outcomes["CE-LABEL"] == "declined"
+    assert f"3 partial: {binding} does not return dz" in done.stdout
+    assert all(v.binding == str(binding) for v in verdicts(tmp_path / "e.jsonl"))
+
+
+def test_a_function_without_a_gradient_fails_by_its_loss(tmp_path: Path) -> None:
+    binding = page(tmp_path, "def nll(labels, scores, ignore):\n    return scores.sum(), None\n")
+    done = judged(binding, tmp_path, "-k", "DEF-CROSS_ENTROPY")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (verdict,) = verdicts(tmp_path / "e.jsonl")
+    assert verdict.outcome == "failed" and verdict.failure is not None and " in loss" in verdict.failure.got
+    assert f"--binding {binding}" in verdict.failure.replay
+
+
+def test_what_breaks_every_obligation_is_told_in_full_once(tmp_path: Path) -> None:
+    page(tmp_path, "import numpy as np\ndef cross_entropy(z, y, ignore):\n    return np.float32(1)\n")
+    done = judged("mypackage.losses:cross_entropy", tmp_path, "-k", "CE-S")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.count("returned 1 value, expected 2: loss, dz; `returns` in a binding file") == 1
+    assert done.stdout.count("FAILED") == 2 and done.stdout.count("replay: ") == 2
+    assert "CE-SHIFT [mypackage.losses:cross_entropy, f32, cpu]: the same as loss/cross-entropy CE-SIGN" in done.stdout

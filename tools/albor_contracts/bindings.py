@@ -66,10 +66,11 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
             Position(str(path)),
             "a file under bindings/, a path to one, or package.module:function",
         )
-    return _from_file(load_binding(path), contract, signatures)
+    binding = load_binding(path)
+    return _from_file(binding, name, contract, signatures)
 
 
-def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signature]) -> Bound | None:
+def _from_file(binding: Binding, name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound | None:
     entries = binding.kernels.get(contract)
     if entries is None:
         return None
@@ -101,9 +102,8 @@ def _from_file(binding: Binding, contract: str, signatures: Mapping[str, Signatu
             tuple(map(str, text.dtypes)),
         )
     dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
-    return Bound(
-        str(binding.name), str(binding.framework), tuple(map(str, binding.devices)), dtypes, targets, declined, deviates
-    )
+    devices = tuple(map(str, binding.devices))
+    return Bound(name, str(binding.framework), devices, dtypes, targets, declined, deviates)
 
 
 def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound:

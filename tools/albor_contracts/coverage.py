@@ -285,7 +285,8 @@ def _state(verdicts: Sequence[ObligationFinished], passed: Sequence[ObligationFi
         return "failed", f"{bad[0].outcome} ({where})"
     if passed:
         return "passed", ""
-    for outcome, state in (("declined", "declined"), ("not_applicable", "not applicable")):
+    reasons = (("declined", "declined"), ("not_applicable", "not applicable"), ("partial", "not applicable"))
+    for outcome, state in reasons:
         for v in verdicts:
             if v.outcome == outcome:
                 return state, v.reason

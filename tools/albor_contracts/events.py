@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar, TypeVar
 
-OUTCOMES = ("passed", "failed", "error", "timeout", "crashed", "declined", "not_applicable")
+# `partial`: what the binding returns holds, and some of what the obligation is about is not returned.
+OUTCOMES = ("passed", "failed", "error", "timeout", "crashed", "declined", "not_applicable", "partial")
 VERDICTS = ("proved", "refuted", "undecided", "vacuous")
 BAD_OUTCOMES = ("failed", "error", "timeout", "crashed")
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..checked import CheckedContract
 from ..runtime.bounded import Bounded
-from ..runtime.claims import approx
-from ..runtime.kernel import Kernel, Missing, Output
+from ..runtime.claims import compared
+from ..runtime.kernel import Kernel, Output
+from ..runtime.missing import Missing
 from ..runtime.truth import Truth
 from .wrong import rounded_to, wrong_definitions
 
@@ -43,7 +44,7 @@ def _same(function: Any, kernel: Kernel, name: str, inputs: Any, outputs: tuple[
         if isinstance(got, Missing):
             continue
         value = np.asarray(want, dtype=np.float64) if not isinstance(got, Truth) else want
-        if not bool(np.all(approx(got, value).possible)):
+        if not bool(np.all(compared(got, value).possible)):
             return False
         error = got.errors() if isinstance(got, Output) else 0.0
         exact = true.value if isinstance(true, Bounded | Truth) else np.asarray(true)

@@ -20,7 +20,8 @@ from ..errors import ContractError, Diagnostic, Text
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
 from ..library import Library
-from ..runtime.kernel import Kernel, NotOffered
+from ..runtime.kernel import Kernel
+from ..runtime.missing import NotOffered
 from ..runtime.session import ObligationFailed, session
 from ..verify.plan import current_modules
 from .wrong import definition_kernel, planted, wrong_kernel

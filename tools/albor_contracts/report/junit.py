@@ -83,7 +83,7 @@ def _case(suite: ElementTree.Element, event: ObligationFinished) -> None:
         name=f"{event.obligation} [{where}]" if where else event.obligation,
         time=f"{event.seconds:.3f}",
     )
-    if event.outcome in ("declined", "not_applicable"):
+    if event.outcome in ("declined", "not_applicable", "partial"):
         _element(case, "skipped", message=f"{event.outcome.replace('_', ' ')}: {event.reason}")
     elif event.outcome != "passed":
         tag = "failure" if event.outcome == "failed" else "error"

@@ -54,6 +54,8 @@ class Terminal:
         self.seconds: defaultdict[Group, float] = defaultdict(float)  # of work, whatever the number of workers
         self.worst: dict[Group, float] = {}
         self.printed: set[Group] = set()
+        self.reasons: defaultdict[Group, Counter[str]] = defaultdict(Counter)  # why something was not judged
+        self.told: dict[tuple[Group, str], str] = {}  # what is wrong with calling a kernel at all -> where it was told
         self.failures = 0
         self.done_cases = 0
         self._running: dict[tuple[str, str, str, str], int] = {}
@@ -104,11 +106,26 @@ class Terminal:
             self.worst[group] = max(event.worst, self.worst.get(group, 0.0))
         if event.outcome in BAD_OUTCOMES:
             self.failures += 1
-            self._say(failure_block(event, self._red(event.outcome.upper())))
+            self._say(self._failure(event))
         elif event.outcome == "declined":
             self._say(_printable(f"declined {event.label()}: {event.reason or 'no reason given'}"))
+        elif event.outcome in ("not_applicable", "partial") and event.reason:
+            self.reasons[group][f"{event.outcome.replace('_', ' ')}: {event.reason}"] += 1
         if self.groups[group].total() == self.expected.get(group):
             self._line(group)
+
+    def _failure(self, event: ObligationFinished) -> str:
+        """In full; where the kernel breaks every obligation in the same way, in full for the first alone."""
+        headline = self._red(event.outcome.upper())
+        failure = event.failure
+        if failure is None or not failure.message or failure.expected or failure.got:
+            return failure_block(event, headline)
+        key = (event.contract, event.binding), failure.message
+        if key not in self.told:
+            self.told[key] = event.label()
+            return failure_block(event, headline)
+        where = event.label()
+        return f"{headline} {_printable(where)}: the same as {_printable(self.told[key])}\n  replay: {failure.replay}"
 
     def _line(self, group: Group) -> None:
         self.printed.add(group)
@@ -120,6 +137,8 @@ class Terminal:
         text += f" ({told})" if told else ""
         rate = f", {self.cases[group] / self.seconds[group]:,.0f} a second" if self.seconds[group] > 0 else ""
         self._say((self._red("FAIL ") if bad else "ok   ") + f"{text}, {self.cases[group]:,} cases{rate}{worst}")
+        for reason, number in self.reasons[group].items():
+            self._say(_printable(f"     {number} {reason}"))
 
     def _end(self, event: RunFinished) -> None:
         self._wipe()

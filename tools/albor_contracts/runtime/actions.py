@@ -16,7 +16,8 @@ from .bounded import Bounded
 from .claims import Falsified, claim, exact
 from .grid import lay_out
 from .host_waits import watching_waits
-from .kernel import Kernel, KernelFault, Missing, NotOffered, Received, Refused
+from .kernel import Kernel, KernelFault, Received, Refused
+from .missing import Missing, NotOffered
 from .truth import Truth
 
 

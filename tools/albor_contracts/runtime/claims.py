@@ -8,6 +8,7 @@ import numpy as np
 
 from . import bounded
 from .bounded import Bounded
+from .missing import Missing, either
 from .quiet import quiet
 from .texts import boxed
 from .truth import Gap, Truth
@@ -26,7 +27,13 @@ def truth(x: Any) -> Truth:
     return Truth.of(x)
 
 
-def approx(left: Any, right: Any) -> Truth:
+def approx(left: Any, right: Any) -> Truth | Missing:
+    """Equal within the derived bounds of both sides; missing where one of them is."""
+    absent = either(left, right)
+    return compared(left, right) if absent is None else absent
+
+
+def compared(left: Any, right: Any) -> Truth:
     """Equal within the derived bounds of both sides. Truth values: equal except where undecided."""
     if _is_truth(left) or _is_truth(right):
         return Truth.of(_unwrapped(left)) == Truth.of(_unwrapped(right))
@@ -38,8 +45,10 @@ def approx(left: Any, right: Any) -> Truth:
 equal = approx
 
 
-def exact(left: Any, right: Any) -> Truth:
+def exact(left: Any, right: Any) -> Truth | Missing:
     """Bitwise equal: the same values, zeros with the same sign, NaN where the other has NaN."""
+    if (absent := either(left, right)) is not None:
+        return absent
     a, b = (x.value if isinstance(x, (Bounded, Truth)) else x for x in (left, right))
     if isinstance(a, (str, bytes)):
         return Truth(
@@ -57,7 +66,12 @@ def exact(left: Any, right: Any) -> Truth:
 
 
 def claim(statement: Any) -> None:
-    """Raise `Falsified` unless the statement holds, or may hold within the bounds, everywhere."""
+    """Raise `Falsified` unless the statement holds, or may hold within the bounds, everywhere. One about an output
+    that the binding does not return is noted as not judged."""
+    if isinstance(statement, Missing):
+        if _watching:
+            _watching[-1].missing = statement.reason
+        return
     result = Truth.of(statement)
     watch(result)
     if bool(result.possible.all()):
@@ -126,10 +140,13 @@ def _unwrapped(x: Any) -> Any:
 
 
 class Watch:
-    """The worst error seen, as a fraction of its bound and in units in the last place of float64 operands."""
+    """What came of the claims: how many were judged, the worst error seen as a fraction of its bound, and why some
+    could not be judged."""
 
     def __init__(self) -> None:
+        self.judged = 0
         self.worst = 0.0
+        self.missing = ""
 
 
 _watching: list[Watch] = []
@@ -143,6 +160,7 @@ def watch(result: Truth) -> None:
     """
     if _watching:
         top = _watching[-1]
+        top.judged += 1
         for gap in result.gaps:
             if gap.relation == "approx" and np.size(gap.ratio):
                 worst = float(np.max(gap.ratio))

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from unittest import SkipTest
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
 from .host_waits import counting_waits
+from .missing import Missing, NotOffered
 from .quiet import quiet
 from .truth import Truth
 
@@ -364,7 +364,7 @@ class Kernel:
                 outputs = self._call(target, signature, plain, True)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(places):
-                raise KernelFault("wrong type", f"{target.name} returned {len(given)} values, expected {len(places)}")
+                raise _miscounted(target, given, [name for name, _, _ in places])
             return tuple(
                 got if type(got) is expected else self._value(target, name, type_, got, {})
                 for (name, type_, expected), got in zip(places, given, strict=True)
@@ -460,9 +460,7 @@ class Kernel:
         wanted = target.returns or tuple(p.name for p in signature.outputs)
         given = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         if len(given) != len(wanted):
-            raise KernelFault(
-                "wrong type", f"{target.name} returned {len(given)} values, expected {len(wanted)}: {', '.join(wanted)}"
-            )
+            raise _miscounted(target, given, wanted)
         by_name = dict(zip(wanted, given, strict=True))
         sizes = _sizes(signature, [_plain(r) for r in received])
         values: list[Any] = []
@@ -577,30 +575,16 @@ class Kernel:
         return np.where(np.isfinite(exact.value) | np.isposinf(error), tolerance, 0.0)
 
 
+def _miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
+    values = f"{len(given)} value{'' if len(given) == 1 else 's'}"
+    hint = "; `returns` in a binding file says which of them it has" if len(given) < len(wanted) else ""
+    return KernelFault(
+        "wrong type", f"{target.name} returned {values}, expected {len(wanted)}: {', '.join(wanted)}{hint}"
+    )
+
+
 def _raised(target: Target, error: BaseException) -> KernelFault:
     return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}")
-
-
-class Missing:
-    """An output that the binding does not return; using it ends the case as not applicable."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotOffered(self.reason)
-
-    def __getitem__(self, where: Any) -> Any:
-        raise NotOffered(self.reason)
-
-    def __eq__(self, other: object) -> bool:
-        raise NotOffered(self.reason)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class NotOffered(SkipTest):
-    """The binding does not offer what this obligation is about. Hypothesis looks for no smaller case of a skip."""
 
 
 class _Lazy:

@@ -14,7 +14,8 @@ from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
 from .claims import Falsified, watching
 from .deviation import Deviation
-from .kernel import Kernel, KernelFault, NotOffered
+from .kernel import Kernel, KernelFault
+from .missing import NotOffered
 from .quiet import quiet
 
 HEARTBEAT = 1.0  # seconds between signs of life
@@ -158,6 +159,8 @@ class Recorder:
             try:
                 test(k)
                 self._unbiased(k.deviation)
+                if seen.missing and not seen.judged:
+                    raise NotOffered(seen.missing)
             except NotOffered as why:
                 self._tell(started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin))
                 import pytest
@@ -179,7 +182,8 @@ class Recorder:
         ulp = deviation.worst_ulp if deviation is not None else None
         self._tell(
             started.finished(
-                "passed",
+                "partial" if seen.missing else "passed",
+                reason=seen.missing,
                 cases=self.cases,
                 rows=self.rows,
                 worst=round(seen.worst, 4),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.bounded import Bounded
-from ..runtime.claims import approx
+from ..runtime.claims import compared
 from ..runtime.deviation import Deviation
 from ..runtime.dtypes import FORMATS, round_to
 from ..runtime.kernel import _Lazy
@@ -198,7 +198,7 @@ class Doubt:
         exact = Bounded.of(sample.bounds[self.k]).value
         type_ = self.trial.signatures[self.equation].outputs[self.k].type
         tolerance = self.trial._tolerance(_Known(sample.bounds), self.k, type_, value, self.equation)
-        return not bool(approx(Bounded(value, tolerance), exact).possible.all()), tolerance
+        return not bool(compared(Bounded(value, tolerance), exact).possible.all()), tolerance
 
     def smallest_scaling(self) -> Verdict:
         """The smallest factor on the whole output that is rejected, over cases."""
