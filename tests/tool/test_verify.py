@@ -170,8 +170,8 @@ def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) ->
     assert f"{counts['passed']} of {total} passed ({told})" in line
 
 
-def test_a_law_that_calls_a_kernel_outside_its_dtypes_is_not_applicable(tmp_path: Path) -> None:
-    """PyTorch's softmax is judged in bfloat16, its backward pass in float32 only: a law about both in float32."""
+def test_a_law_about_two_kernels_is_judged_on_the_one_that_is_offered(tmp_path: Path) -> None:
+    """PyTorch's softmax is judged in bfloat16, its backward pass in float32 only."""
     command = [
         sys.executable,
         "-m",
@@ -189,8 +189,8 @@ def test_a_law_that_calls_a_kernel_outside_its_dtypes_is_not_applicable(tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     assert {d: v.outcome for d, v in found.items()} == {
         "f32": "passed",
-        "bf16": "not_applicable",
-        "f16": "not_applicable",
+        "bf16": "partial",
+        "f16": "partial",
     }
     assert found["bf16"].reason == "torch offers softmax_backward in f32 only"
 
@@ -199,15 +199,15 @@ def page(tmp_path: Path, function: str | None = None) -> Path:
     """The binding file and the function of docs/bindings.md, the latter changed or not."""
     text = (HERE.parents[1] / "docs" / "bindings.md").read_text(encoding="utf-8")
     (binding,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (shown,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shown, _ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "mypackage").mkdir()
     (tmp_path / "mypackage" / "losses.py").write_text(function or shown, encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(binding, encoding="utf-8")
     return tmp_path / "mine.yaml"
 
 
-def judged(binding: Path | str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "albor_contracts", "verify", "loss/cross-entropy", "--binding", str(binding)]
+def verified(contract: str, binding: Path | str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "albor_contracts", "verify", contract, "--binding", str(binding)]
     command += ["--seed", "0", "-n", "1", "--cases", "4", "--evidence", str(tmp_path / "e.jsonl"), *more]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     return subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False, env=environment)
@@ -216,7 +216,7 @@ def judged(binding: Path | str, tmp_path: Path, *more: str) -> subprocess.Comple
 def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> None:
     """And what could not be judged does not count."""
     binding = page(tmp_path)
-    done = judged(binding, tmp_path)
+    done = verified("loss/cross-entropy", binding, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = {v.obligation: v.outcome for v in verdicts(tmp_path / "e.jsonl")}
     assert outcomes["CE-DEF-CROSS_ENTROPY"] == outcomes["CE-WIDE"] == outcomes["CE-SHIFT"] == "partial"
@@ -227,7 +227,7 @@ def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> 
 
 def test_a_function_without_a_gradient_fails_by_its_loss(tmp_path: Path) -> None:
     binding = page(tmp_path, "def nll(labels, scores, ignore):\n    return scores.sum(), None\n")
-    done = judged(binding, tmp_path, "-k", "DEF-CROSS_ENTROPY")
+    done = verified("loss/cross-entropy", binding, tmp_path, "-k", "DEF-CROSS_ENTROPY")
     assert done.returncode == 1, done.stdout + done.stderr
     (verdict,) = verdicts(tmp_path / "e.jsonl")
     assert verdict.outcome == "failed" and verdict.failure is not None and " in loss" in verdict.failure.got
@@ -236,8 +236,17 @@ def test_a_function_without_a_gradient_fails_by_its_loss(tmp_path: Path) -> None
 
 def test_what_breaks_every_obligation_is_told_in_full_once(tmp_path: Path) -> None:
     page(tmp_path, "import numpy as np\ndef cross_entropy(z, y, ignore):\n    return np.float32(1)\n")
-    done = judged("mypackage.losses:cross_entropy", tmp_path, "-k", "CE-S")
+    done = verified("loss/cross-entropy", "mypackage.losses:cross_entropy", tmp_path, "-k", "CE-S")
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.count("returned 1 value, expected 2: loss, dz; `returns` in a binding file") == 1
     assert done.stdout.count("FAILED") == 2 and done.stdout.count("replay: ") == 2
     assert "CE-SHIFT [mypackage.losses:cross_entropy, f32, cpu]: the same as loss/cross-entropy CE-SIGN" in done.stdout
+
+
+def test_one_function_is_not_blamed_for_the_kernels_it_is_not(tmp_path: Path) -> None:
+    """SM-TILES is about the gradient too: a function for the forward pass is judged without it."""
+    (tmp_path / "ops.py").write_text("import torch\ndef softmax(x):\n    return torch.softmax(x, -1)\n")
+    done = verified("core/softmax", "ops:softmax", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tiles,) = (v for v in verdicts(tmp_path / "e.jsonl") if v.obligation == "SM-TILES")
+    assert (tiles.outcome, tiles.reason) == ("partial", "ops:softmax has no kernel for softmax_backward")

@@ -313,9 +313,10 @@ class Kernel:
         target = self.targets.get(name)
         self.called = name
         if target is None:
-            raise KernelFault("unbound", f"{self.binding} has no kernel for {name}")
+            return _not_offered(signature, f"{self.binding} has no kernel for {name}", judged)
         if target.dtypes and self.dtype not in target.dtypes:
-            raise NotOffered(f"{self.binding} offers {name} in {', '.join(target.dtypes)} only")
+            reason = f"{self.binding} offers {name} in {', '.join(target.dtypes)} only"
+            return _not_offered(signature, reason, judged)
         if judged and varies(signature, arguments):
             return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
@@ -573,6 +574,14 @@ class Kernel:
         if all_finite(exact.value):
             return tolerance
         return np.where(np.isfinite(exact.value) | np.isposinf(error), tolerance, 0.0)
+
+
+def _not_offered(signature: Signature, reason: str, judged: bool) -> Any:
+    """The outputs of a kernel that is not there: laws about several kernels are judged without them."""
+    if not judged:
+        raise NotOffered(reason)
+    outputs = tuple(Missing(reason) for _ in signature.outputs)
+    return outputs if len(outputs) != 1 else outputs[0]
 
 
 def _miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
