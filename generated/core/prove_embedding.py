@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8f408a5998602ac875f2f68ed4122f92be020d95b0f6991c98906a219e35fc7e
+Meaning: f22486199de531ac76b8dce9d77e07a2c155e284cc1f225c9ffd2a0295805a00
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

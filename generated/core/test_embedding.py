@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8f408a5998602ac875f2f68ed4122f92be020d95b0f6991c98906a219e35fc7e
+Meaning: f22486199de531ac76b8dce9d77e07a2c155e284cc1f225c9ffd2a0295805a00
 """
 
 from albor_contracts.testing import (
@@ -84,6 +84,19 @@ em_tiles_inputs = cases(
     work={"T * D": 2**15},
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-60000, 60000]",
+)
+em_range_backward_inputs = cases(
+    dims={"T": "1..9", "V": "1..17", "D": "1..9"},
+    g="float[T, D] in [-8, 8]",
+    ids="i64[T] in [0, V)",
+    w="float[V, D] in [-2, 2]",
+    far="int in [-2, 3]",
+)
+em_tiles_backward_inputs = cases(
+    dims={"T": "1..5", "V": "2..3", "D": "513, 1030"},
+    g="float[T, D] in [-8, 8]",
+    ids="i64[T] in [0, V)",
+    w="float[V, D] in [-2, 2]",
 )
 em_def_embedding_inputs = cases(
     dims={"T": "1..33", "V": "1..17", "D": "1..65"},
@@ -168,6 +181,27 @@ def test_em_tiles(kernel, case):
     """Many tokens, and rows wider than a tile, are looked up to the last one."""
     ids, w = kernel.receives(case, "ids w")
     claim(exact(kernel.embedding(ids, w), spec.embedding(ids, w)))
+
+
+@obligation("EM-RANGE-BACKWARD", equation="embedding_backward", type="rejection")
+@given(case=em_range_backward_inputs)
+def test_em_range_backward(kernel, case):
+    """The gradient refuses an id outside the table too."""
+    g, ids, w, far = kernel.receives(case, "g ids w far")
+    T, V = case.T, case.V
+    t = grid(T)
+    wrong = array[t](where(far < 0, far, V + far) + 0 * ids[t])
+    rejects(kernel, "embedding_backward", (g, wrong, w), ValueError, mentions=["id"])
+
+
+@obligation("EM-TILES-BACKWARD", equation="embedding_backward", type="equivalence")
+@given(case=em_tiles_backward_inputs)
+def test_em_tiles_backward(kernel, case):
+    """Rows wider than a tile have their gradient to the last column, in every row of the table."""
+    g, ids, w = kernel.receives(case, "g ids w")
+    dw = kernel.embedding_backward(g, ids, w)
+    expected = spec.embedding_backward(g, ids, w)
+    claim(approx(dw, expected))
 
 
 @obligation("EM-DEF-EMBEDDING", equation="embedding", type="definition")

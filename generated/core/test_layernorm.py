@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b06ab2830e8b68579b073159118dcb0dabe84d2faeabcb12545a4374e90060c6
+Meaning: 1b3e2e402426b74ba55be13864ee98152cda5d148d417a8e9c156b8714ddf4a9
 """
 
 from albor_contracts.testing import (
@@ -95,11 +95,13 @@ ln_rows_inputs = cases(
 )
 ln_long_inputs = cases(
     dims={"R": "1..1", "N": "16385, 17001"},
-    elements=51004,
+    elements=51006,
     x="float[R, N] in [-100, 100]",
     w="float[N] in [-2, 2]",
     b="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
+    c="real in {0.0001, 1}",
+    far="real in {0, 900}",
 )
 ln_long_backward_inputs = cases(
     dims={"R": "1, 4", "N": "4097, 4111"},
@@ -224,11 +226,11 @@ def test_ln_rows(kernel, case):
 @obligation("LN-LONG", equation="layernorm", type="equivalence")
 @given(case=ln_long_inputs)
 def test_ln_long(kernel, case):
-    """Rows longer than any block on chip are normalised as wholes."""
-    x, w, b, eps = kernel.receives(case, "x w b eps")
+    """Rows longer than any block on chip are normalised as wholes, near zero and far from it, large and small."""
+    x, w, b, eps, c, far = kernel.receives(case, "x w b eps c far")
     R, N = case.R, case.N
     r, i = grid(R, N)
-    s = array[r, i](x[r, i] + where(i < 16384, 0, 50))
+    s = array[r, i](c * (x[r, i] + far + where(i < 16384, 0, 50)))
     y = kernel.layernorm(s, w, b, eps)
     expected = spec.layernorm(s, w, b, eps)
     claim(approx(y, expected))

@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3c8ebb01e64e0f4930ecb9a80ada18301db4bbce0fdcfb9b766c67a1391381c6
+Meaning: 7eca23384fd17b95c2d3d93d417905e9d413ad2c81f24839ca0759700c9e99d0
 """
 
 from albor_contracts.testing import (
@@ -90,6 +90,14 @@ lse_tiles_inputs = cases(
     x="float[R, N] in [-40, 40]",
     g="accum[R] in [-8, 8]",
     chunk="int in {257, 290}",
+)
+lse_wide_backward_inputs = cases(
+    dims={"R": "1..1", "N": "16385, 16401"},
+    g="accum[R] in [-8, 8]",
+    x="float[R, N] in [-95, -2]",
+    hole="int in {0, 16384}",
+    first="real in {-50, 0}",
+    c="real in {-110, 0, 110}",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -211,6 +219,19 @@ def test_lse_tiles(kernel, case):
     claim(approx(a, expected))
     claim(approx(b, expected))
     claim(approx(dx, expected_dx))
+
+
+@obligation("LSE-WIDE-BACKWARD", equation="logsumexp_backward", type="equivalence")
+@given(case=lse_wide_backward_inputs)
+def test_lse_wide_backward(kernel, case):
+    """Gradients of rows longer than any block are taken over the whole row, a first block of -inf included."""
+    g, x, hole, first, c = kernel.receives(case, "g x hole first c")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    s = array[r, i](where(i < hole, -inf, where(i == N - 1, 0, where(i == 0, first, x[r, i])) + c))
+    dx = kernel.logsumexp_backward(g, s)
+    expected = spec.logsumexp_backward(g, s)
+    claim(approx(dx, expected))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")
