@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a04f2d2d429c16d9183844d537441d462b8e44ec9f3bf2ba0983fffb1ba5feba
+Meaning: a921ebb4f26c238db354bdadf8828a41fcb01a87f786a744ff9f706cf6ba2e43
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

@@ -1,12 +1,12 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c75468e0768084eabc54a7d5a134716d0b5e49eac28768dcb6f641947e6fdd6f
+Meaning: c6d5047e5e2463803a595313e4ce97bc2cbc0b4a15a3e001117bf71c32bf1a3a
 """
 
 from albor_contracts.testing import (
     abs, all, approx, array, cases, claim, defines, definitions, example, exp, given, gradient, grid, independent, inf,
-    log, max, obligation, sum, uses_at_most, where,
+    log, max, obligation, ratio, rejects, sum, truth, uses_at_most, where,
 )
 
 CONTRACT = "loss/kl-divergence"
@@ -79,6 +79,38 @@ kld_wide_inputs = cases(
     g="accum[T] in [-4, 4]",
     p="float[T, V] in [-30, 30]",
     q="float[T, V] in [-30, 30]",
+)
+kld_tiles_inputs = cases(
+    dims={"T": "5, 6", "V": "257, 300"},
+    g="accum[T] in [-4, 4]",
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_holes_inputs = cases(
+    dims={"T": "1", "V": "8195"},
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+    both="bool",
+)
+kld_shapes_inputs = cases(
+    dims={"T": "1..6", "V": "2..17", "W": "1, 18"},
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+    other="float[T, W] in [-30, 30]",
+)
+kld_shapes_backward_inputs = cases(
+    dims={"T": "1..6", "V": "2..17", "W": "1, 18"},
+    g="accum[T] in [-4, 4]",
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+    other="float[T, W] in [-30, 30]",
+)
+kld_slopes_inputs = cases(
+    dims={"T": "1..6", "V": "1..65"},
+    g="accum[T] in [-4, 4]",
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+    wide="accum[T, V] in [-4, 4]",
 )
 kld_launch_inputs = cases(
     dims={"T": "1..6", "V": "1..65"},
@@ -176,6 +208,59 @@ def test_kld_wide(kernel, case):
     claim(approx(dq, expected_dq))
 
 
+@obligation("KLD-TILES", equation="kl_backward", type="equivalence", cost=4)
+@given(case=kld_tiles_inputs)
+def test_kld_tiles(kernel, case):
+    """Batches of more rows than one program takes have the divergence and the gradients of the definition, to the last
+    row."""
+    g, p, q = kernel.receives(case, "g p q")
+    kl = kernel.kl_divergence(p, q)
+    dp, dq = kernel.kl_backward(g, p, q)
+    expected = spec.kl_divergence(p, q)
+    expected_dp, expected_dq = spec.kl_backward(g, p, q)
+    claim(approx(kl, expected))
+    claim(approx(dp, expected_dp))
+    claim(approx(dq, expected_dq))
+
+
+@obligation("KLD-HOLES", equation="kl_divergence", type="equivalence", cost=6)
+@given(case=kld_holes_inputs)
+def test_kld_holes(kernel, case):
+    """Whole blocks of classes that are impossible under both, or under P alone, do not matter to the rest."""
+    p, q, both = kernel.receives(case, "p q both")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    pp = array[t, v](where(v < V - 3, -inf, p[t, v]))
+    qq = array[t, v](where(truth(both) & (v < V - 3), -inf, q[t, v]))
+    kl = kernel.kl_divergence(pp, qq)
+    expected = spec.kl_divergence(pp, qq)
+    claim(approx(kl, expected))
+
+
+@obligation("KLD-SHAPES", equation="kl_divergence", type="rejection")
+@given(case=kld_shapes_inputs)
+def test_kld_shapes(kernel, case):
+    """Rows of other vocabularies are refused."""
+    p, other = kernel.receives(case, "p other")
+    rejects(kernel, "kl_divergence", (p, other), ValueError)
+
+
+@obligation("KLD-SHAPES-BACKWARD", equation="kl_backward", type="rejection")
+@given(case=kld_shapes_backward_inputs)
+def test_kld_shapes_backward(kernel, case):
+    """Rows of other vocabularies have no gradients either."""
+    g, p, other = kernel.receives(case, "g p other")
+    rejects(kernel, "kl_backward", (g, p, other), ValueError)
+
+
+@obligation("KLD-SLOPES", equation="kl_backward", type="rejection")
+@given(case=kld_slopes_inputs)
+def test_kld_slopes(kernel, case):
+    """One slope for each token is needed, not one for each class."""
+    p, q, wide = kernel.receives(case, "p q wide")
+    rejects(kernel, "kl_backward", (wide, p, q), ValueError, mentions=["g"])
+
+
 @obligation("KLD-LAUNCH", equation="kl_divergence", type="resource")
 @given(case=kld_launch_inputs)
 def test_kld_launch(kernel, case):
@@ -235,3 +320,39 @@ def test_kld_t_infinite(kernel):
     p, q = kernel.receives(case, "p q")
     kl = kernel.kl_divergence(p, q)
     claim(kl[0] == inf)
+
+
+@obligation("KLD-T-FAR", rule="KLD-DEF-KL_BACKWARD", type="falsification")
+def test_kld_t_far(kernel):
+    """Equal distributions whose logits lie 30000 away from 0 on either side have divergence 0 and no gradient."""
+    case = example(
+        {"g": "accum[T]", "p": "float[T, V]", "q": "float[T, V]"},
+        g=[1.0, 1.0],
+        p=[[30000.0, 30000.0], [0.0, 0.0]],
+        q=[[0.0, 0.0], [-30000.0, -30000.0]],
+    )
+    g, p, q = kernel.receives(case, "g p q")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    kl = kernel.kl_divergence(p, q)
+    dp, dq = kernel.kl_backward(g, p, q)
+    claim(all[t](approx(kl[t], 0)))
+    claim(all[t, v](approx(dp[t, v], 0) & approx(dq[t, v], 0)))
+
+
+@obligation("KLD-T-HOLE", rule="KLD-DEF-KL_BACKWARD", type="falsification")
+def test_kld_t_hole(kernel):
+    """A class impossible under P has no slope in p, and in q what Q gives it."""
+    case = example(
+        {"g": "accum[T]", "p": "float[T, V]", "q": "float[T, V]"},
+        g=[1.0],
+        p=[[0.0, float("-inf"), 0.0, float("-inf")]],
+        q=[[0.0, 0.0, 0.0, float("-inf")]],
+    )
+    g, p, q = kernel.receives(case, "g p q")
+    dp, dq = kernel.kl_backward(g, p, q)
+    claim(dp[0, 1] == 0)
+    claim(dp[0, 3] == 0)
+    claim(approx(dp[0, 0], 0))
+    claim(approx(dq[0, 1], ratio(1, 3)))
+    claim(dq[0, 3] == 0)

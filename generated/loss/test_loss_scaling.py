@@ -1,12 +1,12 @@
 """loss/loss-scaling: Loss scaling.
 
 Compiled from contracts/loss/loss-scaling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cd17d52efea86bfba668f26dd30c3733296ca88a7767c12506f8f11ee665663e
+Meaning: ba1536dc3bcc2666649c220bfdd223541259076f24efdaa05ad60f3399c5ce0a
 """
 
 from albor_contracts.testing import (
     Steps, all, approx, array, cases, cast, claim, defines, definitions, dot, drawing, example, given, gradient, grid,
-    inf, initialize, isfinite, max, mean, min, obligation, real, rule, run_steps, single, truth, where,
+    inf, initialize, isfinite, max, mean, min, obligation, real, rejects, rule, run_steps, single, truth, where,
 )
 
 CONTRACT = "loss/loss-scaling"
@@ -101,6 +101,35 @@ scaler_update_inputs = cases(
     backoff="real in [0.25, 0.75]",
     interval="int in [1, 4]",
     f="i64[W] in {0, 1, 2, 3}",
+)
+lsc_tiles_inputs = cases(
+    dims={"N": "2049, 4100"},
+    s="float[N] in [-60000, 60000]",
+    scale="real in [1, 65536]",
+    at="int in [0, N)",
+)
+lsc_scale_inputs = cases(
+    dims={"N": "1..130"},
+    s="float[N] in [-60000, 60000]",
+    scale="real in [1, 65536]",
+    wrong="real in {-2, 0, inf}",
+)
+lsc_targets_inputs = cases(
+    dims={"T": "2..8", "N": "1..17", "U": "1"},
+    x="float[T, N] in [-2, 2]",
+    w="accum[N] in [-1, 1]",
+    y="accum[T] in [-4, 4]",
+    scale="real in {1, 8, 64}",
+    few="accum[U] in [-4, 4]",
+)
+lsc_settings_inputs = cases(
+    scale="real in [1, 16777216]",
+    good="int in [0, interval)",
+    finite="bool",
+    growth="real in [1, 4]",
+    backoff="real in [0.25, 1]",
+    interval="int in [1, 2000]",
+    which="int in [0, 3]",
 )
 lsc_def_loss_scale_inputs = cases(
     exponent_bits="int in {4, 5, 8, 11}",
@@ -212,6 +241,57 @@ def test_lsc_state(kernel):
     run_steps(LscStateRun, scaler_update_inputs, kernel, steps=8)
 
 
+@obligation("LSC-TILES", equation="unscale", type="conservation")
+@given(case=lsc_tiles_inputs)
+def test_lsc_tiles(kernel, case):
+    """More gradients than one program takes are unscaled to the last, and one that is not finite is seen in each
+    program."""
+    s, scale, at = kernel.receives(case, "s scale at")
+    N = case.N
+    i = grid(N)
+    g, fine = kernel.unscale(s, scale)
+    expected, _ = spec.unscale(s, scale)
+    bad = array[i](where(i == at, inf, s[i]))
+    _, ok = kernel.unscale(bad, scale)
+    claim(approx(g, expected))
+    claim(fine)
+    claim(~truth(ok))
+
+
+@obligation("LSC-SCALE", equation="unscale", type="rejection")
+@given(case=lsc_scale_inputs)
+def test_lsc_scale(kernel, case):
+    """A scale that is no positive number is refused."""
+    s, wrong = kernel.receives(case, "s wrong")
+    rejects(kernel, "unscale", (s, wrong), ValueError, mentions=["scale"])
+
+
+@obligation("LSC-TARGETS", equation="scaled_backward", type="rejection")
+@given(case=lsc_targets_inputs)
+def test_lsc_targets(kernel, case):
+    """Another number of targets than of rows is refused."""
+    x, w, scale, few = kernel.receives(case, "x w scale few")
+    rejects(kernel, "scaled_backward", (x, w, few, scale), ValueError)
+
+
+@obligation("LSC-SETTINGS", equation="scaler_update", type="rejection")
+@given(case=lsc_settings_inputs)
+def test_lsc_settings(kernel, case):
+    """Settings with which the scale falls where it should grow, grows where it should fall, or vanishes, are
+    refused."""
+    scale, good, finite, growth, backoff, interval, which = kernel.receives(case, "scale good finite growth backoff interval which")
+    up = single(where(which == 0, 0.5, growth))
+    down = single(where(which == 1, 0, where(which == 2, 1.5, backoff)))
+    each = single(where(which == 3, 0, interval))
+    rejects(
+        kernel,
+        "scaler_update",
+        (scale, good, finite, up, down, each),
+        ValueError,
+        mentions=["growth", "backoff", "interval"],
+    )
+
+
 @obligation("LSC-DEF-LOSS_SCALE", equation="loss_scale", type="definition")
 @given(case=lsc_def_loss_scale_inputs)
 def test_lsc_def_loss_scale(kernel, case):
@@ -254,6 +334,38 @@ def test_lsc_def_scaler_update(kernel, case):
     expected_scale2, expected_good2 = spec.scaler_update(scale, good, finite, growth, backoff, interval)
     claim(approx(scale2, expected_scale2))
     claim(approx(good2, expected_good2))
+
+
+@obligation("LSC-T-SEVEN", rule="LSC-DEF-LOSS_SCALE", type="falsification")
+def test_lsc_t_seven(kernel):
+    """One exponent bit fewer than float32 has takes a scale; as many take none."""
+    case = example({"exponent_bits": "int", "wanted": "real"}, exponent_bits=7, wanted=1024.0)
+    exponent_bits, wanted = kernel.receives(case, "exponent_bits wanted")
+    fewer = kernel.loss_scale(exponent_bits, wanted)
+    same = kernel.loss_scale(exponent_bits + 1, wanted)
+    claim(fewer == 1024)
+    claim(same == 1)
+
+
+@obligation("LSC-T-CONSTANT", rule="LSC-DEF-SCALER_UPDATE", type="falsification")
+def test_lsc_t_constant(kernel):
+    """Factors and interval of 1 are allowed: the scale stays where it is, whatever happens."""
+    case = example(
+        {"scale": "real", "good": "int", "finite": "bool", "growth": "real", "backoff": "real", "interval": "int"},
+        scale=1024.0,
+        good=0,
+        finite=True,
+        growth=1.0,
+        backoff=1.0,
+        interval=1,
+    )
+    scale, good, finite, growth, backoff, interval = kernel.receives(case, "scale good finite growth backoff interval")
+    scale2, good2 = kernel.scaler_update(scale, good, finite, growth, backoff, interval)
+    scale3, good3 = kernel.scaler_update(scale2, good2, ~truth(finite), growth, backoff, interval)
+    claim(scale2 == 1024)
+    claim(good2 == 0)
+    claim(scale3 == 1024)
+    claim(good3 == 0)
 
 
 @obligation("LSC-T-INTERVAL", rule="LSC-DEF-SCALER_UPDATE", type="falsification")

@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a04f2d2d429c16d9183844d537441d462b8e44ec9f3bf2ba0983fffb1ba5feba
+Meaning: a921ebb4f26c238db354bdadf8828a41fcb01a87f786a744ff9f706cf6ba2e43
 """
 
 from albor_contracts.testing import (
@@ -71,6 +71,13 @@ def supposed_3(case):
     return any[t](y[t] != ignore)
 
 
+def supposed_4(case):
+    """any[b, c](narrow[b, c])"""
+    narrow, B, C = case.narrow, case.B, case.C
+    b, c = grid(B, C)
+    return any[b, c](narrow[b, c])
+
+
 perplexity_inputs = cases(
     dims={"B": "1..5", "S": "1..17"},
     such_that=supposing(supposed_1),
@@ -100,6 +107,21 @@ logits_perplexity_inputs = cases(
     z="float[T, V] in [-10, 10]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100}",
+)
+ppl_shapes_inputs = cases(
+    dims={"B": "1..5", "S": "2..17", "C": "1"},
+    such_that=supposing(supposed_1, supposed_4),
+    nll="accum[B, S] in [0, 12]",
+    valid="bool[B, S]",
+    narrow="bool[B, C]",
+)
+ppl_label_inputs = cases(
+    dims={"T": "1..8", "V": "1..33"},
+    such_that=supposing(supposed_3),
+    z="float[T, V] in [-10, 10]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+    far="int in [-3, 3]",
 )
 
 
@@ -170,6 +192,25 @@ def test_ppl_empty(kernel, case):
     b, s = grid(B, S)
     none = array[b, s](valid[b, s] & ~valid[b, s])
     rejects(kernel, "perplexity", (nll, none), ValueError, mentions=["token"])
+
+
+@obligation("PPL-SHAPES", equation="perplexity", type="rejection")
+@given(case=ppl_shapes_inputs)
+def test_ppl_shapes(kernel, case):
+    """A mask of another shape than the losses is refused."""
+    nll, narrow = kernel.receives(case, "nll narrow")
+    rejects(kernel, "perplexity", (nll, narrow), ValueError)
+
+
+@obligation("PPL-LABEL", equation="logits_perplexity", type="rejection")
+@given(case=ppl_label_inputs)
+def test_ppl_label(kernel, case):
+    """A label outside the vocabulary is refused."""
+    z, y, ignore, far = kernel.receives(case, "z y ignore far")
+    T, V = case.T, case.V
+    t = grid(T)
+    wrong = array[t](where(far < 0, far, V + far) + 0 * y[t])
+    rejects(kernel, "logits_perplexity", (z, wrong, ignore), ValueError, mentions=["label"])
 
 
 @obligation("PPL-DEF-PERPLEXITY", equation="perplexity", type="definition")

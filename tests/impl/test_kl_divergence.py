@@ -46,6 +46,15 @@ def test_impossible_classes():
     assert module.kl_divergence(q, p).item() == inf
 
 
+def test_a_row_without_any_possible_class_is_nan():
+    p, none = torch.zeros(2, 5), torch.zeros(2, 5)
+    none[1] = float("-inf")
+    for one, two in ((p, none), (none, p), (none, none)):
+        assert module.kl_divergence(one, two).isnan().tolist() == [False, True]
+        for gradient in module.kl_backward(torch.ones(2), one, two):
+            assert not gradient[0].any() and gradient[1].isnan().all()
+
+
 def test_nan_is_not_hidden():
     p = draw((2, 9), torch.float32, 7)
     q = p.clone()
@@ -93,6 +102,8 @@ def test_wrong_arguments_are_named():
     p = torch.zeros(2, 3)
     with pytest.raises(ValueError, match="q: V is 4"):
         module.kl_divergence(p, torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="q: V is 4"):
+        module.kl_backward(torch.ones(2), p, torch.zeros(2, 4))
     with pytest.raises(TypeError, match="one dtype"):
         module.kl_divergence(p, p.half())
     with pytest.raises(ValueError, match="V >= 1"):

@@ -83,6 +83,12 @@ def test_wrong_arguments_are_named():
         module.unscale(torch.ones(2).double(), 1.0)
     with pytest.raises(TypeError, match="w and y must be float32"):
         module.scaled_backward(torch.ones(1, 1), torch.ones(1).half(), torch.ones(1), 1.0)
+    with pytest.raises(TypeError, match="w and y must be float32"):
+        module.scaled_backward(torch.ones(1, 1), torch.ones(1), torch.ones(1).half(), 1.0)
+    with pytest.raises(ValueError, match="scale: expected a positive number, got -1"):
+        module.scaled_backward(torch.ones(1, 1), torch.ones(1), torch.ones(1), -1.0)
+    with pytest.raises(ValueError, match="y: T is 1, but x has T = 2"):
+        module.scaled_backward(torch.ones(2, 1), torch.ones(1), torch.ones(1), 1.0)
     for growth, backoff, interval in ((0.5, 0.5, 1), (2.0, 0.0, 1), (2.0, 1.5, 1), (2.0, 0.5, 0)):
         with pytest.raises(ValueError, match="expected growth >= 1"):
             module.scaler_update(1.0, 0, True, growth, backoff, interval)

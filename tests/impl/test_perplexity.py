@@ -57,5 +57,11 @@ def test_wrong_arguments_are_named():
         module.logits_perplexity(nll, torch.tensor([-100]), -100)
     with pytest.raises(TypeError, match="valid as bool"):
         module.perplexity(nll, nll)
+    with pytest.raises(TypeError, match="nll as float32"):
+        module.perplexity(valid, valid)
+    with pytest.raises(TypeError, match=r"logits must be float32, bfloat16 or float16, got torch\.float64"):
+        module.logits_perplexity(nll.double(), torch.tensor([0]), -100)
+    with pytest.raises(ValueError, match=r"logits must have shape \[T, V\]"):
+        module.logits_perplexity(nll[None], torch.tensor([0]), -100)
     with pytest.raises(ValueError, match="valid: S is 1"):
         module.perplexity(nll, valid[:, :1])

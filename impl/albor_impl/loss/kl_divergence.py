@@ -22,7 +22,7 @@ import triton.language as tl
 from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, example, kernel, unify
-from .cross_entropy import exp_nonpositive
+from .cross_entropy import exp_nonpositive, with_unit_columns
 
 # Columns a program takes at a time: two rows of 16 elements for each of 512 threads; of float32 half as many, since
 # that is what fits into registers.
@@ -57,7 +57,7 @@ def _block(z_rows, start, cols, live, V):
 
 @kernel
 def _normaliser(z_rows, cols, live, V, ROWS: tl.constexpr, BLOCK: tl.constexpr, PRECISE: tl.constexpr):
-    """Maximum and logarithm of the sum of exp(z - maximum) of each row."""
+    """Maximum and logarithm of the sum of exp(z - maximum) of each row; of a row of -inf both are -inf."""
     largest = tl.full([ROWS], float("-inf"), tl.float32)
     total = tl.zeros([ROWS], tl.float32)
     for start in range(0, V, BLOCK):
@@ -69,7 +69,7 @@ def _normaliser(z_rows, cols, live, V, ROWS: tl.constexpr, BLOCK: tl.constexpr, 
             exp_nonpositive(x - base[:, None], PRECISE), axis=1
         )
         largest = new
-    return tl.where(largest == float("-inf"), 0.0, largest), tl.log(total)
+    return largest, tl.log(total)
 
 
 @kernel
@@ -136,11 +136,6 @@ def check(p: torch.Tensor, q: torch.Tensor) -> None:
         raise ValueError(f"p: expected logits [T, V] with V >= 1, got {list(p.shape)}")
 
 
-def _rows(z: torch.Tensor) -> torch.Tensor:
-    """`z` itself when its rows are contiguous, however far apart they lie, else a contiguous copy."""
-    return z if z.stride(1) == 1 or z.shape[1] == 1 else z.contiguous()
-
-
 def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """KL_t of softmax(p_t) from softmax(q_t), float32 [T] in nats.
 
@@ -154,7 +149,7 @@ def kl_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
         TypeError: a dtype is not supported or they differ. ValueError: shapes do not fit together.
     """
     check(p, q)
-    p, q = _rows(p), _rows(q)
+    p, q = with_unit_columns(p), with_unit_columns(q)
     tokens, vocabulary = p.shape
     kl = empty((tokens,), torch.float32, p.device)
     precise = p.dtype == torch.float32
@@ -176,7 +171,7 @@ def kl_backward(g: torch.Tensor, p: torch.Tensor, q: torch.Tensor) -> tuple[torc
     unify((torch.float32,), g=(g, "T"))
     if len(g) != len(p):
         raise ValueError(f"g: expected shape [{len(p)}] like the rows of the logits, got {list(g.shape)}")
-    p, q, g = _rows(p), _rows(q), g.contiguous()
+    p, q, g = with_unit_columns(p), with_unit_columns(q), g.contiguous()
     tokens, vocabulary = p.shape
     dp, dq = empty_like(p), empty_like(q)
     precise = p.dtype == torch.float32

@@ -51,11 +51,6 @@ def loss_scale(exponent_bits: int, wanted: float) -> float:
     return 1.0 if exponent_bits >= 8 else float(wanted)
 
 
-def _check_scale(scale: float) -> None:
-    if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale: expected a positive number, got {scale}")
-
-
 def unscale(s: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients s / scale, and whether all of s is finite.
 
@@ -70,7 +65,8 @@ def unscale(s: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         TypeError: the dtype is not supported. ValueError: s is not [N], or scale is not a positive number.
     """
     sizes = unify(s=(s, "N"))
-    _check_scale(scale)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale: expected a positive number, got {scale}")
     s = s.contiguous()
     g = empty(s.shape, torch.float32, s.device)
     bad = torch.zeros((), dtype=torch.int32, device=s.device)
@@ -101,7 +97,6 @@ def scaled_backward(
     unify(x=(x, "T N"), w=(w, "N"), y=(y, "T"))
     if w.dtype != torch.float32 or y.dtype != torch.float32:
         raise TypeError(f"w and y must be float32, got {w.dtype} and {y.dtype}")
-    _check_scale(scale)
     wide = x.float()
     r = wide @ w - y
     signal = (scale * 2 / len(r) * r).to(x.dtype)

@@ -31,7 +31,7 @@ def perplexity(nll: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     tokens = state.tokens
     if not tokens:
         raise ValueError("there is no valid token, so there is no perplexity")
-    return torch.tensor(state.total / max(tokens, 1), dtype=torch.float64, device=nll.device).exp().float()
+    return torch.tensor(state.total / tokens, dtype=torch.float64, device=nll.device).exp().float()
 
 
 class Perplexity:

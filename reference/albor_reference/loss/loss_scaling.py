@@ -74,7 +74,14 @@ def scaler_update(
 
     Returns:
         scale, between 1 and 2^24; good.
+
+    Raises:
+        ValueError: growth is less than 1, backoff is not in (0, 1], or interval is less than 1.
     """
+    if growth < 1 or not 0 < backoff <= 1 or interval < 1:
+        raise ValueError(
+            f"expected growth >= 1, backoff in (0, 1] and interval >= 1, got {growth}, {backoff} and {interval}"
+        )
     if not finite:
         return max(scale * backoff, 1.0), 0
     if good + 1 == interval:
