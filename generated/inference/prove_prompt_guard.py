@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context, what is proved.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 42e7f9ba08ee27b119c7cda5029f50cd7b81fc7e9a92cfd3502925dd4815b041
+Meaning: d47df4f18609b3fa75aaa6d7f08043dbb5d6aa92f595e59a97e3a253714a19fd
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """inference/expert-dispatch: Dispatch to experts.
 
 Compiled from contracts/inference/expert-dispatch-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8a2201262dc1deec4b4ae44263761ff586b26c51d4bc76de9151143927e10425
+Meaning: d4ca1cc32672e9ea7b3de92adbb611654e1f24cc083329c54cde8c1ac9c9298a
 """
 
 from albor_contracts.testing import (
@@ -138,6 +138,28 @@ exd_refuses_inputs = cases(
     shared_weight="float[H] in [-1, 1]",
     beyond="bool",
 )
+exd_shapes_inputs = cases(
+    dims={"T": "1..4", "H": "1..9", "I": "1..9", "J": "1..5", "E": "1..5", "K": "1..3", "S": "1..4", "M": "1..3"},
+    assume=("S != T or M != K",),
+    x="float[T, H] in [-2, 2]",
+    gate="float[E, I, H] in [-1, 1]",
+    up="float[E, I, H] in [-1, 1]",
+    down="float[E, H, I] in [-1, 1]",
+    weights="accum[T, K] in [0, 1]",
+    experts="i64[T, K] in [0, E)",
+    shared_gate="float[J, H] in [-1, 1]",
+    shared_up="float[J, H] in [-1, 1]",
+    shared_down="float[H, J] in [-1, 1]",
+    shared_weight="float[H] in [-1, 1]",
+    w="accum[S, M] in [0, 1]",
+    chosen="i64[S, K] in [0, E)",
+)
+exd_odd_inputs = cases(
+    dims={"H": "1..9", "I": "1..9", "E": "1..5", "F": "2 * I", "O": "1, 3, 5, 9"},
+    work={"E * I * H": 2**15},
+    fused="float[E, F, H]",
+    odd="float[E, O, H] in [-1, 1]",
+)
 mlp_inputs = cases(
     dims={"T": "1..4", "H": "1..9", "I": "1..9"},
     x="float[T, H] in [-2, 2]",
@@ -257,6 +279,28 @@ def test_exd_refuses(kernel, case):
         ValueError,
         mentions=["expert"],
     )
+
+
+@obligation("EXD-SHAPES", equation="dispatch", type="rejection")
+@given(case=exd_shapes_inputs)
+def test_exd_shapes(kernel, case):
+    """A weight for each chosen expert, and a choice for each token: other numbers of them are refused."""
+    x, gate, up, down, shared_gate, shared_up, shared_down, shared_weight, w, chosen = kernel.receives(case, "x gate up down shared_gate shared_up shared_down shared_weight w chosen")
+    rejects(
+        kernel,
+        "dispatch",
+        (x, gate, up, down, w, chosen, shared_gate, shared_up, shared_down, shared_weight),
+        ValueError,
+        mentions=["[T, K]"],
+    )
+
+
+@obligation("EXD-ODD", equation="unfuse", type="rejection")
+@given(case=exd_odd_inputs)
+def test_exd_odd(kernel, case):
+    """An odd number of rows has no halves, and is refused."""
+    odd = kernel.receives(case, "odd")
+    rejects(kernel, "unfuse", (odd,), ValueError, mentions=["even"])
 
 
 @obligation("EXD-DEF-DISPATCH", equation="dispatch", type="definition")

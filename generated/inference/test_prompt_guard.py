@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 42e7f9ba08ee27b119c7cda5029f50cd7b81fc7e9a92cfd3502925dd4815b041
+Meaning: d47df4f18609b3fa75aaa6d7f08043dbb5d6aa92f595e59a97e3a253714a19fd
 """
 
 from albor_contracts.testing import (
@@ -82,6 +82,28 @@ pgd_refuses_stride_inputs = cases(
     tokens="int in [1, 20000]",
     context="int in [1, 5000]",
     stride="int in [1, context]",
+    which="int in [0, 2]",
+)
+pgd_refuses_window_inputs = cases(
+    tokens="int in [1, 20000]",
+    context="int in [1, 5000]",
+    stride="int in [1, context]",
+    index="int in [0, tokens]",
+    before="int in [1, 3]",
+)
+pgd_refuses_gaps_inputs = cases(
+    tokens="int in [1, 20000]",
+    context="int in [1, 5000]",
+    stride="int in [1, context]",
+    index="int in [0, tokens]",
+    which="int in [0, 2]",
+)
+pgd_refuses_cut_inputs = cases(
+    prompt="int in [1, 200000]",
+    context="int in [2, 100000]",
+    reserve="int in [1, context)",
+    which="int in [0, 2]",
+    more="int in [0, 1]",
 )
 pgd_def_room_inputs = cases(
     prompt="int in [1, context)",
@@ -92,6 +114,11 @@ pgd_def_first_kept_inputs = cases(
     prompt="int in [1, 200000]",
     context="int in [2, 100000]",
     reserve="int in [1, context)",
+)
+pgd_def_windows_inputs = cases(
+    tokens="int in [1, 20000]",
+    context="int in [1, 5000]",
+    stride="int in [1, context]",
 )
 
 
@@ -183,9 +210,52 @@ def test_pgd_refuses(kernel, case):
 @obligation("PGD-REFUSES-STRIDE", equation="windows", type="rejection")
 @given(case=pgd_refuses_stride_inputs)
 def test_pgd_refuses_stride(kernel, case):
-    """A stride longer than the context would skip tokens, and is refused."""
-    tokens, context = kernel.receives(case, "tokens context")
-    rejects(kernel, "windows", (tokens, context, context + 1), ValueError, mentions=["1 <= stride <= context"])
+    """A stride longer than the context would skip tokens, a stride of 0 never ends, and an empty text has no window:
+    refused."""
+    tokens, context, stride, which = kernel.receives(case, "tokens context stride which")
+    rejects(
+        kernel,
+        "windows",
+        (where(which == 0, 0, tokens), context, where(which == 1, 0, where(which == 2, context + 1, stride))),
+        ValueError,
+        mentions=["tokens >= 1", "1 <= stride <= context"],
+    )
+
+
+@obligation("PGD-REFUSES-WINDOW", equation="window", type="rejection")
+@given(case=pgd_refuses_window_inputs)
+def test_pgd_refuses_window(kernel, case):
+    """A window before the first one is refused."""
+    tokens, context, stride, before = kernel.receives(case, "tokens context stride before")
+    rejects(kernel, "window", (tokens, context, stride, -before), ValueError, mentions=["index"])
+
+
+@obligation("PGD-REFUSES-GAPS", equation="window", type="rejection")
+@given(case=pgd_refuses_gaps_inputs)
+def test_pgd_refuses_gaps(kernel, case):
+    """A window of windows that leave tokens out is refused, and so is one of an empty text."""
+    tokens, context, stride, which = kernel.receives(case, "tokens context stride which")
+    rejects(
+        kernel,
+        "window",
+        (where(which == 0, 0, tokens), context, where(which == 1, 0, where(which == 2, context + 1, stride)), 0),
+        ValueError,
+        mentions=["tokens >= 1", "1 <= stride <= context"],
+    )
+
+
+@obligation("PGD-REFUSES-CUT", equation="first_kept", type="rejection")
+@given(case=pgd_refuses_cut_inputs)
+def test_pgd_refuses_cut(kernel, case):
+    """No reserve, a reserve that takes the whole context, and an empty prompt are refused."""
+    prompt, context, reserve, which, more = kernel.receives(case, "prompt context reserve which more")
+    rejects(
+        kernel,
+        "first_kept",
+        (where(which == 0, 0, prompt), context, where(which == 1, 0, where(which == 2, context + more, reserve))),
+        ValueError,
+        mentions=["prompt >= 1", "1 <= reserve < context"],
+    )
 
 
 @obligation("PGD-DEF-ROOM", equation="room", type="definition")
@@ -209,7 +279,7 @@ def test_pgd_def_first_kept(kernel, case):
 
 
 @obligation("PGD-DEF-WINDOWS", equation="windows", type="definition")
-@given(case=pgd_refuses_stride_inputs)
+@given(case=pgd_def_windows_inputs)
 def test_pgd_def_windows(kernel, case):
     """windows computes its definition."""
     tokens, context, stride = kernel.receives(case, "tokens context stride")

@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cf9eeb9b4930e10c79b153d06581e72ee7c5cd76ef42222f80243910b700d143
+Meaning: b72bcc0d888620149860083f466f66307fa4151f9b03795eedb6b5c4b914d718
 """
 
 from albor_contracts.testing import (
@@ -128,6 +128,25 @@ smp_refuses_inputs = cases(
     p="real in (0, 1]",
     seed="int in [0, 2**32)",
     which="int in [0, 3]",
+)
+smp_refuses_none_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-40, 40]",
+    k="int in [1, V + 2]",
+    none="int in [-2, 0]",
+)
+smp_refuses_mass_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-20, 20]",
+    p="real in (0, 1]",
+    wrong="real in {-0.5, 0, 1.5, 90}",
+)
+smp_refuses_cold_inputs = cases(
+    dims={"V": "1..65"},
+    logits="float[V] in [-20, 20]",
+    kept="bool[V]",
+    temperature="real in [0.1, 10]",
+    cold="real in {0, -1}",
 )
 smp_def_top_k_inputs = cases(
     dims={"V": "1..65"},
@@ -285,6 +304,30 @@ def test_smp_refuses(kernel, case):
     )
 
 
+@obligation("SMP-REFUSES-NONE", equation="top_k", type="rejection")
+@given(case=smp_refuses_none_inputs)
+def test_smp_refuses_none(kernel, case):
+    """No token at all, or fewer, cannot be kept: refused."""
+    logits, none = kernel.receives(case, "logits none")
+    rejects(kernel, "top_k", (logits, none), ValueError, mentions=["k >= 1"])
+
+
+@obligation("SMP-REFUSES-MASS", equation="top_p", type="rejection")
+@given(case=smp_refuses_mass_inputs)
+def test_smp_refuses_mass(kernel, case):
+    """A mass of 0 or below, or above 1, is refused."""
+    logits, wrong = kernel.receives(case, "logits wrong")
+    rejects(kernel, "top_p", (logits, wrong), ValueError, mentions=["0 < p <= 1"])
+
+
+@obligation("SMP-REFUSES-COLD", equation="probabilities", type="rejection")
+@given(case=smp_refuses_cold_inputs)
+def test_smp_refuses_cold(kernel, case):
+    """There are no probabilities at a temperature of 0 or below: refused."""
+    logits, kept, cold = kernel.receives(case, "logits kept cold")
+    rejects(kernel, "probabilities", (logits, kept, cold), ValueError, mentions=["temperature > 0"])
+
+
 @obligation("SMP-DEF-GREEDY", equation="greedy", type="definition")
 @given(case=greedy_inputs)
 def test_smp_def_greedy(kernel, case):
@@ -351,3 +394,15 @@ def test_smp_predicts_crossing(kernel):
     claim(one[1])
     claim(~one[0])
     claim(~one[2])
+
+
+@obligation("SMP-PREDICTS-ONE", rule="SMP-FEWEST", type="falsification")
+def test_smp_predicts_one(kernel):
+    """However small p is, also where float32 rounds it to 0, the likeliest token is kept, and it alone."""
+    case = example({"logits": "float[V]", "p": "real"}, logits=[1, 3, 2, 1], p=1e-60)
+    logits, p = kernel.receives(case, "logits p")
+    V = case.V
+    v = grid(V)
+    kept = kernel.top_p(logits, p)
+    likeliest = array[v]((v == 1) & (logits[v] > 0))
+    claim(exact(kept, likeliest))

@@ -1,12 +1,12 @@
 """optim/activation-clip: Clip of an activation gradient.
 
 Compiled from contracts/optim/activation-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8f2c4ff315c3b076d45577ac321bdf277f83fae49a884e900e3ed8c0819f28ad
+Meaning: 9ca3b71d089ad41d42ec4dc52b4cd09c721d6aff7295e2cde977e30849544124
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, defines, definitions, dot, exact, example, given, grid, isfinite, max, obligation,
-    single, sqrt, where,
+    rejects, single, sqrt, where,
 )
 
 CONTRACT = "optim/activation-clip"
@@ -59,6 +59,13 @@ ac_nan_inputs = cases(
     row="int in [0, R - 1]",
     place="int in [0, N - 1]",
     bad="real in {nan, inf, -inf}",
+)
+ac_limit_inputs = cases(
+    dims={"R": "1..8", "N": "1..257"},
+    a="float[R, N] in [-4, 4]",
+    limit="real in [0.1, 20]",
+    chosen="bool",
+    wrong="real in {0, -1, nan}",
 )
 
 
@@ -127,6 +134,14 @@ def test_ac_nan(kernel, case):
     spoiled = array[r, i](where((r == row) & (i == place), bad, a[r, i]))
     out = kernel.activation_clip(spoiled, limit, chosen)
     claim(all[r, i](out[r, i] == 0))
+
+
+@obligation("AC-LIMIT", equation="activation_clip", type="rejection")
+@given(case=ac_limit_inputs)
+def test_ac_limit(kernel, case):
+    """A limit that is given and not positive is refused."""
+    a, wrong = kernel.receives(case, "a wrong")
+    rejects(kernel, "activation_clip", (a, wrong, True), ValueError, mentions=["limit"])
 
 
 @obligation("AC-DEF-ACTIVATION_CLIP", equation="activation_clip", type="definition")

@@ -1,7 +1,7 @@
 """optim/gradient-accumulation: Gradient accumulation.
 
 Compiled from contracts/optim/gradient-accumulation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 00523b6309af9facc1a89af98d64be738c45edc5fb812d67004c6ab35fefc874
+Meaning: 8db46f84315ca6ed95e587ee9bc550bf8e1fe097559583472f8ad218c5a5d8fe
 """
 
 from albor_contracts.testing import (
@@ -82,6 +82,23 @@ ga_counts_inputs = cases(
     n="int in [0, 1000]",
     cycle="int in [1, 6]",
     none="int in [-2, 0]",
+)
+ga_seen_inputs = cases(
+    dims={"P": "1..33"},
+    buffer="accum[P] in [-10000, 10000]",
+    tokens="int in [0, 5000]",
+    seen="int in [0, cycle - 1]",
+    g="float[P] in [-8, 8]",
+    n="int in [0, 1000]",
+    cycle="int in [1, 6]",
+    which="int in [0, 1]",
+)
+ga_shapes_inputs = cases(
+    dims={"N": "1..6", "P": "1..5", "M": "1..6"},
+    assume=("M != N",),
+    g="float[N, P] in [-8, 8]",
+    n="i64[N] in [0, 1000]",
+    other="i64[M] in [0, 1000]",
 )
 ga_def_micro_step_inputs = cases(
     dims={"P": "1..33"},
@@ -189,7 +206,35 @@ def test_ga_many(kernel, case):
 def test_ga_counts(kernel, case):
     """A cycle of no micro-batches is refused."""
     buffer, tokens, g, n, none = kernel.receives(case, "buffer tokens g n none")
-    rejects(kernel, "micro_step", (buffer, tokens, 0, g, n, none), ValueError, mentions=["cycle"])
+    rejects(
+        kernel,
+        "micro_step",
+        (buffer, tokens, 0, g, n, none),
+        ValueError,
+        mentions=["cycle: expected at least one"],
+    )
+
+
+@obligation("GA-SEEN", equation="micro_step", type="rejection")
+@given(case=ga_seen_inputs)
+def test_ga_seen(kernel, case):
+    """More micro-batches than a cycle has, or fewer than none, cannot have been seen: refused."""
+    buffer, tokens, g, n, cycle, which = kernel.receives(case, "buffer tokens g n cycle which")
+    rejects(
+        kernel,
+        "micro_step",
+        (buffer, tokens, where(which == 0, cycle, -1), g, n, cycle),
+        ValueError,
+        mentions=["seen"],
+    )
+
+
+@obligation("GA-SHAPES", equation="accumulate", type="rejection")
+@given(case=ga_shapes_inputs)
+def test_ga_shapes(kernel, case):
+    """A number of tokens for each micro-batch: more or fewer are refused."""
+    g, other = kernel.receives(case, "g other")
+    rejects(kernel, "accumulate", (g, other), ValueError, mentions=["n[N]"])
 
 
 @obligation("GA-DEF-ACCUMULATE", equation="accumulate", type="definition")

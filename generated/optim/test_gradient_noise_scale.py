@@ -1,11 +1,11 @@
 """optim/gradient-noise-scale: Gradient noise scale.
 
 Compiled from contracts/optim/gradient-noise-scale-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8f4e32bbf0614141ed34b2f8d92d881798854cfb8fac0fd1031a0cb66d08fbdc
+Meaning: be67b81fb4a36114be076f01e849175f235e63226ccb05f3de234c7bdae3420a
 """
 
 from albor_contracts.testing import (
-    approx, cases, claim, defines, definitions, example, given, obligation, ratio, rejects, single,
+    approx, cases, claim, defines, definitions, example, given, obligation, ratio, rejects, single, where,
 )
 
 CONTRACT = "optim/gradient-noise-scale"
@@ -46,6 +46,14 @@ gn_units_inputs = cases(
     large_batch="int in [small_batch + 1, 4096]",
     c="real in [0.25, 4]",
     k="int in [2, 5]",
+)
+gn_none_inputs = cases(
+    small="real in [0.1, 20]",
+    large="real in [0.1, 10]",
+    small_batch="int in [1, 64]",
+    large_batch="int in [small_batch + 1, 4096]",
+    none="int in [-2, 0]",
+    which="int in [0, 1]",
 )
 
 
@@ -92,6 +100,20 @@ def test_gn_equal(kernel, case):
     """Two batches of one size tell nothing, and are refused."""
     small, large, small_batch = kernel.receives(case, "small large small_batch")
     rejects(kernel, "noise_scale", (small, large, small_batch, small_batch), ValueError, mentions=["batch"])
+
+
+@obligation("GN-NONE", equation="noise_scale", type="rejection")
+@given(case=gn_none_inputs)
+def test_gn_none(kernel, case):
+    """A batch of less than one sample, the smaller or the larger, is refused."""
+    small, large, small_batch, large_batch, none, which = kernel.receives(case, "small large small_batch large_batch none which")
+    rejects(
+        kernel,
+        "noise_scale",
+        (small, large, where(which == 0, none, small_batch), where(which == 0, large_batch, none)),
+        ValueError,
+        mentions=["batch", "at least 1"],
+    )
 
 
 @obligation("GN-DEF-NOISE_SCALE", equation="noise_scale", type="definition")

@@ -1,11 +1,12 @@
 """optim/tied-embedding: Tied embedding.
 
 Compiled from contracts/optim/tied-embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 122c25ff6c752d60a846acf6e707606654a249a25f7df26d2e18ee194e58c9de
+Meaning: 20c7d47075ad0aa3b77e9206aeedf9b8cd42514d477d5f9f35c8a4869ccd1415
 """
 
 from albor_contracts.testing import (
-    all, any, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid, obligation, sum,
+    all, any, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid, obligation,
+    rejects, sum,
 )
 
 CONTRACT = "optim/tied-embedding"
@@ -85,6 +86,15 @@ tied_logits_inputs = cases(
     ids="i64[T] in [0, V)",
     factor="real in [0.25, 4]",
 )
+te_shapes_inputs = cases(
+    dims={"T": "1..9", "V": "2..17", "E": "1..9", "D": "1..9"},
+    assume=("D != E",),
+    work={"T * V": 2**15},
+    w="float[V, E] in [-1, 1]",
+    a="float[E, E] in [-1, 1]",
+    ids="i64[T] in [0, V)",
+    other="float[D, D] in [-1, 1]",
+)
 te_def_tied_logits_inputs = cases(
     dims={"T": "1..9", "V": "2..17", "E": "1..9"},
     work={"T * V": 2**15},
@@ -159,6 +169,14 @@ def test_te_quadratic(kernel, case):
     z = kernel.tied_logits(w, a, ids)
     z_scaled = kernel.tied_logits(scaled, a, ids)
     claim(all[t, v](approx(z_scaled[t, v], factor ** 2 * z[t, v])))
+
+
+@obligation("TE-SHAPES", equation="tied_logits", type="rejection")
+@given(case=te_shapes_inputs)
+def test_te_shapes(kernel, case):
+    """Layers of another width than the table's are refused."""
+    w, ids, other = kernel.receives(case, "w ids other")
+    rejects(kernel, "tied_logits", (w, other, ids), ValueError, mentions=["a[E, E]"])
 
 
 @obligation("TE-DEF-TIED_LOGITS", equation="tied_logits", type="definition")

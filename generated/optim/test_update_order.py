@@ -1,12 +1,12 @@
 """optim/update-order: Order of backward passes and updates.
 
 Compiled from contracts/optim/update-order-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e127399bc6f107574c1d7b507938cbf56a4c159d7c281328da4e3150cd92fb0e
+Meaning: e002b8029274b8969565da0eaad68989254041117361cc23048b14aeffbb1ad5
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, defines, definitions, dot, exact, example, given, gradient, grid, obligation,
-    tanh, where,
+    rejects, tanh, where,
 )
 
 CONTRACT = "optim/update-order"
@@ -85,6 +85,13 @@ network_inputs = cases(
     w="float[L, N, N] in [-1, 1]",
     x="float[B, N] in [-2, 2]",
 )
+uo_shapes_inputs = cases(
+    dims={"B": "1..5", "N": "1..3", "L": "3", "K": "2..4", "M": "1..3"},
+    assume=("K != 3 or M != N",),
+    w="float[L, N, N] in [-1, 1]",
+    x="float[B, N] in [-2, 2]",
+    stack="float[K, M, N] in [-1, 1]",
+)
 
 
 @obligation("UO-SAME", equation="interleaved", type="equivalence")
@@ -129,6 +136,14 @@ def test_uo_rate(kernel, case):
     twice = kernel.decoupled(g, w, x, 2 * lr)
     dw = kernel.weight_gradients(g, w, x)
     claim(all[l, i, j](approx(twice[l, i, j] - w[l, i, j], 2 * (once[l, i, j] - w[l, i, j])) & approx(w[l, i, j] - once[l, i, j], lr * dw[l, i, j])))
+
+
+@obligation("UO-SHAPES", equation="network", type="rejection")
+@given(case=uo_shapes_inputs)
+def test_uo_shapes(kernel, case):
+    """More or fewer than three layers, and layers that are not square, are refused."""
+    x, stack = kernel.receives(case, "x stack")
+    rejects(kernel, "network", (stack, x), ValueError, mentions=["w[3, N, N]"])
 
 
 @obligation("UO-DEF-NETWORK", equation="network", type="definition")

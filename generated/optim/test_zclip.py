@@ -1,7 +1,7 @@
 """optim/zclip: Gradient clipping by z-score.
 
 Compiled from contracts/optim/zclip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f24af789108ca112d07774c2189abcf5823363973140bad5724b4b0e37c08a63
+Meaning: e713c3a2e26fb70e25cc081917929bfd0729680a2181119aed96d9e4b8eacd51
 """
 
 from albor_contracts.testing import (
@@ -73,6 +73,22 @@ zc_finite_inputs = cases(
     decay="real in [0.5, 0.99]",
     threshold="real in [1, 4]",
     bad="real in {nan, inf}",
+)
+zc_unknown_inputs = cases(
+    norm="real in [0.5, 100]",
+    centre="real in [0.1, 10]",
+    variance="real in [0.01, 4] or {0}",
+    decay="real in [0.5, 0.99]",
+    threshold="real in [1, 4]",
+    memory="real in {0, 0.5}",
+)
+zc_settings_inputs = cases(
+    norm="real in [0, 100]",
+    centre="real in [0.1, 10]",
+    variance="real in [0.01, 4] or {0}",
+    decay="real in [0.5, 0.99]",
+    threshold="real in [1, 4]",
+    which="int in [0, 3]",
 )
 
 
@@ -156,6 +172,32 @@ def test_zc_finite(kernel, case):
     """A norm that is not finite is refused."""
     centre, variance, decay, threshold, bad = kernel.receives(case, "centre variance decay threshold bad")
     rejects(kernel, "zclip", (bad, centre, variance, decay, threshold), ValueError, mentions=["norm"])
+
+
+@obligation("ZC-UNKNOWN", equation="zclip", type="boundary")
+@given(case=zc_unknown_inputs)
+def test_zc_unknown(kernel, case):
+    """While the variance is 0 nothing is clipped, however far the norm is from the mean; a decay of 0 is allowed, and
+    leaves that norm as the mean."""
+    norm, centre, threshold, memory = kernel.receives(case, "norm centre threshold memory")
+    target, mean2, variance2 = kernel.zclip(norm, centre, 0.0, memory, threshold)
+    claim(exact(target, norm))
+    claim(approx(mean2, memory * centre + (1 - memory) * norm))
+    claim(variance2 >= 0)
+
+
+@obligation("ZC-SETTINGS", equation="zclip", type="rejection")
+@given(case=zc_settings_inputs)
+def test_zc_settings(kernel, case):
+    """A variance below 0, a decay outside [0, 1) and a threshold that is not positive are refused."""
+    norm, centre, variance, decay, threshold, which = kernel.receives(case, "norm centre variance decay threshold which")
+    rejects(
+        kernel,
+        "zclip",
+        (norm, centre, where(which == 0, -1, variance), where(which == 1, 1, where(which == 2, -0.5, decay)), where(which == 3, 0, threshold)),
+        ValueError,
+        mentions=["variance", "decay", "threshold"],
+    )
 
 
 @obligation("ZC-DEF-ZCLIP", equation="zclip", type="definition")

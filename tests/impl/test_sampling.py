@@ -31,6 +31,13 @@ def test_draws_have_their_probabilities(dtype: torch.dtype) -> None:
     assert (np.abs(seen - q) <= 5 * np.sqrt(q * (1 - q) / len(ids))).all()  # five standard errors
 
 
+def test_probabilities_of_a_batch_are_those_of_its_rows() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0], [3.0, -1.0, 0.5]])
+    kept = torch.tensor([[True, False, True], [True, True, True]])
+    rows = [impl.probabilities(row, some, 0.7) for row, some in zip(logits, kept, strict=True)]
+    assert torch.allclose(impl.probabilities(logits, kept, 0.7), torch.stack(rows), rtol=2.0**-20, atol=0)
+
+
 def test_seeds() -> None:
     logits = torch.randn(50, 30, generator=torch.Generator().manual_seed(1))
     state = torch.get_rng_state()

@@ -20,7 +20,8 @@ def test_draws_are_normal(std):
 
 
 def test_names_and_seeds_draw_independently():
-    drawn = [weight_init(*key, 1.0, LIKE).double() for key in itertools.product((-1, 0, 1, 2**63), ("a", "b", ""))]
+    keys = itertools.product((-1, 0, 1, 2**63, 2**126), ("a", "b", ""))
+    drawn = [weight_init(*key, 1.0, LIKE).double() for key in keys]
     for first, second in itertools.combinations(drawn, 2):
         assert abs((first * second).mean()) < DEVIATIONS / math.sqrt(first.numel())
 

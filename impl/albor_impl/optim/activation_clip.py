@@ -17,6 +17,6 @@ def activation_clip(a: torch.Tensor, limit: float, chosen: bool) -> torch.Tensor
         raise ValueError(f"limit must be positive, got {limit}")
     most = limit if chosen else DEFAULT
     norm = torch.linalg.vector_norm(a.to(torch.float64))  # the sum of squares of 1e30 fits
-    coefficient = torch.where(norm > most, most / norm, torch.ones_like(norm))
-    scaled = torch.where(coefficient < 1, (a.double() * coefficient).to(a.dtype), a)
+    coefficient = (most / norm).clamp(max=1.0)  # of zeros: infinity, and so 1
+    scaled = (a.double() * coefficient).to(a.dtype)  # times 1 in float64: a to the last bit
     return torch.where(torch.isfinite(norm), scaled, torch.zeros_like(a))

@@ -10,8 +10,8 @@ from ..core.gemm import gemm_autograd
 
 def _logits(embedding: torch.Tensor, head: torch.Tensor, a: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     if embedding.ndim != 2 or a.shape != (embedding.shape[1],) * 2 or ids.ndim != 1:
-        shapes = ", ".join(str(list(t.shape)) for t in (embedding, a, ids))
-        raise ValueError(f"expected a table [V, E], a[E, E], ids[T], got shapes {shapes}")
+        found = f"{list(embedding.shape)}, {list(a.shape)}, {list(ids.shape)}"
+        raise ValueError(f"expected a table [V, E], a[E, E], ids[T], got shapes {found}")
     return gemm_autograd(gemm_autograd(F.embedding(ids, embedding), a), head.T)
 
 

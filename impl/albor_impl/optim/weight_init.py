@@ -10,8 +10,9 @@ import torch
 def weight_init(seed: int, name: str, std: float, like: torch.Tensor) -> torch.Tensor:
     """w ~ N(0, std^2), float32, of the shape and on the device of `like`. Raises ValueError for std <= 0 or NaN.
 
-    The generator is seeded with 63 bits of a hash of seed and name: neither the order in which parameters are made nor
-    what else was drawn matters. Powers of two of std scale the same draws.
+    The generator is seeded with a hash of seed and name: neither the order in which parameters are made nor what else
+    was drawn matters. PyTorch keeps 32 bits of it: two names get the same draws with a probability of 2^-32. Powers of
+    two of std scale the same draws.
     """
     if not std > 0:
         raise ValueError(f"std must be positive, got {std}")

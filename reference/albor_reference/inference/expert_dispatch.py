@@ -34,8 +34,10 @@ def dispatch(
     """y[T, H] of x[T, H]: the weighted sum of each token's experts, and the shared expert times its gate.
 
     Formula   sum_k weights[t, k] mlp(x_t, expert experts[t, k]) + sigmoid(shared_weight x_t) mlp(x_t, shared)
-    Errors    ValueError for an expert outside [0, E)
+    Errors    ValueError for an expert outside [0, E), or weights and experts that are not both [T, K]
     """
+    if weights.shape != experts.shape or len(experts) != len(x):
+        raise ValueError(f"weights {weights.shape} and experts {experts.shape} must both be [T, K], T {len(x)}")
     if experts.size and not (experts.min() >= 0 and experts.max() < len(gate)):
         raise ValueError(f"experts must lie in [0, {len(gate)}), got {experts.min()} to {experts.max()}")
     y = np.zeros_like(x)

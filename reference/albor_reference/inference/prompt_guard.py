@@ -4,10 +4,11 @@ from __future__ import annotations
 
 
 def _check(tokens: int, context: int, stride: int) -> None:
-    if tokens < 1 or context < 1:
-        raise ValueError(f"tokens and context must be at least 1, got {tokens} and {context}")
-    if not 1 <= stride <= context:
-        raise ValueError(f"windows need 1 <= stride <= context, got stride {stride}, context {context}")
+    if tokens < 1 or not 1 <= stride <= context:
+        raise ValueError(
+            "windows need tokens >= 1 and 1 <= stride <= context, "
+            f"got {tokens} tokens, stride {stride} and context {context}"
+        )
 
 
 def room(prompt: int, wanted: int, context: int) -> int:
