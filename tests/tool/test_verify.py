@@ -250,3 +250,23 @@ def test_one_function_is_not_blamed_for_the_kernels_it_is_not(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     (tiles,) = (v for v in verdicts(tmp_path / "e.jsonl") if v.obligation == "SM-TILES")
     assert (tiles.outcome, tiles.reason) == ("partial", "ops:softmax has no kernel for softmax_backward")
+
+
+def test_a_plain_triton_kernel_needs_no_gpu(tmp_path: Path) -> None:
+    """In bfloat16, where the stock interpreter truncates; and its launches are counted."""
+    folder = HERE / "kernels"
+    done = verified(
+        "core/silu", "plain_triton:silu", folder, "--dtype", "bf16", "--evidence", str(tmp_path / "e.jsonl")
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = Counter(v.outcome for v in verdicts(tmp_path / "e.jsonl"))
+    assert outcomes["passed"] >= 5 and set(outcomes) == {"passed", "partial"}
+
+
+def test_a_wrong_plain_triton_kernel_fails(tmp_path: Path) -> None:
+    evidence = ("--evidence", str(tmp_path / "e.jsonl"))
+    done = verified("core/silu", "plain_triton:unfinished_silu", HERE / "kernels", "-k", "SI-DEF-SILU", *evidence)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (verdict,) = verdicts(tmp_path / "e.jsonl")
+    assert verdict.failure is not None and "nan" in verdict.failure.message
+    assert "plain_triton.py:" in verdict.failure.kernel

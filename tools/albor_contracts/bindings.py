@@ -167,6 +167,10 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
         found = getattr(found, part)
     if not callable(found):
         raise problem("E507", f"{target} is not callable", where)
+    if "triton" in sys.modules and not module_name.startswith("albor_impl"):
+        from albor_impl._triton import interpret_plain_kernels
+
+        interpret_plain_kernels()
     return found
 
 
