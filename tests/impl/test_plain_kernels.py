@@ -4,7 +4,8 @@ import pytest
 import torch
 import triton
 import triton.language as tl
-from albor_impl._triton import OutOfBounds, interpret_plain_kernels, record_launches
+from albor_impl._triton import OutOfBounds, record_launches
+from albor_impl._triton.plain import interpret_plain_kernels
 
 interpret_plain_kernels()
 

@@ -168,7 +168,7 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
     if not callable(found):
         raise problem("E507", f"{target} is not callable", where)
     if "triton" in sys.modules and not module_name.startswith("albor_impl"):
-        from albor_impl._triton import interpret_plain_kernels
+        from albor_impl._triton.plain import interpret_plain_kernels
 
         interpret_plain_kernels()
     return found

@@ -5,7 +5,6 @@
 - `example` declares, next to the kernel, what it is launched with in practice; the compile gate reads this.
 - `record_launches` counts launches, `empty` and `empty_like` make output and workspace buffers, which `poisoned`
   fills so that an element nobody wrote shows, and which `record_allocations` counts.
-- `interpret_plain_kernels` does the same for kernels that others declared with `@triton.jit`.
 - `unify` checks the arguments of a wrapper and names their sizes.
 """
 
@@ -13,7 +12,6 @@ from .buffers import Allocation, empty, empty_like, poisoned, record_allocations
 from .checks import unify
 from .interpret import sanitized
 from .kernel import Example, Kernel, Launch, declared_kernels, example, kernel, record_launches
-from .plain import interpret_plain_kernels
 from .repaired import OutOfBounds
 
 __all__ = [
@@ -26,7 +24,6 @@ __all__ = [
     "empty",
     "empty_like",
     "example",
-    "interpret_plain_kernels",
     "kernel",
     "poisoned",
     "record_allocations",

@@ -59,7 +59,7 @@ def example(types: str, *, label: str = "", **values: Any) -> Example:
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: which kernel, over which grid, `compiled` or `interpreted`; `plain` if not declared here."""
+    """One launch: which kernel, over which grid, `compiled` or `interpreted`."""
 
     kernel: str
     grid: tuple[int, ...]
