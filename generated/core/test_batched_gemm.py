@@ -1,7 +1,7 @@
 """core/batched-gemm: Batched matrix products.
 
 Compiled from contracts/core/batched-gemm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ed5057a9dbbae11c4f5e7f1676f0e180f5335f4a5ed111fd8296918554f76f11
+Meaning: f389c12b92eafee8aa26289bc50d0912df9023467b7b1be2225db561b6113f46
 """
 
 from albor_contracts.testing import (
@@ -84,6 +84,20 @@ bg_groups_inputs = cases(
     a="float[H, M, K] in [-64, 64]",
     b="float[G, K, N] in [-8, 8]",
     odd="float[J, K, N] in [-8, 8]",
+)
+bg_shape_inputs = cases(
+    dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..5", "N": "1..5", "K": "2..9", "L": "1, 10"},
+    work={"H * M * N": 2**15},
+    a="float[H, M, K] in [-64, 64]",
+    b="float[G, K, N] in [-8, 8]",
+    wrong="float[G, L, N] in [-8, 8]",
+)
+bg_shape_nt_inputs = cases(
+    dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..5", "N": "1..5", "K": "2..9", "L": "1, 10"},
+    work={"H * M * N": 2**15},
+    a="float[H, M, K] in [-64, 64]",
+    b="float[G, N, K] in [-8, 8]",
+    wrong="float[G, N, L] in [-8, 8]",
 )
 bg_def_batched_gemm_nt_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65"},
@@ -173,6 +187,22 @@ def test_bg_groups(kernel, case):
     """A batch that the right operands cannot share equally is refused."""
     a, odd = kernel.receives(case, "a odd")
     rejects(kernel, "batched_gemm", (a, odd), ValueError)
+
+
+@obligation("BG-SHAPE", equation="batched_gemm", type="rejection")
+@given(case=bg_shape_inputs)
+def test_bg_shape(kernel, case):
+    """Operands whose inner sizes differ are refused."""
+    a, wrong = kernel.receives(case, "a wrong")
+    rejects(kernel, "batched_gemm", (a, wrong), ValueError)
+
+
+@obligation("BG-SHAPE-NT", equation="batched_gemm_nt", type="rejection")
+@given(case=bg_shape_nt_inputs)
+def test_bg_shape_nt(kernel, case):
+    """Transposed, too, operands whose inner sizes differ are refused."""
+    a, wrong = kernel.receives(case, "a wrong")
+    rejects(kernel, "batched_gemm_nt", (a, wrong), ValueError)
 
 
 @obligation("BG-DEF-BATCHED_GEMM", equation="batched_gemm", type="definition")

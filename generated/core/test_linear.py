@@ -1,7 +1,7 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6e9153f42037e8998d12c7603674926eafd27cd8fda278759fb09fb390c6bac8
+Meaning: 2e0a0f3bd884beb8d00d4e58cc7e6b8463cd44b4b2f94c3be7aeb98dfb5c522f
 """
 
 from albor_contracts.testing import (
@@ -85,6 +85,13 @@ li_shape_inputs = cases(
     b="float[N] in [-64, 64]",
     wrong="float[N, L] in [-8, 8]",
 )
+li_shape_backward_inputs = cases(
+    dims={"M": "1..33", "N": "1..65", "K": "2..9", "L": "1, 10"},
+    g="float[M, N] in [-8, 8]",
+    x="float[M, K] in [-16, 16]",
+    w="float[N, K] in [-8, 8]",
+    wrong="float[N, L] in [-8, 8]",
+)
 li_def_linear_backward_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "1..129"},
     g="float[M, N] in [-8, 8]",
@@ -150,6 +157,14 @@ def test_li_shape(kernel, case):
     """A weight whose rows are not as long as those of x is refused."""
     x, b, wrong = kernel.receives(case, "x b wrong")
     rejects(kernel, "linear", (x, wrong, b), ValueError)
+
+
+@obligation("LI-SHAPE-BACKWARD", equation="linear_backward", type="rejection")
+@given(case=li_shape_backward_inputs)
+def test_li_shape_backward(kernel, case):
+    """The gradients, too, refuse a weight whose rows are not as long as those of x."""
+    g, x, wrong = kernel.receives(case, "g x wrong")
+    rejects(kernel, "linear_backward", (g, x, wrong), ValueError)
 
 
 @obligation("LI-DEF-LINEAR", equation="linear", type="definition")

@@ -55,6 +55,15 @@ def test_no_terms_give_zero():
     assert torch.equal(gemm.gemm(torch.ones(2, 0), torch.ones(0, 3)), torch.zeros(2, 3))
 
 
+NARROW = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction")
+
+
+def narrow_sums():
+    """What sums of narrow types are allowed: by the narrow type, and in several parts."""
+    cuda = torch.backends.cuda.matmul
+    return [(getattr(cuda, name), getattr(cuda, f"{name}_split_k")) for name in NARROW]
+
+
 def state():
     cuda = torch.backends.cuda.matmul
     return (
@@ -70,7 +79,10 @@ def state():
 def restored():
     """The switches of PyTorch as they were."""
     joint, cuda, cpu = torch.get_float32_matmul_precision(), *state()[:2]
+    sums = narrow_sums()
     yield
+    for name, allowed in zip(NARROW, sums, strict=True):
+        setattr(torch.backends.cuda.matmul, name, allowed)
     torch.backends.cuda.matmul.allow_fp16_accumulation = False
     torch.set_float32_matmul_precision(joint)
     torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision = cuda, cpu
@@ -96,6 +108,22 @@ def test_switches_are_exchanged_and_put_back(switch, restored):
     with gemm.ieee_products():
         assert state() == ("ieee", "ieee", False, False, False)
     assert state() == before
+
+
+@pytest.mark.parametrize("allowed", [(True, True), (False, True), (False, False)])
+def test_sums_of_narrow_types_are_exchanged_and_put_back(allowed, restored):
+    for name in NARROW:
+        setattr(torch.backends.cuda.matmul, name, allowed)
+    with gemm.ieee_products():
+        assert not any(reduced for reduced, _ in narrow_sums())
+    assert narrow_sums() == [allowed] * 2
+
+
+def test_the_joint_switch_is_moved_along_and_put_back(restored):
+    joint_switch()
+    with gemm.ieee_products():
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_float32_matmul_precision() == "medium"
 
 
 def test_switches_are_put_back_after_a_failure(restored):
@@ -135,6 +163,12 @@ def test_wrong_arguments_are_named():
         gemm.gemm(torch.ones(2, 3), torch.ones(4, 5))
     with pytest.raises(ValueError, match="b: K is 5, but a has K = 3"):
         gemm.gemm_nt(torch.ones(2, 3), torch.ones(4, 5))
+    with pytest.raises(ValueError, match="b: K is 4, but a has K = 3"):
+        gemm.gemm_tn(torch.ones(3, 2), torch.ones(4, 5))
+    with pytest.raises(ValueError, match="b: K is 5, but a has K = 3"):
+        gemm.gemm_tt(torch.ones(3, 2), torch.ones(4, 5))
+    with pytest.raises(ValueError, match="b: K is 4, but a has K = 3"):
+        gemm.gemm_backward(torch.ones(2, 5), torch.ones(2, 3), torch.ones(4, 5))
     with pytest.raises(TypeError, match="same dtype"):
         gemm.gemm(torch.ones(2, 3), torch.ones(3, 5).double())
     with pytest.raises(TypeError, match="a: expected one of"):

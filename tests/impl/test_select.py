@@ -36,6 +36,10 @@ def test_arguments_in_another_order_are_refused():
         select(a, b, pred)
     with pytest.raises(TypeError, match="pred: expected"):
         select_backward(a, b)
+    with pytest.raises(TypeError, match=r"pred: expected .* got list"):
+        select([[True, False]], a, b)
+    with pytest.raises(TypeError, match="g: expected one of"):
+        select_backward(a.long(), pred)
     with pytest.raises(ValueError, match="b: N is 1, but a has N = 2"):
         select(pred, a, b[:, :1])
     with pytest.raises(ValueError, match="a: N is 2, but pred has N = 1"):

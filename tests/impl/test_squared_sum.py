@@ -51,3 +51,5 @@ def test_wrong_arguments_are_named():
         squared_sum.sums_of_squares([torch.ones(2), torch.ones(2).double()])
     with pytest.raises(ValueError, match=r"x: expected shape \[N\]"):
         squared_sum.squared_sum(torch.ones(2, 2))
+    with pytest.raises(ValueError, match=r"y: expected shape \[M\]"):
+        squared_sum.squared_sums(torch.ones(2), torch.ones(2, 2), torch.ones(3))

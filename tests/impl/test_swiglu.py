@@ -53,6 +53,12 @@ def test_each_argument_has_its_own_stride():
         check(*(layouts(tensor)["sliced"] if j == k else tensor for j, tensor in enumerate(tensors)))
 
 
+def test_a_column_may_stand_for_all():
+    tensors = [draw((6, 37), torch.float32, seed) for seed in (22, 23, 24)]
+    for k in range(3):
+        check(*(tensor[:, :1].expand(6, 37) if j == k else tensor for j, tensor in enumerate(tensors)))
+
+
 def test_gate_and_up_cut_from_one_product_are_not_copied():
     both = draw((4, 2 * 50), torch.float32, 10)
     gate, up = both.chunk(2, dim=1)

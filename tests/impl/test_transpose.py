@@ -15,7 +15,8 @@ def test_bit_by_bit_in_memory_of_its_own(shape, dtype):
 
 def test_layouts_are_read_as_they_are():
     x = draw((4, 6, 10), torch.float32, 2)
-    for view in (x.transpose(1, 2), x.transpose(0, 1), x[::2, 1:5, 2:9], x[..., ::2], x[:1].expand(3, 6, 10)):
+    expanded = x[:1].expand(3, 6, 10), x[..., :1].expand(4, 6, 10)
+    for view in (x.transpose(1, 2), x.transpose(0, 1), x[::2, 1:5, 2:9], x[..., ::2], *expanded):
         before = view.clone()
         assert torch.equal(batched_transpose(view), view.transpose(1, 2)) and torch.equal(view, before)
 
