@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks, what is proved.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: dbbcd1324beb1a42f2ae03fef6440a7b368725c2aeb26431e9353ad4a4d4a9ec
+Meaning: ffef71456507cebd134382b41bc2dd991d6c0dda517da9f50689cbaa70d6636c
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, clip, exp, max_over, maximum, over, proof, sum_over, where

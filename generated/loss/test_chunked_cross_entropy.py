@@ -1,12 +1,12 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: dbbcd1324beb1a42f2ae03fef6440a7b368725c2aeb26431e9353ad4a4d4a9ec
+Meaning: ffef71456507cebd134382b41bc2dd991d6c0dda517da9f50689cbaa70d6636c
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid, inf, log,
-    max, obligation, rejects, single, sum, uses_at_most, where,
+    max, obligation, ratio, rejects, single, sum, uses_at_most, where,
 )
 
 CONTRACT = "loss/chunked-cross-entropy"
@@ -89,6 +89,30 @@ cce_memory_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
     chunk="int in {16, 24, 64}",
+)
+cce_wide_inputs = cases(
+    dims={"T": "2", "V": "8195"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+    chunk="int in {8193, 9000}",
+)
+cce_many_inputs = cases(
+    dims={"T": "257", "V": "2..9"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V)",
+    ignore="int in {-100, -1}",
+    chunk="int in {16, 24, 64}",
+)
+cce_column_inputs = cases(
+    dims={"T": "1..6", "V": "1..67", "C": "1, 2"},
+    z="float[T, V] in [-20, 20]",
+    y="i64[T] in [0, 200]",
+    first="int in [0, 100]",
+    m="accum[T] in [-20, 20]",
+    l="accum[T] in [1, 100]",
+    picked="accum[T] in [-20, 20]",
+    column="i64[T, C] in [0, 200]",
 )
 cce_def_chunk_update_inputs = cases(
     dims={"T": "1..6", "V": "1..67"},
@@ -193,6 +217,36 @@ def test_cce_chunk(kernel, case):
     rejects(kernel, "chunked_cross_entropy", (z, y, ignore, 0 * chunk), ValueError, mentions=["chunk"])
 
 
+@obligation("CCE-WIDE", equation="chunked_cross_entropy", type="equivalence", cost=4)
+@given(case=cce_wide_inputs)
+def test_cce_wide(kernel, case):
+    """Chunks wider than a block have the loss and the gradient of the definition."""
+    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    loss, dz = kernel.chunked_cross_entropy(z, y, ignore, chunk)
+    expected_loss, expected_dz = spec.chunked_cross_entropy(z, y, ignore, chunk)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CCE-MANY", equation="chunked_cross_entropy", type="equivalence", cost=2)
+@given(case=cce_many_inputs)
+def test_cce_many(kernel, case):
+    """More tokens than a 16-bit number can count one by one still have their mean."""
+    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    loss, dz = kernel.chunked_cross_entropy(z, y, ignore, chunk)
+    expected_loss, expected_dz = spec.chunked_cross_entropy(z, y, ignore, chunk)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CCE-COLUMN", equation="chunk_update", type="rejection")
+@given(case=cce_column_inputs)
+def test_cce_column(kernel, case):
+    """Labels that stand in a column of a matrix are refused."""
+    z, first, m, l, picked, column = kernel.receives(case, "z first m l picked column")
+    rejects(kernel, "chunk_update", (z, column, first, m, l, picked), ValueError, mentions=["y"])
+
+
 @obligation("CCE-DEF-CHUNK_UPDATE", equation="chunk_update", type="definition")
 @given(case=cce_def_chunk_update_inputs)
 def test_cce_def_chunk_update(kernel, case):
@@ -214,6 +268,39 @@ def test_cce_def_chunked_cross_entropy(kernel, case):
     expected_loss, expected_dz = spec.chunked_cross_entropy(z, y, ignore, chunk)
     claim(approx(loss, expected_loss))
     claim(approx(dz, expected_dz))
+
+
+@obligation("CCE-T-ONE", rule="CCE-PLAIN", type="falsification")
+def test_cce_t_one(kernel):
+    """A chunk may be a single class: three equal logits cost log 3."""
+    case = example(
+        {"z": "float[T, V]", "y": "i64[T]", "ignore": "int", "chunk": "int"},
+        z=[[2, 2, 2]],
+        y=[1],
+        ignore=-1,
+        chunk=1,
+    )
+    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    loss, dz = kernel.chunked_cross_entropy(z, y, ignore, chunk)
+    claim(approx(loss, log(3)))
+    claim(approx(dz[0, 1], ratio(-2, 3)))
+    claim(approx(dz[0, 2], ratio(1, 3)))
+
+
+@obligation("CCE-T-FAR", rule="CCE-PLAIN", type="falsification")
+def test_cce_t_far(kernel):
+    """Two equal logits far below 0 cost log 2."""
+    case = example(
+        {"z": "float[T, V]", "y": "i64[T]", "ignore": "int", "chunk": "int"},
+        z=[[-30000, -30000]],
+        y=[1],
+        ignore=-1,
+        chunk=1,
+    )
+    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    loss, dz = kernel.chunked_cross_entropy(z, y, ignore, chunk)
+    claim(approx(loss, log(2)))
+    claim(approx(dz[0, 1], -0.5))
 
 
 @obligation("CCE-T-START", rule="CCE-INVARIANT", type="falsification")

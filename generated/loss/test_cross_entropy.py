@@ -1,12 +1,12 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 746ee15a35e16500e86df8b7bc49e1c13449060864d0da27af3460f4b59a15b7
+Meaning: f7fc9360e29600e223d96fb75f4f657072e53d7b3319b25f838b04c51ede7a70
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
-    independent, log, max, obligation, rejects, same_twice, single, sum, where,
+    independent, inf, log, max, obligation, rejects, same_twice, single, sum, where,
 )
 
 CONTRACT = "loss/cross-entropy"
@@ -68,6 +68,27 @@ ce_label_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
     far="int in [0, 5]",
+)
+ce_negative_inputs = cases(
+    dims={"T": "1..8", "V": "1..257"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+    below="int in [0, 3]",
+)
+ce_many_inputs = cases(
+    dims={"T": "257", "V": "2..9"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V)",
+    ignore="int in {-100, -1}",
+)
+ce_ends_inputs = cases(
+    dims={"T": "1", "V": "16387, 32771"},
+    elements=32774,
+    z="float[T, V] in [-240, -200]",
+    y="i64[T] in [V - 3, V)",
+    ignore="int in {-100, -1}",
+    holes="bool",
 )
 
 
@@ -164,6 +185,42 @@ def test_ce_label(kernel, case):
     t = grid(T)
     wrong = array[t](V + far + 0 * y[t])
     rejects(kernel, "cross_entropy", (z, wrong, ignore), ValueError, mentions=["label"])
+
+
+@obligation("CE-NEGATIVE", equation="cross_entropy", type="rejection")
+@given(case=ce_negative_inputs)
+def test_ce_negative(kernel, case):
+    """A negative label that is not the ignored one is refused."""
+    z, y, ignore, below = kernel.receives(case, "z y ignore below")
+    T = case.T
+    t = grid(T)
+    wrong = array[t](-1 - below + 0 * y[t])
+    rejects(kernel, "cross_entropy", (z, wrong, ignore), ValueError, mentions=["label"])
+
+
+@obligation("CE-MANY", equation="cross_entropy", type="equivalence", cost=2)
+@given(case=ce_many_inputs)
+def test_ce_many(kernel, case):
+    """More tokens than a 16-bit number can count one by one still have their mean."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-ENDS", equation="cross_entropy", type="equivalence", cost=4)
+@given(case=ce_ends_inputs)
+def test_ce_ends(kernel, case):
+    """In a wide row far below 0 the first class may have all the mass, and all but the last three may be impossible."""
+    z, y, ignore, holes = kernel.receives(case, "z y ignore holes")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    ends = array[t, v](where(holes, where(v < V - 3, -inf, z[t, v]), where(v == 0, 0, z[t, v])))
+    loss, dz = kernel.cross_entropy(ends, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(ends, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
 
 
 @obligation("CE-DEF-CROSS_ENTROPY", equation="cross_entropy", type="definition")

@@ -57,6 +57,14 @@ def test_states_from_nothing():
     assert state[1].tolist() == [0, 0]  # the state that was handed in is left alone
 
 
+def test_a_row_without_any_possible_class_is_nan():
+    z = torch.zeros(2, 5)
+    z[1] = -torch.inf
+    for chunk in (2, 9):
+        loss, dz = module.chunked_cross_entropy(z, torch.tensor([0, 4]), IGNORE, chunk)
+        assert loss.isnan() and dz[0].isfinite().all() and dz[1].isnan().all()
+
+
 @pytest.mark.parametrize("layout", ["transposed", "sliced", "expanded"])
 def test_layouts(layout):
     z, y = case(4, 6, torch.float32)
@@ -96,5 +104,12 @@ def test_wrong_arguments_are_named():
         module.chunked_cross_entropy(z, torch.tensor([3, 0]), IGNORE, 2)
     with pytest.raises(TypeError, match=r"m: expected one of torch\.float32"):
         module.chunk_update(z, y, 0, torch.zeros(2).half(), torch.zeros(2), torch.zeros(2))
+    for bad, error in ((z.double(), TypeError), (z[0], ValueError), (z[:, :0], ValueError)):
+        with pytest.raises(error, match="logits must"):
+            module.chunk_update(bad, y, 0, torch.zeros(2), torch.zeros(2), torch.zeros(2))
+        with pytest.raises(error, match="logits must"):
+            module.chunked_cross_entropy(bad, y, IGNORE, 2)
+    with pytest.raises(TypeError, match=r"y: expected one of torch\.int64"):
+        module.chunk_update(z, y.int(), 0, torch.zeros(2), torch.zeros(2), torch.zeros(2))
     with pytest.raises(ValueError, match="2, 2 and 3"):
         module.chunk_update(z, y, 0, torch.zeros(3), torch.zeros(3), torch.zeros(3))

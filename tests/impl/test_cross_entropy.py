@@ -92,6 +92,15 @@ def test_vocabulary_longer_than_the_largest_block_of_practice():
     assert [(one.kernel, one.grid) for one in launches] == [("_cross_entropy_kernel", (2,))]
 
 
+def test_the_exponential_has_the_digits_of_float32():
+    """Of two classes the second has the probability exp(-x) / (1 + exp(-x)); x has no error here."""
+    x = torch.linspace(0, 80, 64)
+    _, dz = cross_entropy(torch.stack([torch.zeros(64), -x], 1), torch.zeros(64, dtype=torch.int64), IGNORE)
+    wanted = 1 / (1 + np.exp(doubles(x))) / 64
+    # Two for each factor of exp, one for their product, one for the digits of log 2; sum, quotient and product.
+    assert np.all(np.abs(doubles(dz)[:, 1] - wanted) <= 9 * U32 * wanted)
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-3, 40.0, 500.0])
 def test_flat_and_extreme_logits(scale):
     z, y = case(6, 19, torch.float32, scale=scale)
@@ -137,16 +146,19 @@ def test_no_tokens():
     assert loss.item() == 0.0 and dz.shape == (0, 5)
 
 
-@pytest.mark.parametrize("layout", ["transposed", "sliced", "expanded", "offset"])
+@pytest.mark.parametrize("layout", ["transposed", "two columns", "one value", "sliced", "expanded", "offset"])
 def test_layouts(layout):
     z, y = case(4, 6, torch.float32)
     view = {
         "transposed": lambda: z.t().contiguous().t(),
+        "two columns": lambda: z[:, ::5],
+        "one value": lambda: z[:, :1].expand(4, 6),
         "sliced": lambda: torch.cat([z, z], 1)[:, :6],
         "expanded": lambda: z[:1].expand(4, 6),
         "offset": lambda: torch.cat([z[:1], z])[1:],
     }[layout]()
     before = view.clone()
+    y = y.clamp(max=view.shape[1] - 1)
     loss, dz = cross_entropy(view, y, IGNORE)
     same_loss, same_dz = cross_entropy(view.contiguous(), y, IGNORE)
     assert torch.equal(loss, same_loss) and torch.equal(dz, same_dz) and torch.equal(view, before)
@@ -207,11 +219,13 @@ def test_label_outside_the_vocabulary(label):
         cross_entropy(torch.zeros(2, 3), torch.tensor([0, label]), IGNORE)
 
 
-def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access():
+@pytest.mark.parametrize("label", [-1, 3, 10**12])
+@pytest.mark.parametrize("blocks", [None, {"ROWS": 2, "BLOCK": 2, "ONE_BLOCK": False, "num_warps": 4}])
+def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access(label, blocks):
     """What happens on a GPU, where the labels are not looked at beforehand."""
     z, dz = torch.zeros(2, 3), torch.zeros(2, 3)
     try:
-        loss = launch(z, torch.tensor([0, 10**12]), IGNORE, dz)
+        loss = launch(z, torch.tensor([0, label]), IGNORE, dz, blocks)
     except OutOfBounds:
         pytest.fail("the kernel used the label as an address")
     assert loss.isnan() and dz[1].isnan().all() and torch.equal(dz[0], (torch.full((3,), 1 / 3) - torch.eye(3)[0]) / 2)

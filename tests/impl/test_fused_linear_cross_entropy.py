@@ -105,5 +105,7 @@ def test_wrong_arguments_are_named():
         module.fused_linear_cross_entropy(h, w, torch.tensor([5, 0]), IGNORE)
     with pytest.raises(ValueError, match="labels must have shape"):
         module.fused_linear_cross_entropy(h, w, y[:1], IGNORE)
+    with pytest.raises(ValueError, match="V >= 1 and H >= 1"):
+        module.fused_linear_cross_entropy(torch.zeros(2, 0), torch.zeros(3, 0), torch.zeros(2, dtype=torch.int64), -100)
     with pytest.raises(ValueError, match="V >= 1"):
         module.fused_linear_cross_entropy(h, w[:0], y, IGNORE)

@@ -22,7 +22,7 @@ import triton
 import triton.language as tl
 
 from .._triton import empty, empty_like, example, kernel, unify
-from .cross_entropy import check_labels, check_logits, exp_nonpositive
+from .cross_entropy import check_labels, check_logits, exp_nonpositive, with_unit_columns
 
 # Columns a program takes at a time: 16 for each of 512 threads.
 BLOCK = 8192
@@ -92,23 +92,17 @@ def _gradient_kernel(
     valid = live & (label != ignore)
     share = 1.0 / tl.maximum(tl.load(count), 1).to(tl.float32)
     largest = tl.load(m + rows, mask=valid, other=0.0)
-    base = tl.where(largest == float("-inf"), 0.0, largest)
     scale = 1.0 / tl.load(l + rows, mask=valid, other=1.0)
     inside = (cols < V)[None, :]
     x = tl.load(
         z + rows[:, None] * stride_z + cols[None, :], mask=valid[:, None] & inside, other=float("-inf")
     ).to(tl.float32)  # fmt: skip
     hot = tl.where((first + cols)[None, :] == label[:, None], 1.0, 0.0)
-    gradient = (exp_nonpositive(x - base[:, None], PRECISE) * scale[:, None] - hot) * share
+    gradient = (exp_nonpositive(x - largest[:, None], PRECISE) * scale[:, None] - hot) * share
     tl.store(
         dz + rows[:, None] * stride_dz + cols[None, :], tl.where(valid[:, None], gradient, 0.0),
         mask=live[:, None] & inside,
     )  # fmt: skip
-
-
-def _rows(z: torch.Tensor) -> torch.Tensor:
-    """`z` itself when its rows are contiguous, however far apart they lie, else a contiguous copy."""
-    return z if z.stride(1) == 1 or z.shape[1] == 1 else z.contiguous()
 
 
 def chunk_update(
@@ -134,7 +128,7 @@ def chunk_update(
     sizes = unify((torch.float32,), m=(m, "T"), l=(l, "T"), picked=(picked, "T"))
     if not sizes["T"] == len(y) == len(z):
         raise ValueError(f"expected as many rows of logits, labels and states: {len(z)}, {len(y)} and {sizes['T']}")
-    z, y, m, l, picked = _rows(z), y.contiguous(), m.contiguous(), l.contiguous(), picked.contiguous()
+    z, y, m, l, picked = with_unit_columns(z), *(a.contiguous() for a in (y, m, l, picked))
     results = empty_like(m), empty_like(l), empty_like(picked)
     _update(z, y, first, (m, l, picked), results)
     return results
@@ -179,7 +173,7 @@ def chunked_cross_entropy(
         ValueError: shapes do not fit, (CPU tensors) a label is outside [0, V) and is not `ignore`, or chunk is below 1.
     """
     check(z, y, ignore, chunk)
-    z, y = _rows(z), y.contiguous()
+    z, y = with_unit_columns(z), y.contiguous()
     tokens, vocabulary = z.shape
     dz = empty_like(z)
     valid = y != ignore

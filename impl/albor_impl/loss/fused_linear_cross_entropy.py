@@ -98,7 +98,7 @@ def fused_linear_cross_entropy(
     dh = empty_like(h)
     total = empty(w.shape, torch.float32, w.device).zero_()
     losses = empty((tokens,), torch.float32, h.device)
-    buffer = empty((min(group, max(tokens, 1)), vocabulary), h.dtype, h.device)
+    buffer = empty((group, vocabulary), h.dtype, h.device)
     with ieee_products(), torch.autocast(h.device.type, enabled=False):
         for start in range(0, tokens, group):
             rows = slice(start, min(start + group, tokens))
