@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0de64dd0b8b71544c4f55fc55905f4e1b2d7bd83352c9031a449aebcee65835c
+Meaning: e56c2df722992fd4877ed29322189910caf4a9e0d685a7ded27c347f8e5c35dc
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

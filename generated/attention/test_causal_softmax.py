@@ -1,12 +1,12 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0de64dd0b8b71544c4f55fc55905f4e1b2d7bd83352c9031a449aebcee65835c
+Meaning: e56c2df722992fd4877ed29322189910caf4a9e0d685a7ded27c347f8e5c35dc
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, defines, definitions, dot, example, exp, given, gradient, grid, independent, inf,
-    max, obligation, ratio, sum, uses_at_most, where,
+    max, obligation, ratio, rejects, sum, uses_at_most, where,
 )
 
 CONTRACT = "attention/causal-softmax"
@@ -104,7 +104,37 @@ csm_tiles_inputs = cases(
     scale="real in [0.05, 2]",
     g="float[B, S, S] in [-4, 4]",
 )
+csm_two_inputs = cases(
+    dims={"B": "1..3", "S": "2"},
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+)
+csm_square_inputs = cases(
+    dims={"B": "1..2", "S": "1..5", "T": "1..5"},
+    assume=("S != T",),
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+    wide="float[B, S, T] in [-4, 4]",
+)
 causal_mask_inputs = cases(
+    dims={"B": "1..2", "S": "1..5", "T": "1..5"},
+    assume=("S != T",),
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-20, 20]",
+    wide="float[B, S, T] in [-4, 4]",
+)
+csm_fits_inputs = cases(
+    dims={"B": "1..2", "S": "1..5", "T": "1..5"},
+    assume=("S != T",),
+    work={"B * S * S": 2**15},
+    g="float[B, S, S] in [-4, 4]",
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+    other="float[B, T, T] in [-4, 4]",
+)
+csm_def_causal_mask_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
     work={"B * S * S": 2**15},
     x="float[B, S, S] in [-20, 20]",
@@ -258,8 +288,40 @@ def test_csm_tiles(kernel, case):
     claim(approx(dx, expected_dx))
 
 
-@obligation("CSM-DEF-CAUSAL_MASK", equation="causal_mask", type="definition")
+@obligation("CSM-TWO", equation="causal_softmax", type="equivalence")
+@given(case=csm_two_inputs)
+def test_csm_two(kernel, case):
+    """Of two positions the second sees both, wherever their scores lie in memory."""
+    x, scale = kernel.receives(case, "x scale")
+    claim(approx(kernel.causal_softmax(x, scale), spec.causal_softmax(x, scale)))
+
+
+@obligation("CSM-SQUARE", equation="causal_softmax", type="rejection")
+@given(case=csm_square_inputs)
+def test_csm_square(kernel, case):
+    """Scores that are not square are refused."""
+    scale, wide = kernel.receives(case, "scale wide")
+    rejects(kernel, "causal_softmax", (wide, scale), ValueError, mentions=["x: expected scores [B, S, S]"])
+
+
+@obligation("CSM-SQUARE-MASK", equation="causal_mask", type="rejection")
 @given(case=causal_mask_inputs)
+def test_csm_square_mask(kernel, case):
+    """Scores that are not square are not masked either."""
+    wide = kernel.receives(case, "wide")
+    rejects(kernel, "causal_mask", (wide,), ValueError, mentions=["x: expected scores [B, S, S]"])
+
+
+@obligation("CSM-FITS", equation="causal_softmax_backward", type="rejection")
+@given(case=csm_fits_inputs)
+def test_csm_fits(kernel, case):
+    """A gradient of another size than the scores is refused."""
+    x, scale, other = kernel.receives(case, "x scale other")
+    rejects(kernel, "causal_softmax_backward", (other, x, scale), ValueError, mentions=["g: "])
+
+
+@obligation("CSM-DEF-CAUSAL_MASK", equation="causal_mask", type="definition")
+@given(case=csm_def_causal_mask_inputs)
 def test_csm_def_causal_mask(kernel, case):
     """causal_mask computes its definition."""
     x = kernel.receives(case, "x")

@@ -1,7 +1,7 @@
 """quantize/q4-k: Q4_K super-blocks.
 
 Compiled from contracts/quantize/q4-k-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e716baffb0cbe13746dac57f7d07fc369f0713671784623f9ff09e61501cf742
+Meaning: 28621d045c3c818deb33bc4dc50dbf4433f11cb68291cb2e4f9e39cd50509272
 """
 
 from albor_contracts.testing import (
@@ -91,6 +91,12 @@ qk_refuses_bytes_inputs = cases(
     dims={"B": "1..40", "C": "18, 72, 143, 145, 210, 288"},
     blocks="u8[B, 144]",
     other="u8[B, C]",
+)
+qk_says_why_inputs = cases(
+    dims={"B": "1..6"},
+    x="float[B, 256] in [-4000000, 4000000]",
+    bad="real in {inf, -inf, nan}",
+    place="int in [0, 256 * B)",
 )
 qk_one_launch_inputs = cases(
     dims={"B": "1..40"},
@@ -223,6 +229,25 @@ def test_qk_refuses_bytes(kernel, case):
     """Blocks of another size than 144 bytes are refused."""
     other = kernel.receives(case, "other")
     rejects(kernel, "q4k_decode", (other,), ValueError, mentions=["144"])
+
+
+@obligation("QK-SAYS-WHY", equation="q4k_encode", type="rejection")
+@given(case=qk_says_why_inputs)
+def test_qk_says_why(kernel, case):
+    """NaN and infinity are refused as what they are, not as a range that is too large."""
+    x, bad, place = kernel.receives(case, "x bad place")
+    B = case.B
+    b, i = grid(B, 256)
+    broken = array[b, i](where(256 * b + i == place, bad, x[b, i]))
+    rejects(kernel, "q4k_encode", (broken,), ValueError, mentions=["NaN or infinity", "block"])
+
+
+@obligation("QK-REFUSES-FIELDS", equation="q4k_fields", type="rejection")
+@given(case=qk_refuses_bytes_inputs)
+def test_qk_refuses_fields(kernel, case):
+    """Blocks of another size than 144 bytes are not taken apart."""
+    other = kernel.receives(case, "other")
+    rejects(kernel, "q4k_fields", (other,), ValueError, mentions=["144"])
 
 
 @obligation("QK-ONE-LAUNCH", equation="q4k_decode", type="resource")

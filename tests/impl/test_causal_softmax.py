@@ -38,7 +38,7 @@ def test_rows_share_a_program_until_they_fill_one():
     agree(x, x, 1.0)
 
 
-@pytest.mark.parametrize("view", ["transposed", "sliced", "expanded"])
+@pytest.mark.parametrize("view", ["transposed", "sliced", "expanded", "constant rows"])
 def test_layouts_are_read_as_they_are_and_left_alone(view):
     x = draw((3, 7, 7), torch.float32, 4)
     g = draw((3, 7, 7), torch.float32, 5)
@@ -46,6 +46,7 @@ def test_layouts_are_read_as_they_are_and_left_alone(view):
         "transposed": lambda t: t.transpose(1, 2).contiguous().transpose(1, 2),
         "sliced": lambda t: torch.cat([t, t], 2)[:, :, :7],
         "expanded": lambda t: t[:1].expand(3, 7, 7),
+        "constant rows": lambda t: t[:, :, :1].expand(3, 7, 7),
     }[view]
     one, two = laid(x), laid(g)
     before = one.clone(), two.clone()
@@ -117,6 +118,7 @@ def test_wrong_arguments_are_named():
         module.causal_softmax(x, float("inf"))
     with pytest.raises(ValueError, match="at most 16384 is supported"):
         module.causal_softmax(torch.zeros(1, 1, 1).expand(1, 16385, 16385), 1.0)
+    module.check(torch.empty(1, 16384, 16384, device="meta"), 1.0)
     with pytest.raises(TypeError, match=r"x: .*float64"):
         module.causal_softmax(x.double(), 1.0)
     with pytest.raises(TypeError, match=r"g: expected torch.float32 like x"):

@@ -63,10 +63,8 @@ def _near(cols, position, S, live):
 def _weights(x, inside, scale, PRECISE: tl.constexpr):
     """Rows of weights for rows of scores, 0 outside."""
     s = tl.where(inside, x.to(tl.float32) * scale, float("-inf"))
-    largest = tl.max(s, axis=1)
-    # A row that does not exist, or sees -inf alone, would give -inf - (-inf).
-    base = tl.where(largest == float("-inf"), 0.0, largest)
-    e = exp_nonpositive(s - base[:, None], PRECISE)
+    # A row that does not exist, or sees -inf alone, is NaN.
+    e = exp_nonpositive(s - tl.max(s, axis=1)[:, None], PRECISE)
     return e / tl.sum(e, axis=1)[:, None]
 
 
