@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 373dc50165176f392864bf7082aeed198e7de5de603c504269956290f34a9315
+Meaning: 9dea41cba5a3d9e551b3011492292eea6e80ab126e72398cb093fc60b53f6886
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where

@@ -1,12 +1,12 @@
 """attention/flash-recurrence: The online recurrence of tiled attention.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 373dc50165176f392864bf7082aeed198e7de5de603c504269956290f34a9315
+Meaning: 9dea41cba5a3d9e551b3011492292eea6e80ab126e72398cb093fc60b53f6886
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, cast, claim, defines, definitions, dot, exact, example, exp, given, grid, inf, log, max,
-    obligation, prod, sqrt, sum, uses_at_most, where, within,
+    obligation, prod, rejects, sqrt, sum, uses_at_most, where, within,
 )
 
 CONTRACT = "attention/flash-recurrence"
@@ -146,6 +146,45 @@ flr_launch_inputs = cases(
     o="accum[C, M, D] in [-60, 60]",
     gap="int in [-18, 18]",
 )
+flr_wide_inputs = cases(
+    dims={"C": "1..2", "M": "1", "N": "1", "D": "20"},
+    q="float[C, M, D] in [-3, 3]",
+    k="float[C, N, D] in [-3, 3]",
+    v="float[C, N, D] in [-4, 4]",
+    m="accum[C, M] in [-8, 8]",
+    l="accum[C, M] in [1, 30]",
+    o="accum[C, M, D] in [-60, 60]",
+    gap="int in [-18, 18]",
+)
+flr_shapes_inputs = cases(
+    dims={"C": "1..2", "M": "1..3", "N": "1..3", "D": "1..4", "E": "1..4"},
+    assume=("E != D",),
+    q="float[C, M, D] in [-3, 3]",
+    k="float[C, N, D] in [-3, 3]",
+    v="float[C, N, D] in [-4, 4]",
+    m="accum[C, M] in [-8, 8]",
+    l="accum[C, M] in [1, 30]",
+    o="accum[C, M, D] in [-60, 60]",
+    gap="int in [-18, 18]",
+    other="float[C, N, E] in [-4, 4]",
+)
+flr_tile_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..3", "D": "1..5"},
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+    tile="int in {16, 32}",
+    none="int in {-16, 0}",
+)
+flr_values_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..3", "D": "1..5", "R": "1..3"},
+    assume=("R != S",),
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+    tile="int in {16, 32}",
+    other="float[B, K, R, D] in [-4, 4]",
+)
 flr_def_flash_step_inputs = cases(
     dims={"C": "1..2", "M": "1..17", "N": "1..9", "D": "1..5"},
     q="float[C, M, D] in [-3, 3]",
@@ -255,6 +294,42 @@ def test_flr_launch(kernel, case):
     """One launch moves the state of all heads and queries."""
     q, k, v, m, l, o, gap = kernel.receives(case, "q k v m l o gap")
     uses_at_most(1, "launches", lambda: kernel.flash_step(q, k, v, m, l, o, gap))
+
+
+@obligation("FLR-WIDE", equation="flash_step", type="equivalence")
+@given(case=flr_wide_inputs)
+def test_flr_wide(kernel, case):
+    """One query and one key of a wide head, wherever they lie in memory, agree with the definition."""
+    q, k, v, m, l, o = kernel.receives(case, "q k v m l o")
+    m2, l2, o2 = kernel.flash_step(q, k, v, m, l, o, 0)
+    m3, l3, o3 = spec.flash_step(q, k, v, m, l, o, 0)
+    claim(approx(m2, m3))
+    claim(approx(l2, l3))
+    claim(approx(o2, o3))
+
+
+@obligation("FLR-SHAPES", equation="flash_step", type="rejection")
+@given(case=flr_shapes_inputs)
+def test_flr_shapes(kernel, case):
+    """Values of another width than the queries are refused."""
+    q, k, m, l, o, gap, other = kernel.receives(case, "q k m l o gap other")
+    rejects(kernel, "flash_step", (q, k, other, m, l, o, gap), ValueError, mentions=["v"])
+
+
+@obligation("FLR-TILE", equation="flash_attention", type="rejection")
+@given(case=flr_tile_inputs)
+def test_flr_tile(kernel, case):
+    """A tile of nothing is refused."""
+    q, k, v, none = kernel.receives(case, "q k v none")
+    rejects(kernel, "flash_attention", (q, k, v, none), ValueError, mentions=["tile: expected"])
+
+
+@obligation("FLR-VALUES", equation="flash_attention", type="rejection")
+@given(case=flr_values_inputs)
+def test_flr_values(kernel, case):
+    """As many values as keys: other numbers are refused."""
+    q, k, tile, other = kernel.receives(case, "q k tile other")
+    rejects(kernel, "flash_attention", (q, k, other, tile), ValueError, mentions=["k and v must have one shape"])
 
 
 @obligation("FLR-DEF-FLASH_STEP", equation="flash_step", type="definition")

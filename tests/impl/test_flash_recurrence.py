@@ -88,6 +88,11 @@ def test_a_ring_of_blocks_is_causal_attention(size):
         assert (o2 - o).abs().max() <= 200 * U32 * v.abs().max()
 
 
+def test_rows_of_one_repeated_element():
+    q, k, v = (draw((2, 3, 1), torch.float32, seed).expand(2, 3, 5) for seed in (17, 18, 19))
+    agree(q, k, v, nothing(q), 1)
+
+
 def test_wrong_arguments_are_named():
     q = draw((1, 3, 4), torch.float32, 15)
     with pytest.raises(TypeError, match=r"m: the state must be float32, got torch\.bfloat16"):
@@ -96,6 +101,11 @@ def test_wrong_arguments_are_named():
         module.flash_step(q, q.bfloat16(), q, *nothing(q), 0)
     with pytest.raises(ValueError, match="v: N is 2"):
         module.flash_step(q, q, q[:, :2], *nothing(q), 0)
+    m, l, o = nothing(q)
+    with pytest.raises(ValueError, match=r"^l: M is 2"):
+        module.flash_step(q, q, q, m, l[:, :2], o, 0)
+    with pytest.raises(ValueError, match=r"got \[1, 1, 3, 4\] and \[1, 1, 2, 4\]"):
+        module.flash_attention(q[None], q[None], q[None, :, :2], 16)
     with pytest.raises(ValueError, match="must not be empty"):
         module.flash_step(q, q[:, :0], q[:, :0], *nothing(q), 0)
     wide = torch.zeros(1, 1, 129)
