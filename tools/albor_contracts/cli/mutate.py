@@ -49,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..library import open_selected
+    from ..mutate import equivalents, known_mutants
     from ._project import find_kernels, keep_scratch, print_json
 
     library = open_selected(options.contracts)
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     find_kernels(library.root)
     found, bad = [], False
     for name in library.select(options.contracts):
-        mutants = _mutants(library, name, options.binding)
+        mutants = every = _mutants(library, name, options.binding)
         if options.function is not None:
             mutants = [(module, m) for module, m in mutants if m.function == options.function]
         if not mutants:
@@ -64,7 +65,12 @@ def run(options: argparse.Namespace) -> int:
             continue
         if options.list:
             files = {module: _file(module) for module, _ in mutants}
-            print("\n".join(_diff(files[module], m, m.operator) for module, m in mutants))
+            known = equivalents(known_mutants(library.root, name), [m for _, m in every])
+            words = {m: "listed as equivalent" for m in known}
+            told = (
+                _diff(files[module], m, "; ".join(filter(None, (m.operator, words.get(m))))) for module, m in mutants
+            )
+            print("\n".join(told))
             continue
         tally = _Tally(name, options.binding, library.root)
         bad |= not tally.collect(library, mutants, options)
