@@ -267,4 +267,6 @@ def test_what_is_listed_is_still_in_the_source(contract, monkeypatch, capsys):
     """An entry that matches nothing any more would be found by the next run only, which takes hours."""
     monkeypatch.chdir(ROOT)
     assert main(["mutate", contract, "--list"]) == 0
-    assert ": listed as equivalent, in " in capsys.readouterr().out.replace("; listed", ": listed")
+    known = known_mutants(ROOT, contract)
+    assert known is not None
+    assert ("listed as equivalent" in capsys.readouterr().out) == bool(known.equivalent)

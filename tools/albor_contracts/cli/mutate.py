@@ -66,11 +66,8 @@ def run(options: argparse.Namespace) -> int:
         if options.list:
             files = {module: _file(module) for module, _ in mutants}
             known = equivalents(known_mutants(library.root, name), [m for _, m in every])
-            words = {m: "listed as equivalent" for m in known}
-            told = (
-                _diff(files[module], m, "; ".join(filter(None, (m.operator, words.get(m))))) for module, m in mutants
-            )
-            print("\n".join(told))
+            for module, m in mutants:
+                print(_diff(files[module], m, f"{m.operator}, listed as equivalent" if m in known else m.operator))
             continue
         tally = _Tally(name, options.binding, library.root)
         bad |= not tally.collect(library, mutants, options)
