@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 910e53070e15e95a14111204a20cecca1063c5ff62088129a87cb2eb259ae517
+Meaning: 5a2bca92be40b7556ee879250782b8dc2005f83f70855d0bd6606798fc266e6c
 """
 
 from albor_contracts.testing import (
@@ -197,6 +197,25 @@ kd_vocabulary_inputs = cases(
     temperature="real in [0.5, 8]",
     ignore="int in {-100, -1}",
     wrong="float[T, W] in [-30, 30]",
+)
+kd_label_inputs = cases(
+    dims={"T": "1..4", "V": "1..33"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, -1}",
+    far="int in [0, 5]",
+)
+kd_many_inputs = cases(
+    dims={"T": "257", "V": "2..9"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V)",
+    alpha="real in [0.25, 0.75]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, -1}",
 )
 
 
@@ -420,6 +439,28 @@ def test_kd_vocabulary(kernel, case):
     )
 
 
+@obligation("KD-LABEL", equation="knowledge_distillation", type="rejection")
+@given(case=kd_label_inputs)
+def test_kd_label(kernel, case):
+    """A label outside the vocabulary is refused, whatever its part of the loss weighs."""
+    s, t, y, alpha, temperature, ignore, far = kernel.receives(case, "s t y alpha temperature ignore far")
+    T, V = case.T, case.V
+    r = grid(T)
+    wrong = array[r](V + far + 0 * y[r])
+    rejects(kernel, "knowledge_distillation", (s, t, wrong, alpha, temperature, ignore), ValueError, mentions=["label"])
+
+
+@obligation("KD-MANY", equation="knowledge_distillation", type="equivalence", cost=2)
+@given(case=kd_many_inputs)
+def test_kd_many(kernel, case):
+    """More tokens than a 16-bit number can count one by one still have their mean."""
+    s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
+    loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(ds, expected_ds))
+
+
 @obligation("KD-DEF-KNOWLEDGE_DISTILLATION", equation="knowledge_distillation", type="definition")
 @given(case=kd_repeat_inputs)
 def test_kd_def_knowledge_distillation(kernel, case):
@@ -429,6 +470,26 @@ def test_kd_def_knowledge_distillation(kernel, case):
     expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(ds, expected_ds))
+
+
+@obligation("KD-T-FAR", rule="KD-DEF-KNOWLEDGE_DISTILLATION", type="falsification")
+def test_kd_t_far(kernel):
+    """Student and teacher that find both words equally likely, 30000 below 0, cost half of log 2, and the label has
+    half a step."""
+    case = example(
+        {"s": "float[T, V]", "t": "float[T, V]", "y": "i64[T]", "alpha": "real", "temperature": "real", "ignore": "int"},
+        s=[[-30000.0, -30000.0]],
+        t=[[-30000.0, -30000.0]],
+        y=[0],
+        alpha=0.5,
+        temperature=1.0,
+        ignore=-100,
+    )
+    s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
+    loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    claim(approx(loss, log(2) / 2))
+    claim(approx(ds[0, 0], -0.25))
+    claim(approx(ds[0, 1], 0.25))
 
 
 @obligation("KD-T-VALUE", rule="KD-DEF-KNOWLEDGE_DISTILLATION", type="falsification")

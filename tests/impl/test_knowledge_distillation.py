@@ -114,6 +114,9 @@ def test_teacher_of_another_dtype():
     s, _, y = case(3, 9, torch.bfloat16)
     _, t, _ = case(3, 9, torch.float32, seed=1)
     agree(s, t, y, 0.3, 2.0, *knowledge_distillation(s, t, y, 0.3, 2.0, IGNORE))
+    ds = torch.empty_like(s)
+    blocks = {"ROWS": 2, "BLOCK": 4, "ONE_BLOCK": False, "num_warps": 4}
+    agree(s, t, y, 0.3, 2.0, launch(s, t, y, 0.3, 2.0, IGNORE, ds, blocks), ds)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -215,10 +218,12 @@ def test_autograd(inplace):
     assert torch.equal(w.grad, h.t() @ ds)
 
 
-def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access():
+@pytest.mark.parametrize("label", [-7, 3, 10**12])
+@pytest.mark.parametrize("blocks", [None, {"ROWS": 2, "BLOCK": 2, "ONE_BLOCK": False, "num_warps": 4}])
+def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access(label, blocks):
     s, t, _ = case(2, 3, torch.float32)
     ds = torch.zeros_like(s)
-    loss = launch(s, t, torch.tensor([0, -7]), 0.3, 2.0, IGNORE, ds)
+    loss = launch(s, t, torch.tensor([0, label]), 0.3, 2.0, IGNORE, ds, blocks)
     assert loss.isnan() and ds[1].isnan().all() and ds[0].isfinite().all()
 
 
@@ -246,5 +251,12 @@ def test_parameters_outside_their_range(alpha, temperature, named):
 def test_other_arguments_that_do_not_fit():
     with pytest.raises(TypeError, match="teacher"):
         knowledge_distillation(torch.zeros(1, 2), torch.zeros(1, 2).double(), torch.tensor([0]), 0.5, 1.0, IGNORE)
+    with pytest.raises(TypeError, match="student"):
+        knowledge_distillation(torch.zeros(1, 2).double(), torch.zeros(1, 2), torch.tensor([0]), 0.5, 1.0, IGNORE)
+    for z in (torch.zeros(1), torch.zeros(1, 0)):
+        with pytest.raises(ValueError, match="student logits must have shape"):
+            knowledge_distillation(z, torch.zeros(1, 2), torch.tensor([0]), 0.5, 1.0, IGNORE)
+        with pytest.raises(ValueError, match="teacher logits must have shape"):
+            knowledge_distillation(torch.zeros(1, 2), z, torch.tensor([0]), 0.5, 1.0, IGNORE)
     with pytest.raises(ValueError, match="label 2 of token 0"):
         knowledge_distillation(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([2]), 0.5, 1.0, IGNORE)
