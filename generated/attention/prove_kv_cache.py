@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f4fe66cad0f32cb831cc7911d3aafd8bcca2130552463642ff8b8f5b87516e6c
+Meaning: 2a16c79c318c4a311b064967b741badde7a79d75620a92b05afb2f6fd32abe87
 """
 
 from albor_contracts.prove import (

@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f4fe66cad0f32cb831cc7911d3aafd8bcca2130552463642ff8b8f5b87516e6c
+Meaning: 2a16c79c318c4a311b064967b741badde7a79d75620a92b05afb2f6fd32abe87
 """
 
 from albor_contracts.testing import (
@@ -146,6 +146,31 @@ kvc_overflow_inputs = cases(
     fresh="float[B, K, T, D] in [-4, 4]",
     used="int in [0, C - T]",
 )
+kvc_tiles_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1", "H": "G * K", "T": "1..2", "C": "71, 130", "D": "20"},
+    assume=("T <= C",),
+    q="float[B, H, T, D] in [7, 8]",
+    k="float[B, K, C, D] in [-5, -4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [C - 6, C]",
+)
+kvc_views_inputs = cases(
+    dims={"B": "1..2", "G": "1..3", "K": "1..2", "H": "G * K", "T": "1", "C": "2, 5", "D": "2"},
+    assume=("T <= C",),
+    q="float[B, H, T, D] in [-4, 4]",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+)
+kvc_fits_inputs = cases(
+    dims={"B": "1..2", "G": "1..3", "K": "1..2", "H": "G * K", "T": "1..2", "C": "2..5", "D": "1..4", "W": "1..5"},
+    assume=("T <= C", "W != C",),
+    q="float[B, H, T, D] in [-4, 4]",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+    other="float[B, K, W, D] in [-4, 4]",
+)
 
 
 @obligation("KVC-APPEND", equation="cache_append", type="definition")
@@ -243,6 +268,36 @@ def test_kvc_overflow(kernel, case):
     """Rows that do not fit into the cache are refused, with both numbers."""
     cache, fresh, used = kernel.receives(case, "cache fresh used")
     rejects(kernel, "cache_append", (cache, fresh, 4 + 0 * used), ValueError, mentions=["7", "5"])
+
+
+@obligation("KVC-TILES", equation="cached_attention", type="equivalence")
+@given(case=kvc_tiles_inputs)
+def test_kvc_tiles(kernel, case):
+    """Caches of several blocks of keys are swept to the last used place, with heads wider than the smallest tile."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    o, lse = kernel.cached_attention(q, k, v, used)
+    expected_o, expected_lse = spec.cached_attention(q, k, v, used)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("KVC-VIEWS", equation="cached_attention", type="equivalence")
+@given(case=kvc_views_inputs)
+def test_kvc_views(kernel, case):
+    """A single query of two elements is read where it lies, be its elements adjacent or not."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    o, lse = kernel.cached_attention(q, k, v, used)
+    expected_o, expected_lse = spec.cached_attention(q, k, v, used)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("KVC-FITS", equation="cached_attention", type="rejection")
+@given(case=kvc_fits_inputs)
+def test_kvc_fits(kernel, case):
+    """As many values as keys: other numbers are refused."""
+    q, k, used, other = kernel.receives(case, "q k used other")
+    rejects(kernel, "cached_attention", (q, k, other, used), ValueError, mentions=["v"])
 
 
 @obligation("KVC-DEF-CACHED_ATTENTION", equation="cached_attention", type="definition")

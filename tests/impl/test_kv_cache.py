@@ -36,6 +36,11 @@ def test_views_are_read_as_they_are():
     agree(draw((2, 1, 6, 5), torch.float32, 5).transpose(1, 2), k, v, 13)
 
 
+def test_rows_of_one_repeated_element_are_read_as_they_are():
+    q, k, v = (draw((1, 1, n, 1), torch.float32, n).expand(1, 1, n, 5) for n in (2, 7, 9))
+    agree(q, k, v[:, :, :7], 6)
+
+
 def test_unused_places_are_not_read_and_every_element_is_written():
     q = draw((1, 4, 3, 8), torch.float32, 6)
     k, v = draw((1, 2, 40, 8), torch.float32, 7), draw((1, 2, 40, 8), torch.float32, 8)
@@ -98,6 +103,8 @@ def test_wrong_arguments_are_named():
         module.cached_attention(q[:, :3], k, k, 5)
     with pytest.raises(TypeError, match="one dtype"):
         module.cached_attention(q, k.half(), k, 5)
+    with pytest.raises(ValueError, match="v: C is 4, but k has C = 5"):
+        module.cached_attention(q, k, k[:, :, :4], 2)
     wide = torch.zeros(1, 1, 1, 129)
     with pytest.raises(ValueError, match="at most 128, got 129"):
         module.cached_attention(wide, wide, wide, 1)
