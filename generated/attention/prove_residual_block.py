@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation, what is proved.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4c0881fba3b2b5704fa5c41c4b436f125240240adb05d4990a9ea4381983de85
+Meaning: f56fb71047631ed22260f959c2172bdc75ca1b31dffc6706d2407ade41f3eda2
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt, sum_over

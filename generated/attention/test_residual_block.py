@@ -1,12 +1,12 @@
 """attention/residual-block: Pre-norm residual block and its recomputation.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4c0881fba3b2b5704fa5c41c4b436f125240240adb05d4990a9ea4381983de85
+Meaning: f56fb71047631ed22260f959c2172bdc75ca1b31dffc6706d2407ade41f3eda2
 """
 
 from albor_contracts.testing import (
     abs, all, approx, array, cases, cast, claim, defines, definitions, dot, exact, example, given, gradient, grid,
-    independent, mean, obligation, sqrt, where,
+    independent, mean, obligation, rejects, sqrt, where,
 )
 
 CONTRACT = "attention/residual-block"
@@ -137,6 +137,17 @@ residual_stack_backward_inputs = cases(
     eps="real in [1e-6, 1e-3]",
     every="int in [0, 4]",
 )
+rsb_every_inputs = cases(
+    dims={"R": "1..2", "N": "1..3", "L": "3"},
+    work={"L * N * N": 2**15},
+    g="float[R, N] in [-4, 4]",
+    x="float[R, N] in [-4, 4]",
+    w="float[L, N] in [-1, 1]",
+    a="float[L, N, N] in [-0.5, 0.5]",
+    eps="real in [1e-6, 1e-3]",
+    every="int in [0, 4]",
+    wrong="int in {-1, -2}",
+)
 rsb_def_residual_block_inputs = cases(
     dims={"R": "1..5", "N": "1..17"},
     x="float[R, N] in [-4, 4]",
@@ -231,6 +242,14 @@ def test_rsb_checkpoint(kernel, case):
     claim(exact(dx, dx2))
     claim(exact(dw, dw2))
     claim(exact(da, da2))
+
+
+@obligation("RSB-EVERY", equation="residual_stack_backward", type="rejection")
+@given(case=rsb_every_inputs)
+def test_rsb_every(kernel, case):
+    """Segments of less than no blocks are refused."""
+    g, x, w, a, eps, wrong = kernel.receives(case, "g x w a eps wrong")
+    rejects(kernel, "residual_stack_backward", (g, x, w, a, eps, wrong), ValueError, mentions=["every"])
 
 
 @obligation("RSB-DEF-RESIDUAL_BLOCK", equation="residual_block", type="definition")
