@@ -216,12 +216,11 @@ def verified(contract: str, binding: Path | str, tmp_path: Path, *more: str) -> 
 def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> None:
     """And what could not be judged does not count."""
     binding = page(tmp_path)
-    done = verified("loss/cross-entropy", binding, tmp_path)
+    done = verified("loss/cross-entropy", binding, tmp_path, "-k", "CE-S")
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = {v.obligation: v.outcome for v in verdicts(tmp_path / "e.jsonl")}
-    assert outcomes["CE-DEF-CROSS_ENTROPY"] == outcomes["CE-WIDE"] == outcomes["CE-SHIFT"] == "partial"
-    assert outcomes["CE-GRAD"] == "not_applicable" and outcomes["CE-LABEL"] == "declined"
-    assert f"3 partial: {binding} does not return dz" in done.stdout
+    assert outcomes == {"CE-SHIFT": "partial", "CE-SIGN": "not_applicable"}
+    assert f"1 partial: {binding} does not return dz" in done.stdout
     assert all(v.binding == str(binding) for v in verdicts(tmp_path / "e.jsonl"))
 
 
@@ -246,19 +245,19 @@ def test_what_breaks_every_obligation_is_told_in_full_once(tmp_path: Path) -> No
 def test_one_function_is_not_blamed_for_the_kernels_it_is_not(tmp_path: Path) -> None:
     """SM-TILES is about the gradient too: a function for the forward pass is judged without it."""
     (tmp_path / "ops.py").write_text("import torch\ndef softmax(x):\n    return torch.softmax(x, -1)\n")
-    done = verified("core/softmax", "ops:softmax", tmp_path)
+    done = verified("core/softmax", "ops:softmax", tmp_path, "-k", "SM-TILES")
     assert done.returncode == 0, done.stdout + done.stderr
-    (tiles,) = (v for v in verdicts(tmp_path / "e.jsonl") if v.obligation == "SM-TILES")
+    (tiles,) = verdicts(tmp_path / "e.jsonl")
     assert (tiles.outcome, tiles.reason) == ("partial", "ops:softmax has no kernel for softmax_backward")
 
 
 def test_a_plain_triton_kernel_needs_no_gpu(tmp_path: Path) -> None:
-    """In bfloat16, where the stock interpreter truncates; and its launches are counted."""
-    evidence = ("--evidence", str(tmp_path / "e.jsonl"))
+    """In bfloat16, where the stock interpreter truncates."""
+    evidence = ("-k", "SI-DEF-SILU", "--evidence", str(tmp_path / "e.jsonl"))
     done = verified("core/silu", "plain_triton:silu", HERE / "kernels", "--dtype", "bf16", *evidence)
     assert done.returncode == 0, done.stdout + done.stderr
-    outcomes = Counter(v.outcome for v in verdicts(tmp_path / "e.jsonl"))
-    assert outcomes["passed"] >= 5 and set(outcomes) == {"passed", "partial"}
+    (verdict,) = verdicts(tmp_path / "e.jsonl")
+    assert (verdict.outcome, verdict.dtype) == ("passed", "bf16")
 
 
 def test_a_wrong_plain_triton_kernel_fails(tmp_path: Path) -> None:
