@@ -216,11 +216,12 @@ def verified(contract: str, binding: Path | str, tmp_path: Path, *more: str) -> 
 def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> None:
     """And what could not be judged does not count."""
     binding = page(tmp_path)
-    done = verified("loss/cross-entropy", binding, tmp_path, "-k", "CE-S")
+    done = verified("loss/cross-entropy", binding, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = {v.obligation: v.outcome for v in verdicts(tmp_path / "e.jsonl")}
-    assert outcomes == {"CE-SHIFT": "partial", "CE-SIGN": "not_applicable"}
-    assert f"1 partial: {binding} does not return dz" in done.stdout
+    assert outcomes["CE-DEF-CROSS_ENTROPY"] == outcomes["CE-WIDE"] == outcomes["CE-SHIFT"] == "partial"
+    assert outcomes["CE-GRAD"] == "not_applicable" and outcomes["CE-LABEL"] == "declined"
+    assert f" partial: {binding} does not return dz" in done.stdout
     assert all(v.binding == str(binding) for v in verdicts(tmp_path / "e.jsonl"))
 
 
