@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks, what is proved.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ffef71456507cebd134382b41bc2dd991d6c0dda517da9f50689cbaa70d6636c
+Meaning: 051da2034403c20e37f2cd4a5242b89a1c9afa4079dde32ba8d282c1831ab201
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, clip, exp, max_over, maximum, over, proof, sum_over, where

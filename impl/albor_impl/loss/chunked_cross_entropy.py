@@ -140,7 +140,7 @@ def _update(
     """`chunk_update` into `results`, which may be `state`: a program reads its rows before it writes them."""
     tokens, columns = z.shape
     if tokens:
-        cut = blocks(tokens, columns)
+        cut = blocks(*z.shape)
         _update_kernel[(triton.cdiv(tokens, cut["ROWS"]),)](
             z, y, *state, *results, z.stride(0), first, tokens, columns, PRECISE=z.dtype == torch.float32, **cut
         )
@@ -187,7 +187,7 @@ def chunked_cross_entropy(
     for first in range(0, vocabulary, chunk):
         part, out = z[:, first : first + chunk], dz[:, first : first + chunk]
         columns = part.shape[1]
-        cut = blocks(tokens, columns)
+        cut = blocks(*part.shape)
         if tokens:
             _gradient_kernel[(triton.cdiv(tokens, cut["ROWS"]), triton.cdiv(columns, cut["BLOCK"]))](
                 part, y, m, total, count, out, part.stride(0), out.stride(0), first, ignore, tokens, columns,
