@@ -168,6 +168,12 @@ def test_what_does_not_apply_is_left_out_only_on_one_side():
     assert row(neither).level == 2
 
 
+def test_what_was_judged_in_part_is_not_left_out():
+    found = row(changed_run(complete(), outcome="partial", reason="impl does not return y"))
+    assert found.level < row(complete()).level
+    assert (found.cells["impl"].state, found.cells["impl"].reason) == ("not run", "impl does not return y")
+
+
 def test_bindings_may_say_what_they_decline():
     stated = {("torch", "SM-SUM"): ("declined", "other convention")}
     found = row([], bindings=("torch",), stated=stated)

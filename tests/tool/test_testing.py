@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
-from albor_contracts.runtime.claims import Falsified
+from albor_contracts.runtime.claims import Falsified, watching
 from albor_contracts.runtime.grid import grid
-from albor_contracts.runtime.kernel import Kernel, NotOffered, Target
+from albor_contracts.runtime.kernel import Kernel, Target
+from albor_contracts.runtime.missing import NotOffered
 from albor_contracts.runtime.session import ObligationFailed
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis.errors import UnsatisfiedAssumption
@@ -35,9 +36,9 @@ def layer(monkeypatch):
     module.record_allocations = lambda: recording("allocations")
     monkeypatch.setitem(sys.modules, "albor_impl._triton", module)
 
-    def call(launches: int, sizes: tuple[int, ...] = ()) -> Any:
+    def call(launches: int, sizes: tuple[int, ...] = (), mode: str = "interpreted") -> Any:
         def run():
-            logs["launches"] += [None] * launches
+            logs["launches"] += [types.SimpleNamespace(mode=mode)] * launches
             logs["allocations"] += [types.SimpleNamespace(nbytes=n) for n in sizes]
 
         return run
@@ -118,6 +119,27 @@ def test_a_kernel_that_nobody_counts_is_not_judged(layer, monkeypatch):
     monkeypatch.delitem(sys.modules, "albor_impl._triton")
     with pytest.raises(NotOffered):
         uses_at_most(1, "launches", lambda: None)
+
+
+def test_of_a_kernel_of_users_launches_are_counted_and_buffers_are_not(layer):
+    uses_at_most(1, "launches", layer(1, mode="plain"))
+    with pytest.raises(Falsified, match="2 launches"):
+        uses_at_most(1, "launches", layer(2, mode="plain"))
+    for what in ("allocations", "bytes"):
+        with pytest.raises(NotOffered, match=f"nothing here counts {what}"):
+            uses_at_most(9, what, layer(1, mode="plain"))
+
+
+def test_a_call_of_a_kernel_that_is_not_there_is_noted():
+    """Also where nothing is claimed of its output: what is counted, say, is counted without it."""
+    text = "equations:\n  f: {signature: 'f(x: float[N]) -> y: float[N]', define: 'y[i] = x[i]'}\n"
+    kernel = Toy(HEAD + "\ndims: {N: 1..4}\n" + text).kernel()
+    with watching() as seen:
+        y = kernel.f(np.ones(3))
+    assert seen.missing == "toy has no kernel for f" and not seen.judged
+    for use in (lambda: y + 1, lambda: y[0], lambda: bool(y <= 0), lambda: kernel.run("f", [np.ones(3)], judged=False)):
+        with pytest.raises(NotOffered, match="no kernel for f"):
+            use()
 
 
 def test_a_resource_obligation_from_yaml(layer):

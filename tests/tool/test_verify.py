@@ -30,6 +30,14 @@ def verdicts(evidence: Path) -> list[ObligationFinished]:
     return [r.verdict for r in reading.records if isinstance(r.verdict, ObligationFinished)]
 
 
+def verified(contract: str, binding: Path | str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """A run of the project, whose evidence and modules lie in `tmp_path`."""
+    command = [sys.executable, "-m", "albor_contracts", "verify", contract, "--binding", str(binding)]
+    command += ["--seed", "0", "-n", "1", "--cases", "4", "--evidence", str(tmp_path / "e.jsonl"), *more]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False, env=environment)
+
+
 def test_a_right_kernel_passes(tmp_path: Path) -> None:
     done = run("--binding", "hostile:right", evidence=tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -158,9 +166,7 @@ def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
 
 def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) -> None:
     """The line of a contract comes when its last verdict is in, and its total agrees with that of the run."""
-    command = [sys.executable, "-m", "albor_contracts", "verify", "optim/global-clip", "--binding", "torch"]
-    command += ["--seed", "0", "-n", "1", "--cases", "2", "--evidence", str(tmp_path / "e.jsonl")]
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    done = verified("optim/global-clip", "torch", tmp_path, "--cases", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = (text for text in done.stdout.splitlines() if text.startswith("ok "))
     total = done.stdout.splitlines()[-1].split(" obligations")[0]
@@ -172,19 +178,7 @@ def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) ->
 
 def test_a_law_about_two_kernels_is_judged_on_the_one_that_is_offered(tmp_path: Path) -> None:
     """PyTorch's softmax is judged in bfloat16, its backward pass in float32 only."""
-    command = [
-        sys.executable,
-        "-m",
-        "albor_contracts",
-        "verify",
-        "core/softmax",
-        "--binding",
-        "torch",
-        "-k",
-        "SM-TILES",
-    ]
-    command += ["--seed", "0", "-n", "1", "--evidence", str(tmp_path / "e.jsonl")]
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    done = verified("core/softmax", "torch", tmp_path, "-k", "SM-TILES")
     found = {v.dtype: v for v in verdicts(tmp_path / "e.jsonl")}
     assert done.returncode == 0, done.stdout + done.stderr
     assert {d: v.outcome for d, v in found.items()} == {
@@ -204,13 +198,6 @@ def page(tmp_path: Path, function: str | None = None) -> Path:
     (tmp_path / "mypackage" / "losses.py").write_text(function or shown, encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(binding, encoding="utf-8")
     return tmp_path / "mine.yaml"
-
-
-def verified(contract: str, binding: Path | str, tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "albor_contracts", "verify", contract, "--binding", str(binding)]
-    command += ["--seed", "0", "-n", "1", "--cases", "4", "--evidence", str(tmp_path / "e.jsonl"), *more]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False, env=environment)
 
 
 def test_a_function_without_a_gradient_is_judged_on_its_loss(tmp_path: Path) -> None:

@@ -66,8 +66,7 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
             Position(str(path)),
             "a file under bindings/, a path to one, or package.module:function",
         )
-    binding = load_binding(path)
-    return _from_file(binding, name, contract, signatures)
+    return _from_file(load_binding(path), name, contract, signatures)
 
 
 def _from_file(binding: Binding, name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound | None:
@@ -170,7 +169,7 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
     if "triton" in sys.modules and not module_name.startswith("albor_impl"):
         from albor_impl._triton.plain import interpret_plain_kernels
 
-        interpret_plain_kernels()
+        interpret_plain_kernels()  # so that kernels of users need no GPU
     return found
 
 

@@ -285,8 +285,7 @@ def _state(verdicts: Sequence[ObligationFinished], passed: Sequence[ObligationFi
         return "failed", f"{bad[0].outcome} ({where})"
     if passed:
         return "passed", ""
-    reasons = (("declined", "declined"), ("not_applicable", "not applicable"), ("partial", "not applicable"))
-    for outcome, state in reasons:
+    for outcome, state in (("partial", "not run"), ("declined", "declined"), ("not_applicable", "not applicable")):
         for v in verdicts:
             if v.outcome == outcome:
                 return state, v.reason

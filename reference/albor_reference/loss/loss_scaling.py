@@ -78,7 +78,7 @@ def scaler_update(
     Raises:
         ValueError: growth is less than 1, backoff is not in (0, 1], or interval is less than 1.
     """
-    if growth < 1 or not 0 < backoff <= 1 or interval < 1:
+    if not (growth >= 1 and 0 < backoff <= 1 and interval >= 1):
         raise ValueError(
             f"expected growth >= 1, backoff in (0, 1] and interval >= 1, got {growth}, {backoff} and {interval}"
         )

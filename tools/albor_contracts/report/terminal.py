@@ -120,12 +120,11 @@ class Terminal:
         failure = event.failure
         if failure is None or not failure.message or failure.expected or failure.got:
             return failure_block(event, headline)
-        key = (event.contract, event.binding), failure.message
-        if key not in self.told:
-            self.told[key] = event.label()
+        label = event.label()
+        first = self.told.setdefault(((event.contract, event.binding), failure.message), label)
+        if first == label:
             return failure_block(event, headline)
-        where = event.label()
-        return f"{headline} {_printable(where)}: the same as {_printable(self.told[key])}\n  replay: {failure.replay}"
+        return f"{headline} {_printable(f'{label}: the same as {first}')}\n  replay: {failure.replay}"
 
     def _line(self, group: Group) -> None:
         self.printed.add(group)

@@ -71,9 +71,8 @@ class RunResult:
         bad = any(self.outcomes[name] for name in BAD_OUTCOMES) or self.crashed or self.timed_out
         if bad or self.not_run or self.test_failures:
             return 1
-        return (
-            0 if self.outcomes["passed"] or self.outcomes["partial"] else 1
-        )  # nothing was judged: an empty run is not a green one
+        judged = self.outcomes["passed"] or self.outcomes["partial"]
+        return 0 if judged else 1  # an empty run is not a green one
 
 
 def run_jobs(

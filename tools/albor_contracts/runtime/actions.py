@@ -70,7 +70,7 @@ def uses_at_most(limit: Any, what: str, call: Callable[[], Any]) -> None:
             raise NotOffered(f"nothing here counts {what}: the kernel does not use the instrumented Triton layer")
         if not launches:
             raise NotOffered("no instrumented kernel was launched")
-        if what != "launches" and any(getattr(launch, "mode", "") == "plain" for launch in launches):
+        if what != "launches" and any(launch.mode == "plain" for launch in launches):
             raise NotOffered(f"nothing here counts {what} of a kernel outside the instrumented Triton layer")
         nbytes = sum(a.nbytes for a in allocations)
         used = {"launches": len(launches), "allocations": len(allocations), "bytes": nbytes}[what]

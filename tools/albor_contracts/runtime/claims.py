@@ -69,8 +69,7 @@ def claim(statement: Any) -> None:
     """Raise `Falsified` unless the statement holds, or may hold within the bounds, everywhere. One about an output
     that the binding does not return is noted as not judged."""
     if isinstance(statement, Missing):
-        if _watching:
-            _watching[-1].missing = statement.reason
+        not_judged(statement.reason)
         return
     result = Truth.of(statement)
     watch(result)
@@ -167,6 +166,12 @@ def watch(result: Truth) -> None:
                 if not worst <= 1.0:  # beyond the bound somewhere, or not a number
                     worst = float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0)))
                 top.worst = max(top.worst, worst)
+
+
+def not_judged(reason: str) -> None:
+    """Note that part of what a law is about is not there: whatever else holds, it holds in part."""
+    if _watching:
+        _watching[-1].missing = reason
 
 
 class watching:

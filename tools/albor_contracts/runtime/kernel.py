@@ -26,6 +26,7 @@ from ..inputs.layouts import Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
 from .bounded import Bounded, accumulating, all_finite
+from .claims import not_judged
 from .deviation import Deviation
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
@@ -577,9 +578,10 @@ class Kernel:
 
 
 def _not_offered(signature: Signature, reason: str, judged: bool) -> Any:
-    """The outputs of a kernel that is not there: laws about several kernels are judged without them."""
+    """The outputs of a kernel that is not there: laws about several kernels are judged without them, in part."""
     if not judged:
         raise NotOffered(reason)
+    not_judged(reason)
     outputs = tuple(Missing(reason) for _ in signature.outputs)
     return outputs if len(outputs) != 1 else outputs[0]
 

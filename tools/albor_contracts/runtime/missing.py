@@ -25,7 +25,6 @@ class Missing:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _used
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __abs__ = _used
     __and__ = __rand__ = __or__ = __ror__ = __invert__ = _used
-    __hash__ = None  # type: ignore[assignment]
 
 
 def either(left: Any, right: Any) -> Missing | None:
