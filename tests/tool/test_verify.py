@@ -135,7 +135,7 @@ def test_a_failure_names_the_lines_of_the_law_and_of_the_kernel(tmp_path: Path) 
     source = (HERE / "kernels" / "hostile.py").read_text().splitlines()
     contract = HERE.parents[1] / "contracts" / "core" / "rmsnorm-v1.yaml"
     law, definition, prediction = "RN-UNIT", "RN-DEF-RMSNORM", "RN-FT-TINY"
-    starts = {law: law, definition: "q[r] = mean[j]", prediction: prediction}
+    starts = {law: law, definition: "y[r, i] = ", prediction: prediction}
     failures = {v.obligation: v.failure for v in verdicts(tmp_path / "e.jsonl") if v.failure is not None}
     assert set(starts) <= set(failures)
     for identifier, words in starts.items():

@@ -152,13 +152,14 @@ def read_closure(root: Path, name: str) -> dict[str, Contract]:
     return found
 
 
-def where_stated(root: Path, name: str, identifier: str) -> str:
-    """file:line:column of an obligation or falsification test, read from the project; empty when there is none."""
+def where_stated(root: Path, name: str, identifier: str, output: str = "") -> str:
+    """file:line:column of an obligation or falsification test, read from the project; empty when there is none. Of a
+    definition it is the line of `output`."""
     contract = read_closure(root, name).get(name)
-    return "" if contract is None else place_of(contract, identifier)
+    return "" if contract is None else place_of(contract, identifier, output)
 
 
-def place_of(contract: Contract, identifier: str) -> str:
+def place_of(contract: Contract, identifier: str, output: str = "") -> str:
     """file:line:column of an obligation or falsification test of a contract; empty when there is none."""
-    place = stated_at(contract, identifier)
+    place = stated_at(contract, identifier, output)
     return "" if place is None else str(place)

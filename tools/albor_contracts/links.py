@@ -100,16 +100,25 @@ def obligation_ids(contract: Contract) -> dict[str, Position]:
     return ids
 
 
-def stated_at(contract: Contract, identifier: str) -> Position | None:
-    """Where the law of this id is written: an obligation, a falsification test, or the definition it compares with."""
+def stated_at(contract: Contract, identifier: str, output: str = "") -> Position | None:
+    """Where the law of this id is written: an obligation, a falsification test, or the definition it compares with, in
+    the line that defines `output` if there is one."""
     for written in (*(o.id for o in contract.proof_obligations), *(t.id for t in contract.falsification_tests)):
         if written == identifier:
             return written.position
     for equation, implied, place in implied_definitions(contract):
         if implied == identifier:
             define = contract.equations[equation].define
-            return place if define is None else define.position
+            return place if define is None else _line_of(define, output)
     return None
+
+
+def _line_of(define: Text, output: str) -> Position:
+    """The line of a definition that says what `output` is, else its first."""
+    for k, line in enumerate(define.splitlines()):
+        if re.match(rf"{re.escape(output)}\s*[\[=]", line.lstrip()):
+            return define.at(k, len(line) - len(line.lstrip()))
+    return define.position
 
 
 def implied_definitions(contract: Contract) -> Iterator[tuple[str, str, Position]]:

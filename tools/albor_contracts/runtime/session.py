@@ -29,7 +29,7 @@ class Session:
     seed: int | None = None
     tell: Callable[[Event], None] | None = None
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
-    locate: Callable[[str, str], str] | None = None  # (contract, obligation) -> where it is stated
+    locate: Callable[[str, str, str], str] | None = None  # (contract, obligation, output) -> where it is stated
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
@@ -223,11 +223,12 @@ class Recorder:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         unexpected = not isinstance(error, (Falsified, KernelFault))
+        output = gap.name if gap is not None else ""
         called = self._called(error)
         target = self.kernel.targets.get(called)
         return Failure(
             property=self.words,
-            stated=session.locate(self.kernel.contract, self.id) if session.locate is not None else "",
+            stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
             kernel=target.place() if target is not None else "",
             message=message,
             case=self._inputs(),
