@@ -244,10 +244,10 @@ def _gradient(
     for name in o.gives:
         if name not in outputs:
             raise problem("E303", f"{backward.name} has no output {str(name)!r}", name, did_you_mean(name, outputs))
-    return Gradient(forward, tuple(map(str, o.wrt)), tuple(map(str, o.gives)), _cotangents(o, forward, backward))
+    return Gradient(forward, tuple(map(str, o.wrt)), tuple(map(str, o.gives)), cotangents_of(o, forward, backward))
 
 
-def _cotangents(o: Obligation, forward: Signature, backward: Signature) -> tuple[str, ...]:
+def cotangents_of(o: Obligation, forward: Signature, backward: Signature) -> tuple[str, ...]:
     """One for each output of the forward equation. Where none are written: the further inputs, in their order."""
     outputs = [p.name for p in forward.outputs]
     inputs = [p.name for p in backward.inputs]

@@ -26,6 +26,10 @@ class Target(Entry):
     shorthand: ClassVar[str] = "call"
 
     call: Text | None = key("module:function, called with the equation's inputs.", default=None, pattern=TARGET)
+    autograd: Text | None = key(
+        "Instead of call: module:function of the forward equation, whose gradients PyTorch's autograd computes. `args` "
+        "and `returns` then speak of the forward equation.", default=None, pattern=TARGET,
+    )  # fmt: skip
     args: dict[str, Text] = key(
         "callable argument -> expression in the equation's inputs and dims; a position is written in quotes, '0'. "
         "By default the inputs under their own names.",
@@ -72,12 +76,17 @@ def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Bin
         ))  # fmt: skip
     for kernel in binding.kernels.values():
         for target in kernel.values():
-            if (target.call is None) == (target.declines is None):
-                has = "neither" if target.call is None else "both"
+            offers = [f"`{n}`" for n in ("call", "autograd", "declines") if getattr(target, n) is not None]
+            if len(offers) != 1:
+                has = " and ".join(offers) or "none of `call`, `autograd` and `declines`"
                 diagnostics.append(Diagnostic(
-                    "E502", f"this has {has} `call` {'nor' if target.call is None else 'and'} `declines`",
-                    target.position, hint="name the callable, or say why there is none",
+                    "E502", f"this has {has}", target.position, hint="name the callable, or say why there is none",
                     source=source.line(target.position),
+                ))  # fmt: skip
+            if target.autograd is not None and binding.framework != "torch":
+                diagnostics.append(Diagnostic(
+                    "E502", f"`autograd` needs `framework: torch`, not {binding.framework}", target.autograd.position,
+                    hint="autograd is PyTorch's", source=source.line(target.autograd.position),
                 ))  # fmt: skip
     if diagnostics:
         raise ContractError(*diagnostics)

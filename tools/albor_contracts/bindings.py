@@ -11,7 +11,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .binding_file import Binding, load_binding
 from .binding_file import Target as TargetText
 from .errors import ContractError, Position, Text, problem
 from .lang.signature import Signature
+from .runtime.autograd import Differentiated, Gradients
 from .runtime.kernel import Definitions, Kernel, Target
 
 DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
@@ -56,9 +57,10 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
 
     Raises `ContractError` when a module or function does not exist or takes other arguments.
     """
+    root = root or Path()
     if ":" in name and not name.endswith((".yaml", ".yml")):
-        return _single(name, contract, signatures)
-    path = Path(name) if name.endswith((".yaml", ".yml")) else (root or Path()) / "bindings" / f"{name}.yaml"
+        return _single(name, contract, signatures, root)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else root / "bindings" / f"{name}.yaml"
     if not path.is_file():
         raise problem(
             "E503",
@@ -66,10 +68,12 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
             Position(str(path)),
             "a file under bindings/, a path to one, or package.module:function",
         )
-    return _from_file(load_binding(path), name, contract, signatures)
+    return _from_file(load_binding(path), name, contract, signatures, root)
 
 
-def _from_file(binding: Binding, name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound | None:
+def _from_file(
+    binding: Binding, name: str, contract: str, signatures: Mapping[str, Signature], root: Path
+) -> Bound | None:
     entries = binding.kernels.get(contract)
     if entries is None:
         return None
@@ -89,23 +93,60 @@ def _from_file(binding: Binding, name: str, contract: str, signatures: Mapping[s
         if text.declines is not None:
             declined[equation] = str(text.declines)
             continue
+        if text.autograd is not None:
+            gradients = _differentiable(contract, signature, text.autograd, _gradients(contract, signatures, root))
+            forward = _target(text, text.autograd, gradients.forward, "torch")
+            targets[equation] = Target(
+                Differentiated(forward, gradients), forward.name, dtypes=tuple(map(str, text.dtypes))
+            )
+            continue
         assert text.call is not None
-        function = resolve(str(text.call), text.call.position)
-        if not text.args:
-            check_call(function, text.call, signature, str(binding.framework))
-        targets[equation] = Target(
-            function,
-            str(text.call),
-            _arguments(text, signature),
-            tuple(map(str, text.returns)),
-            tuple(map(str, text.dtypes)),
-        )
+        targets[equation] = _target(text, text.call, signature, str(binding.framework))
     dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
     devices = tuple(map(str, binding.devices))
     return Bound(name, str(binding.framework), devices, dtypes, targets, declined, deviates)
 
 
-def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bound:
+def _target(text: TargetText, call: Text, signature: Signature, framework: str) -> Target:
+    function = resolve(str(call), call.position)
+    if not text.args:
+        check_call(function, call, signature, framework)
+    returns, dtypes = tuple(map(str, text.returns)), tuple(map(str, text.dtypes))
+    return Target(function, str(call), _arguments(text, signature), returns, dtypes)
+
+
+def _gradients(contract: str, signatures: Mapping[str, Signature], root: Path) -> list[Gradients]:
+    """Which equations of the contract hold the gradients of which: what its obligations of type gradient say."""
+    from .actions import cotangents_of
+    from .load.files import load_contract
+    from .load.paths import files_named
+
+    found: dict[str, Gradients] = {}
+    for file in files_named(root, contract):
+        for o in load_contract(file).proof_obligations:
+            forward, equation = signatures.get(str(o.of)), signatures.get(str(o.equation))
+            if o.type != "gradient" or forward is None or equation is None:
+                continue
+            ends = zip((p.name for p in forward.outputs), cotangents_of(o, forward, equation), strict=True)
+            weights = {output: weight for output, weight in ends if weight != "None"}
+            one = Gradients(equation, forward, tuple(map(str, o.wrt)), tuple(map(str, o.gives)), weights)
+            if not one.unknown():
+                found.setdefault(equation.name, one)
+    return list(found.values())
+
+
+def _differentiable(contract: str, signature: Signature, where: Text, known: Sequence[Gradients]) -> Gradients:
+    for one in known:
+        if one.equation == signature:
+            return one
+    names = ", ".join(one.equation.name for one in known)
+    raise problem(
+        "E504", f"no obligation of {contract} says whose gradients {signature.name} holds", where.position,
+        f"those of {names} are known" if names else "name a callable under `call`",
+    )  # fmt: skip
+
+
+def _single(name: str, contract: str, signatures: Mapping[str, Signature], root: Path) -> Bound:
     function = resolve(name, Position(name))
     word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
     equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
@@ -119,14 +160,14 @@ def _single(name: str, contract: str, signatures: Mapping[str, Signature]) -> Bo
     before = int(_takes_device(signature, framework))
     if known is not None and set(wanted) <= set(known) and list(known)[before : before + len(wanted)] != wanted:
         arguments = {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
-    dtypes = ("f32",)
-    return Bound(
-        name,
-        framework,
-        ("cpu", "cuda") if framework == "torch" else ("cpu",),
-        dtypes,
-        {equation: Target(function, name, arguments)},
-    )
+    forward = Target(function, name, arguments)
+    targets = {equation: forward}
+    if framework == "torch":
+        # Whoever trains with it gets its gradients from autograd.
+        for one in _gradients(contract, signatures, root):
+            if one.forward.name == equation:
+                targets[one.equation.name] = Target(Differentiated(forward, one), name)
+    return Bound(name, framework, ("cpu", "cuda") if framework == "torch" else ("cpu",), ("f32",), targets)
 
 
 def _folded(name: str) -> str:
@@ -166,6 +207,13 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
         found = getattr(found, part)
     if not callable(found):
         raise problem("E507", f"{target} is not callable", where)
+    if inspect.isclass(found):
+        differentiable = {"apply", "forward", "backward"} <= set(dir(found))
+        raise problem(
+            "E507", f"{target} is a class, not a function", where,
+            f"name {target}.apply" if differentiable
+            else "name a function that takes the equation's inputs, makes an object of it and calls that",
+        )  # fmt: skip
     if "triton" in sys.modules and not module_name.startswith("albor_impl"):
         from albor_impl._triton.plain import interpret_plain_kernels
 

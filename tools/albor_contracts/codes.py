@@ -407,7 +407,8 @@ _BINDINGS = (
          "bindings/torch.yaml: name: pytorch",
          "bindings/torch.yaml: name: torch"),
     Code("E502", "A callable or a reason",
-         "For each equation a binding names the callable, or says in `declines` why it has none.",
+         "For each equation a binding names the callable under `call`, or under `autograd` a function of torch tensors "
+         "whose gradients are meant, or says in `declines` why it has none.",
          "softmax: {args: {input: x}}",
          "softmax: {call: \"torch:softmax\", args: {input: x}}"),
     Code("E503", "The binding names an unknown contract",
@@ -415,7 +416,8 @@ _BINDINGS = (
          "kernels: {core/sofmax: {softmax: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
     Code("E504", "The binding names an unknown equation or obligation",
-         "Below the contract stand the equations of that contract; under `deviates`, its obligations and tests.",
+         "Below the contract stand the equations of that contract; under `deviates`, its obligations and tests. "
+         "`autograd` serves equations that an obligation of type gradient calls the gradients of another.",
          "kernels: {core/softmax: {forward: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
     Code("E505", "Not the name of a callable",
@@ -427,7 +429,8 @@ _BINDINGS = (
          "call: mypackge.ops:rms_norm",
          "call: mypackage.ops:rms_norm"),
     Code("E507", "A module without this callable",
-         "The module can be imported, but what is named is not in it, or cannot be called.",
+         "The module can be imported, but what is named is not in it, or cannot be called with inputs: a class is "
+         "called to make an object.",
          "call: torch:sofmax",
          "call: torch:softmax"),
     Code("E508", "A callable that takes other arguments",

@@ -134,7 +134,9 @@ class Target:
 
     def place(self) -> str:
         """file:line of the callable's source; empty for what has none, such as functions of a library in C."""
-        found = inspect.unwrap(self.call)
+        found: Any = inspect.unwrap(self.call)
+        if inspect.ismethod(found) and found.__name__ == "apply" and hasattr(found.__self__, "forward"):
+            found = found.__self__.forward  # of a torch.autograd.Function
         code = getattr(found, "__code__", None) or getattr(type(found).__call__, "__code__", None)
         if code is None or code.co_filename.startswith("<"):
             return ""
@@ -334,6 +336,8 @@ class Kernel:
         except Refused:
             self._unchanged(signature, presented)
             raise
+        except NotOffered as why:
+            return _not_offered(signature, str(why), judged)
         if not judged:
             self._unchanged(signature, presented)
             return None
@@ -366,7 +370,7 @@ class Kernel:
                 outputs = self._call(target, signature, plain, True)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(places):
-                raise _miscounted(target, given, [name for name, _, _ in places])
+                raise miscounted(target, given, [name for name, _, _ in places])
             return tuple(
                 got if type(got) is expected else self._value(target, name, type_, got, {})
                 for (name, type_, expected), got in zip(places, given, strict=True)
@@ -425,15 +429,11 @@ class Kernel:
 
             program = Program(self, signature, target.returns, raw)
             raw = program.inputs
-        names = [p.name for p in signature.inputs]
-        if target.arguments is None:
-            positional, keywords = list(raw), {}
-        else:
-            known = dict(zip(names, raw, strict=True)) | _sizes(signature, raw)
-            positional = [
-                f(known) for k, f in sorted(((k, f) for k, f in target.arguments.items() if isinstance(k, int)))
-            ]
-            keywords = {k: f(known) for k, f in target.arguments.items() if isinstance(k, str)}
+        positional, keywords = arranged(
+            target,
+            raw,
+            lambda: {p.name: r for p, r in zip(signature.inputs, raw, strict=True)} | sizes_in(signature, raw),
+        )
         from .poison import poisoned
 
         if program is not None:
@@ -447,7 +447,7 @@ class Kernel:
             with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
                 outputs = target.call(*positional, **keywords)
                 return outputs if program is None else program.finished(outputs)
-        except KernelFault:
+        except (KernelFault, NotOffered):
             raise
         except (Exception, SystemExit) as error:
             if not judged:
@@ -462,13 +462,16 @@ class Kernel:
         wanted = target.returns or tuple(p.name for p in signature.outputs)
         given = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         if len(given) != len(wanted):
-            raise _miscounted(target, given, wanted)
+            raise miscounted(target, given, wanted)
         by_name = dict(zip(wanted, given, strict=True))
-        sizes = _sizes(signature, [_plain(r) for r in received])
+        sizes = sizes_in(signature, [_plain(r) for r in received])
         values: list[Any] = []
         for k, p in enumerate(signature.outputs):
             if p.name not in by_name:
                 values.append(Missing(f"{self.binding} does not return {p.name}"))
+                continue
+            if isinstance(by_name[p.name], Missing):
+                values.append(by_name[p.name])
                 continue
             value = self._value(target, p.name, p.type, by_name[p.name], sizes)
             if p.type.is_opaque or isinstance(value, (bool, int, str, bytes)):
@@ -586,7 +589,19 @@ def _not_offered(signature: Signature, reason: str, judged: bool) -> Any:
     return outputs if len(outputs) != 1 else outputs[0]
 
 
-def _miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
+def arranged(
+    target: Target, raw: Sequence[Any], known: Callable[[], Mapping[str, Any]]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments for a target: the inputs in their order, or what its `arguments` make of the
+    inputs and dims that are `known` by name."""
+    if target.arguments is None:
+        return list(raw), {}
+    values = known()
+    positions = sorted((k, f) for k, f in target.arguments.items() if isinstance(k, int))
+    return [f(values) for _, f in positions], {k: f(values) for k, f in target.arguments.items() if isinstance(k, str)}
+
+
+def miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
     values = f"{len(given)} value{'' if len(given) == 1 else 's'}"
     hint = "; `returns` in a binding file says which of them it has" if len(given) < len(wanted) else ""
     return KernelFault(
@@ -616,7 +631,7 @@ class _Lazy:
         return False if outputs is None else Truth.of(outputs[k]).unsure
 
 
-def _sizes(signature: Signature, values: Sequence[Any]) -> dict[str, int]:
+def sizes_in(signature: Signature, values: Sequence[Any]) -> dict[str, int]:
     """Dimensions as found in the shapes of the inputs."""
     sizes: dict[str, int] = {}
     for value, p in zip(values, signature.inputs, strict=True):

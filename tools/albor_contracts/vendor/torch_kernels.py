@@ -1,4 +1,4 @@
-"""PyTorch's own kernels where they are not one call with the equation's inputs: transposes, and gradients by autograd.
+"""PyTorch's own kernels where they are not one call with the equation's inputs: transposes, reductions, optimizers.
 
 Nothing here computes; each function only arranges the call. They run on the device and in the dtype of the tensors
 they get, under whatever global settings PyTorch has.
@@ -7,20 +7,9 @@ they get, under whatever global settings PyTorch has.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional
-
-
-def vector_jacobian(
-    forward: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], cotangent: torch.Tensor
-) -> tuple[torch.Tensor, ...]:
-    """The gradients of sum(cotangent * forward(*inputs)) by each input, by PyTorch's autograd."""
-    leaves = [tensor.detach().requires_grad_() for tensor in inputs]
-    with torch.enable_grad():
-        output = forward(*leaves)
-    return torch.autograd.grad(output, leaves, cotangent)
 
 
 def gemm_tn(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -38,71 +27,24 @@ def gemm_tt(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.matmul(a.T, b.T)
 
 
-def gemm_backward(g: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """da[M, K] and db[K, N] of sum(g * torch.matmul(a, b))."""
-    return vector_jacobian(torch.matmul, (a, b), g)
-
-
-def rmsnorm_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor, eps: float) -> tuple[torch.Tensor, ...]:
-    """dx[R, N] and dw[N] of sum(g * rms_norm(x, w, eps)) over the last axis."""
-    return vector_jacobian(lambda x, w: functional.rms_norm(x, [x.shape[1]], w, eps), (x, w), g)
-
-
-def softmax_backward(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """dx[R, N] of sum(g * softmax(x)) over the last axis."""
-    return vector_jacobian(lambda x: torch.softmax(x, 1), (x,), g)[0]
-
-
-def layernorm_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor, eps: float) -> tuple[torch.Tensor, ...]:
-    """dx[R, N], dw[N] and db[N] of sum(g * layer_norm(x, w, b, eps)) over the last axis; b does not matter."""
-    return vector_jacobian(
-        lambda x, w, b: functional.layer_norm(x, [x.shape[1]], w, b, eps), (x, w, torch.zeros_like(w)), g
-    )
-
-
-def silu_backward(g: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """dx of sum(g * silu(x))."""
-    return vector_jacobian(functional.silu, (x,), g)[0]
-
-
-def embedding_backward(g: torch.Tensor, ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """dw[V, D] of sum(g * embedding(ids, w))."""
-    return vector_jacobian(lambda w: functional.embedding(ids, w), (w,), g)[0]
-
-
-def linear_backward(g: torch.Tensor, x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """dx[M, K], dw[N, K] and db[N] of sum(g * linear(x, w, b)); b does not matter."""
-    return vector_jacobian(functional.linear, (x, w, w.new_zeros(w.shape[0])), g)
-
-
-def cross_entropy(z: torch.Tensor, y: torch.Tensor, ignore: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """loss[] and dz[T, V]: the sum over valid tokens divided by their number, or by 1 where there is none.
+def cross_entropy(z: torch.Tensor, y: torch.Tensor, ignore: int) -> torch.Tensor:
+    """loss[]: the sum over valid tokens divided by their number, or by 1 where there is none.
 
     PyTorch's own mean divides by 0 there; its documentation leaves that case open, and gives NaN.
     """
-    leaf = z.detach().requires_grad_()
-    with torch.enable_grad():
-        total = functional.cross_entropy(leaf, y, ignore_index=ignore, reduction="sum")
-        loss = total / (y != ignore).sum().clamp(min=1)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    return loss.detach(), gradient
+    return functional.cross_entropy(z, y, ignore_index=ignore, reduction="sum") / (y != ignore).sum().clamp(min=1)
 
 
 def knowledge_distillation(
     s: torch.Tensor, t: torch.Tensor, y: torch.Tensor, alpha: float, temperature: float, ignore: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """loss[] and ds[T, V] as training scripts put them together: kl_div of log_softmax, and cross_entropy."""
-    leaf = s.detach().requires_grad_()
+) -> torch.Tensor:
+    """loss[] as training scripts put it together: kl_div of log_softmax, and cross_entropy."""
     valid = y != ignore
-    with torch.enable_grad():
-        rows = leaf[valid]
-        student = functional.log_softmax(rows / temperature, dim=-1)
-        teacher = functional.log_softmax(t[valid] / temperature, dim=-1)
-        divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
-        hard = functional.cross_entropy(rows, y[valid], reduction="sum")
-        loss = (alpha * temperature**2 * divergence + (1 - alpha) * hard) / valid.sum().clamp(min=1)
-    (gradient,) = torch.autograd.grad(loss, leaf)
-    return loss.detach(), gradient
+    student = functional.log_softmax(s[valid] / temperature, dim=-1)
+    teacher = functional.log_softmax(t[valid] / temperature, dim=-1)
+    divergence = functional.kl_div(student, teacher, reduction="sum", log_target=True)
+    hard = functional.cross_entropy(s[valid], y[valid], reduction="sum")
+    return (alpha * temperature**2 * divergence + (1 - alpha) * hard) / valid.sum().clamp(min=1)
 
 
 def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,13 +57,6 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.
     scores = torch.matmul(q.float(), keys.transpose(-1, -2)) / math.sqrt(q.shape[3])
     future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
     return o, torch.logsumexp(scores.masked_fill(future, -math.inf), dim=-1)
-
-
-def attention_backward(g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """dq, dk and dv of sum(g * scaled_dot_product_attention(q, k, v))."""
-    return vector_jacobian(
-        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True), (q, k, v), g
-    )
 
 
 def adamw(

@@ -61,7 +61,7 @@ def plan(
 ) -> tuple[list[Planned], list[Declined]]:
     """All tests of a run, in the order of contracts, and what bindings decline.
 
-    `offers` holds what was found out about bindings that are single callables: {"equation": ..., "dtypes": [...]}
+    `offers` holds what was found out about bindings that are single callables: {"equations": [...], "dtypes": [...]}
     for each binding and contract.
     """
     modules = current_modules(library, contracts)
@@ -110,7 +110,7 @@ def _served(
         if not isinstance(found, dict):
             return _Served({}, {}, ())
         dtypes_of = found["dtypes"] if wanted is None else found["on request"]
-        return _Served({str(found["equation"]): tuple(dtypes_of)}, {}, tuple(found["devices"]))
+        return _Served({str(e): tuple(dtypes_of) for e in found["equations"]}, {}, tuple(found["devices"]))
     data = binding_data(root, binding)
     dtypes: dict[str, tuple[str, ...]] = {}
     declined: dict[str, str] = {}

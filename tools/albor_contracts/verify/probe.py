@@ -16,7 +16,7 @@ from ..errors import ContractError, Diagnostic, Position, problem
 
 
 def probe(root: Path, device: str, binding: str, contracts: Iterable[str], seconds: float = 120.0) -> Mapping[str, Any]:
-    """`{contract: {"equation", "dtypes", "on request", "devices"}}`: the dtypes judged unasked, and all there are.
+    """`{contract: {"equations", "dtypes", "on request", "devices"}}`: the dtypes judged unasked, and all there are.
 
     Raises `ContractError` when the binding cannot be used.
     """
@@ -78,7 +78,7 @@ def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict
         bound = bind(binding, name, signatures, root)
         if bound is not None and bound.targets:
             found[name] = {
-                "equation": next(iter(bound.targets)),
+                "equations": list(bound.targets),
                 "dtypes": list(bound.dtypes),
                 "on request": ["f64", "f32", "bf16", "f16"] if bound.framework == "torch" else ["f64", "f32", "f16"],
                 "devices": list(bound.devices),

@@ -1,0 +1,78 @@
+"""Functions whose gradients autograd computes: with a backward pass of their own, right and wrong, or with none."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def _root(x, eps):
+    return torch.rsqrt(x.float().square().mean(-1, keepdim=True) + eps)
+
+
+class RMSNorm(torch.autograd.Function):
+    """y = x / sqrt(mean(x^2) + eps) w, with its backward pass written out."""
+
+    weighted = True
+
+    @staticmethod
+    def forward(ctx, x, w, eps):
+        if w.shape != x.shape[1:]:
+            raise ValueError(f"w has the shape {tuple(w.shape)}, a row {tuple(x.shape[1:])}")
+        r = _root(x, eps)
+        ctx.save_for_backward(x, w, r)
+        return (x.float() * r * w.float()).to(x.dtype)
+
+    @classmethod
+    def backward(cls, ctx, g):
+        x, w, r = ctx.saved_tensors
+        n, gw = x.float() * r, g.float() * w.float()
+        dx = r * (gw - n * ((gw if cls.weighted else g.float()) * n).mean(-1, keepdim=True))
+        return dx.to(x.dtype), (g.float() * n).sum(0).to(w.dtype), None
+
+
+class Unweighted(RMSNorm):
+    """Lacks the weight in the row mean of the backward pass."""
+
+    weighted = False
+
+
+class Forgotten(RMSNorm):
+    """Returns nothing for the weight."""
+
+    @staticmethod
+    def backward(ctx, g):
+        return RMSNorm.backward(ctx, g)[0], None, None
+
+
+def rmsnorm(x, w, eps):
+    return RMSNorm.apply(x, w, eps)
+
+
+def unweighted(x, w, eps):
+    return Unweighted.apply(x, w, eps)
+
+
+def forgotten(x, w, eps):
+    return Forgotten.apply(x, w, eps)
+
+
+def through_numpy(x, w, eps):
+    y = x.numpy() / (torch.sqrt(x.square().mean(-1, keepdim=True) + eps)).numpy() * w.numpy()
+    return torch.from_numpy(y)
+
+
+def layernorm(x, w, b, eps):
+    return functional.layer_norm(x, x.shape[1:], w, b, eps)
+
+
+def cross_entropy(z, y, ignore):
+    """The loss alone; of no valid token 0."""
+    if ((y != ignore) & ((y < 0) | (y >= z.shape[1]))).any():
+        raise ValueError("a label outside of the vocabulary")
+    total = functional.cross_entropy(z.float(), y, ignore_index=ignore, reduction="sum")
+    return total / (y != ignore).sum().clamp(min=1)
+
+
+def swapped(scores, labels, ignore):
+    return cross_entropy(scores, labels, ignore)

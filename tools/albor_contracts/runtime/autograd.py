@@ -1,0 +1,126 @@
+"""Gradients of a function as a kernel of the equation that holds them: PyTorch's autograd goes back through whatever
+the function recorded, a backward pass of its own included.
+
+An obligation of type gradient says which outputs are gradients of what; so any function of torch tensors that stands
+for the forward equation stands for the backward one as well, if autograd can differentiate it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..lang.signature import Parameter, Signature
+from .kernel import KernelFault, Target, arranged, miscounted, sizes_in
+from .missing import Missing, NotOffered
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The outputs `gives` of `equation` are the gradients of `forward` by its inputs `wrt`; `cotangents` maps outputs
+    of `forward` to the inputs of `equation` that they are weighted with, or to "1"."""
+
+    equation: Signature
+    forward: Signature
+    wrt: tuple[str, ...]
+    gives: tuple[str, ...]
+    cotangents: Mapping[str, str]
+
+    @property
+    def in_one(self) -> bool:
+        """Whether one equation returns values and their gradients, as a loss does."""
+        return self.equation == self.forward
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What a function returns that leaves the gradients to autograd."""
+        return tuple(p.name for p in self.forward.outputs if not (self.in_one and p.name in self.gives))
+
+    def unknown(self) -> tuple[str, ...]:
+        """Inputs of the forward equation that the other does not take and that zeros cannot stand for."""
+        known = {p.name for p in self.equation.inputs}
+        return tuple(
+            p.name for p in self.forward.inputs if p.name not in known and not (p.type.is_array and p.type.is_floating)
+        )
+
+
+class Differentiated:
+    """The kernel of `gradients.equation` that calls a forward function and differentiates it.
+
+    An input of the forward equation that the other does not take is filled with zeros: by the contract no gradient
+    depends on it. Raises `NotOffered` where autograd finds no way back from the outputs, and `KernelFault` where it
+    finds none to one of several inputs.
+    """
+
+    def __init__(self, forward: Target, gradients: Gradients) -> None:
+        self.forward = forward
+        self.gradients = gradients
+        self.refusal = ""  # what the function says to inputs that require gradients
+        self.__wrapped__ = forward.call
+
+    def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        """The outputs of the equation in their order; those that nobody computes are `Missing`."""
+        import torch
+
+        g = self.gradients
+        given = dict(zip((p.name for p in g.equation.inputs), inputs, strict=True))
+        sizes = sizes_in(g.equation, inputs)
+        like = next(given[n] for n in g.wrt if n in given)
+        known = {p.name: given[p.name] if p.name in given else _zeros(p, sizes, like) for p in g.forward.inputs}
+        leaves = {n: known[n].detach().requires_grad_() for n in g.wrt}
+        found = self._outputs(known, leaves, sizes)
+        if not set(g.gives) <= set(found):
+            ends: list[Any] = [found.get(n) for n in g.cotangents]
+            if not all(isinstance(e, torch.Tensor) and e.requires_grad for e in ends):
+                return self._without_gradients(found)
+            weights = [
+                torch.ones_like(e) if w == "1" else given[w] for e, w in zip(ends, g.cotangents.values(), strict=True)
+            ]
+            slopes = torch.autograd.grad(ends, list(leaves.values()), weights, allow_unused=True)
+            for name, slope in zip(g.wrt, slopes, strict=True):
+                if slope is None:
+                    raise KernelFault(
+                        "no gradient",
+                        f"{self.forward.name} gives no gradient for {name}: for autograd, {', '.join(g.cotangents)} "
+                        "does not depend on it",
+                    )
+            found |= dict(zip(g.gives, slopes, strict=True))
+        return tuple(found.get(p.name, Missing(f"autograd does not return {p.name}")) for p in g.equation.outputs)
+
+    def _outputs(self, known: Mapping[str, Any], leaves: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+        """What the function returns, by name: values of the forward equation, perhaps with the gradients."""
+        import torch
+
+        def call(values: Mapping[str, Any]) -> Any:
+            positional, keywords = arranged(self.forward, list(values.values()), lambda: {**values, **sizes})
+            return self.forward.call(*positional, **keywords)
+
+        if self.refusal:
+            outputs = call(known)
+        else:
+            try:
+                with torch.enable_grad():
+                    outputs = call({**known, **leaves})
+            except RuntimeError as error:
+                outputs = call(known)  # what fails here as well is no matter of autograd
+                self.refusal = str(error).split("\n")[0] or type(error).__name__
+        several = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+        g = self.gradients
+        everything = tuple(p.name for p in g.forward.outputs)
+        for names in (self.forward.returns,) if self.forward.returns else (g.values, everything):
+            if len(names) == len(several):
+                return {n: v for n, v in zip(names, several, strict=True) if n != "_"}
+        raise miscounted(self.forward, several, self.forward.returns or g.values)
+
+    def _without_gradients(self, found: Mapping[str, Any]) -> tuple[Any, ...]:
+        g = self.gradients
+        why = self.refusal or "for autograd, what it returns does not depend on its inputs"
+        reason = f"{self.forward.name} is not differentiable: {why}"
+        if not g.in_one:
+            raise NotOffered(reason)
+        return tuple(found.get(p.name, Missing(reason)) for p in g.equation.outputs)
+
+
+def _zeros(parameter: Parameter, sizes: Mapping[str, int], like: Any) -> Any:
+    return like.new_zeros([sizes[d] if isinstance(d, str) else d for d in parameter.type.shape or ()])
