@@ -43,19 +43,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     spec = getattr(metafunc.module, "spec", None)
     if "kernel" not in metafunc.fixturenames or not hasattr(metafunc.function, "obligation") or spec is None:
         return
-    _tell_places(metafunc.config)
+    _tell_more(metafunc.config)
     kernels = _kernels(metafunc, spec)
     metafunc.parametrize("kernel", kernels, ids=[repr(k) for k in kernels])
 
 
-def _tell_places(config: pytest.Config) -> None:
-    """A failure names the line of the contract, which is read only then."""
+def _tell_more(config: pytest.Config) -> None:
+    """What a failure says beyond the numbers. Contracts are read only then."""
     from functools import partial
 
-    from .library import where_stated
+    from .falsify.diagnose import known_fault
+    from .library import what_failure_means, where_stated
     from .runtime.session import session as run
 
-    run.locate = run.locate or partial(where_stated, _root(config))
+    root = _root(config)
+    run.locate = run.locate or partial(where_stated, root)
+    run.why = run.why or partial(what_failure_means, root)
+    run.diagnose = run.diagnose or partial(known_fault, root)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failed obligation is told by its text alone: the way to it through the tool tells nothing."""
+    report = yield
+    if call.excinfo is not None and hasattr(getattr(item, "obj", None), "obligation"):
+        from .runtime.session import ObligationFailed
+
+        failed = call.excinfo.value
+        if isinstance(failed, ObligationFailed) and not item.config.getoption("fulltrace"):
+            report.longrepr = "\n".join(filter(None, (str(failed), failed.failure.traceback)))
+    return report
 
 
 def _kernels(metafunc: pytest.Metafunc, spec: Any) -> list[Kernel]:

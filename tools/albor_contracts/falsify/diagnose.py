@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..checked import CheckedContract
+from ..library import open_library, read_closure
 from ..runtime.bounded import Bounded
 from ..runtime.claims import compared
 from ..runtime.kernel import Kernel, Output
 from ..runtime.missing import Missing
 from ..runtime.truth import Truth
 from .wrong import rounded_to, wrong_definitions
+
+
+def known_fault(root: Path, kernel: Kernel) -> tuple[str, str] | None:
+    """`behaves_like` for a kernel of a contract that is read from the project."""
+    files = [c.path for c in read_closure(root, kernel.contract).values()]
+    contract = open_library(files, root).checked.get(kernel.contract) if files else None
+    return None if contract is None else behaves_like(contract, kernel)
 
 
 def behaves_like(contract: CheckedContract, kernel: Kernel) -> tuple[str, str] | None:

@@ -30,6 +30,7 @@ class Session:
     tell: Callable[[Event], None] | None = None
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
     locate: Callable[[str, str, str], str] | None = None  # (contract, obligation, output) -> where it is stated
+    why: Callable[[str, str], str] | None = None  # (contract, obligation) -> `if_fails`, where `describe` is not there
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
@@ -226,6 +227,9 @@ class Recorder:
         output = gap.name if gap is not None else ""
         called = self._called(error)
         target = self.kernel.targets.get(called)
+        meaning = started.if_fails
+        if not meaning and session.why is not None:
+            meaning = session.why(self.kernel.contract, self.id)
         return Failure(
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
@@ -235,7 +239,7 @@ class Recorder:
             expected=expected,
             got=got,
             bound=bound,
-            if_fails=started.if_fails,
+            if_fails=meaning,
             behaves_like=like[0] if like else "",
             behaves_like_title=like[1] if like else "",
             replay=started.replay,

@@ -16,7 +16,8 @@ from ..bindings import bind
 from ..errors import ContractError
 from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
-from ..library import open_library, read_closure, where_stated
+from ..falsify.diagnose import known_fault
+from ..library import read_closure, where_stated
 from ..links import implied_obligations
 from ..model import Contract
 from ..runtime.kernel import Kernel
@@ -35,8 +36,8 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
     if options.get("cases"):
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
     context = _Context(Path(options["root"]), options.get("cases"))
-    session.describe, session.diagnose, session.replay = context.describe, context.diagnose, context.replay
-    session.locate, session.hash_kernel = partial(where_stated, context.root), context.kernel_hash
+    session.describe, session.replay, session.hash_kernel = context.describe, context.replay, context.kernel_hash
+    session.locate, session.diagnose = partial(where_stated, context.root), partial(known_fault, context.root)
     tell(
         RunStarted(
             seed=options["seed"],
@@ -138,14 +139,6 @@ class _Context:
         if target not in self.hashes:
             self.hashes[target] = kernel_hash(target)
         return self.hashes[target]
-
-    def diagnose(self, kernel: Kernel) -> tuple[str, str] | None:
-        """The fault of the contract that the kernel behaves like, if one matches."""
-        from ..falsify.diagnose import behaves_like
-
-        files = [c.path for c in self.contracts(kernel.contract).values()]
-        contract = open_library(files, self.root).checked.get(kernel.contract) if files else None
-        return None if contract is None else behaves_like(contract, kernel)
 
     def replay(self, kernel: Kernel, identifier: str) -> str:
         parts = ["albor-contracts replay", identifier, f"--binding {kernel.binding}", f"--dtype {kernel.dtype}"]
