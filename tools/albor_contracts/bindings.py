@@ -245,7 +245,7 @@ def check_call(function: Callable[..., Any], name: Text, signature: Signature, f
         names = ", ".join(given)
         raise problem(
             "E508", f"{name} cannot be called with {len(given)} arguments ({names}): {error}", name.position,
-            "a binding file adapts other calling conventions with `args`",
+            "a binding file adapts other names and orders with `args`; a function of a few lines beside it, anything",
         ) from None  # fmt: skip
 
 
