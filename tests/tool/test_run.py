@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from albor_contracts.events import ObligationFinished, RunFinished, RunStarted, WorkerFailed
 from albor_contracts.evidence import Recorder, read
-from albor_contracts.run import Job, run_jobs
+from albor_contracts.run import AHEAD, Ahead, Job, run_jobs
 from albor_contracts.run.orchestrator import _shares
 
 FAKE = str(Path(__file__).with_name("fake_worker.py"))
@@ -172,7 +172,7 @@ def test_an_interrupted_run_keeps_what_finished(tmp_path):
 
 PARENT = """
 import sys
-from albor_contracts.run import Job, run_jobs
+from albor_contracts.run import AHEAD, Ahead, Job, run_jobs
 def command(tests, channel): return [sys.executable, {fake!r}, str(channel), *tests]
 def tell(event): print(event.kind, getattr(event, "cases", ""), flush=True)
 result = run_jobs([Job("hang")], command, on_event=tell, workers=1)
@@ -226,3 +226,40 @@ def test_a_single_group_is_shared_between_workers():
     jobs = [Job(f"{k:02}", 2, "core/rmsnorm") for k in range(64)]
     assert [len(share) for share in _shares(jobs, 2)] == [32, 32]
     assert [len(share) for share in _shares(jobs, 4, 1)] == [16, 16, 16, 16]
+
+
+def test_a_worker_that_was_started_ahead_is_the_first(run, tmp_path):
+    with Ahead([sys.executable, FAKE, AHEAD], cwd=tmp_path) as ahead:
+        assert ahead.process is not None
+        number = ahead.process.pid
+        result, _, log = run("kill-1", "ok-2", ahead=ahead)
+    assert (tmp_path / "ahead").read_text() == str(number)
+    assert log == ["kill-1", "ok-2"] and result.workers == 2  # what it leaves behind goes to an ordinary one
+    assert result.crashed == ["kill-1"] and result.outcomes == Counter(crashed=1, passed=1)
+
+
+def test_what_a_worker_that_was_started_ahead_says_last_is_kept(run, tmp_path):
+    with Ahead([sys.executable, FAKE, AHEAD], cwd=tmp_path) as ahead:
+        _, told, _ = run("kill-1", ahead=ahead)
+    failure = verdicts(told)["kill-1"].failure
+    assert failure is not None and "Fatal Python error" in failure.traceback
+
+
+def test_one_that_has_ended_is_no_loss(run, tmp_path):
+    with Ahead([sys.executable, "-c", "pass", AHEAD], cwd=tmp_path) as ahead:
+        assert ahead.process is not None and ahead.process.wait(timeout=20) == 0
+        result, _, log = run("ok-1", ahead=ahead)
+    assert result.exit_code == 0 and log == ["ok-1"] and not (tmp_path / "ahead").exists()
+
+
+def test_more_tests_than_a_pipe_takes(run, tmp_path):
+    with Ahead([sys.executable, FAKE, AHEAD], cwd=tmp_path) as ahead:
+        result, _, _ = run(*(f"ok-{'x' * 200}{k}" for k in range(200)), ahead=ahead)
+    assert result.outcomes == Counter(passed=200) and not (tmp_path / "ahead").exists()
+
+
+def test_one_that_is_not_needed_is_ended(tmp_path):
+    with Ahead([sys.executable, FAKE, AHEAD], cwd=tmp_path) as ahead:
+        process = ahead.process
+        assert process is not None
+    assert process.poll() in (0, -signal.SIGKILL)  # it may read the end of its input first

@@ -62,6 +62,11 @@ class Binding(Entry):
     kernels: dict[str, dict[str, Target]] = key("family/kernel -> equation -> callable.", keys=CONTRACT_NAME)
 
 
+def names_callable(binding: str) -> bool:
+    """Whether `--binding` names one callable, package.module:function, and not a file."""
+    return ":" in binding and not binding.endswith((".yaml", ".yml"))
+
+
 def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Binding:
     """Reads a binding file. Raises `ContractError` with every problem of the file."""
     source = read_source(path, data=data)

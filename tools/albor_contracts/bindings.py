@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .binding_file import Binding, load_binding
+from .binding_file import Binding, load_binding, names_callable
 from .binding_file import Target as TargetText
 from .errors import ContractError, Position, Text, problem
 from .lang.signature import Signature
@@ -58,7 +58,7 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
     Raises `ContractError` when a module or function does not exist or takes other arguments.
     """
     root = root or Path()
-    if ":" in name and not name.endswith((".yaml", ".yml")):
+    if names_callable(name):
         return _single(name, contract, signatures, root)
     path = Path(name) if name.endswith((".yaml", ".yml")) else root / "bindings" / f"{name}.yaml"
     if not path.is_file():

@@ -31,7 +31,7 @@ from ..events import (
     TestStarted,
     WorkerFailed,
 )
-from .worker import Command, Worker, exit_words
+from .worker import Ahead, Command, Worker, exit_words
 
 POLL_SECONDS = 0.05
 
@@ -86,6 +86,7 @@ def run_jobs(
     batches: int = 1,
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
+    ahead: Ahead | None = None,
 ) -> RunResult:
     """Run all `jobs` in up to `workers` processes and tell `on_event` everything as it happens.
 
@@ -94,6 +95,7 @@ def run_jobs(
     has to say. `stall_seconds` is the longest silence inside a test, `startup_seconds` the longest before the first
     event and between tests. With `batches` above 1 half of the work is handed out first, then half of the rest,
     and so on, to whichever worker is done: better balance, more start-ups.
+    `ahead` is a process that makes ready already; the first worker is that one.
     Ctrl-C and SIGTERM end the workers and return a result that says so.
     """
     run = _Run(
@@ -103,6 +105,7 @@ def run_jobs(
         startup_seconds=startup_seconds,
         cwd=Path(cwd) if cwd else None,
         env=env,
+        ahead=ahead,
         queue=deque(_shares(jobs, max(1, workers), max(1, batches))),
     )
     began = time.monotonic()
@@ -177,6 +180,7 @@ class _Run:
     startup_seconds: float
     cwd: Path | None
     env: Mapping[str, str] | None
+    ahead: Ahead | None
     queue: deque[list[str]]
     folder: Path = Path()
     result: RunResult = field(default_factory=RunResult)
@@ -196,10 +200,11 @@ class _Run:
         self.result.workers += 1
         folder = self.folder / f"worker-{self.result.workers}"
         try:
-            worker = Worker(tests, self.command, folder, self.cwd, self.env)
+            worker = Worker(tests, self.command, folder, self.cwd, self.env, self.ahead)
         except OSError as error:
             self.give_up(tests, f"the worker cannot be started: {error}", "")
             return
+        self.ahead = None
         self.seats.append(_Seat(worker, list(tests), retried=tests[0] in self.retries))
 
     def attend(self, seat: _Seat) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,15 +24,67 @@ from ..events import Event, EventError, from_json
 TAIL_LINES = 15
 TAIL_BYTES = 8192
 LONGEST_LINE = 1 << 20
+AHEAD = "--ahead"  # the first argument of a worker that is started ahead
 
 Command = Callable[[Sequence[str], Path], Sequence[str]]  # (test ids, file for the events) -> command line
+
+
+class Ahead:
+    """A worker process that is started before its tests are known, and makes ready meanwhile.
+
+    It gets what the command line of the worker has beyond the beginning that both share, as one line of JSON on its
+    standard input. It ends when that is closed without a line.
+    """
+
+    LONGEST = 32 * 1024  # bytes that a pipe takes without waiting for its reader
+
+    def __init__(self, command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.command = list(command)
+        self._folder = tempfile.TemporaryDirectory(prefix="albor-ahead-", ignore_cleanup_errors=True)
+        self.stdout, self.stderr = Path(self._folder.name, "stdout"), Path(self._folder.name, "stderr")
+        self.process: subprocess.Popen[bytes] | None = _started(
+            self.command, subprocess.PIPE, self.stdout, self.stderr, cwd, env
+        )
+
+    def take(self, command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+        """The process, which goes on as `command` would; None where it cannot."""
+        shared = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self.command, command, strict=False))
+        line = json.dumps(list(command[len(list(shared)) :])).encode() + b"\n"
+        process = self.process
+        if process is None or process.stdin is None or len(line) > self.LONGEST:
+            return None
+        try:
+            process.stdin.write(line)
+            process.stdin.close()
+        except OSError:  # it has ended
+            return None
+        self.process = None
+        return process
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            if self.process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    self.process.stdin.close()
+            if self.process.poll() is None:
+                _end(self.process)
+        self._folder.cleanup()
 
 
 class Worker:
     """A running process that works through a list of tests."""
 
     def __init__(
-        self, tests: Sequence[str], command: Command, folder: Path, cwd: Path | None, env: Mapping[str, str] | None
+        self,
+        tests: Sequence[str],
+        command: Command,
+        folder: Path,
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        ahead: Ahead | None = None,
     ) -> None:
         self.tests = list(tests)
         self.garbage = 0  # lines of the channel that were no events
@@ -41,18 +96,12 @@ class Worker:
         self.last_sign = time.monotonic()
         self.spoke = False
         try:
-            with open(self._stdout, "wb") as out, open(self._stderr, "wb") as err:
-                # A session of its own: a stalled kernel is killed with all the processes it started, and Ctrl-C
-                # reaches the parent alone, which then ends the workers in order.
-                self._process = subprocess.Popen(
-                    list(command(tests, channel)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    cwd=cwd,
-                    env=dict(env) if env is not None else None,
-                    start_new_session=True,
-                )
+            line = list(command(tests, channel))
+            taken = None if ahead is None else ahead.take(line)
+            if ahead is not None and taken is not None:
+                self._process, self._stdout, self._stderr = taken, ahead.stdout, ahead.stderr
+            else:
+                self._process = _started(line, subprocess.DEVNULL, self._stdout, self._stderr, cwd, env)
         except BaseException:
             self._channel.close()
             raise
@@ -98,14 +147,8 @@ class Worker:
 
     def kill(self) -> None:
         """End the worker and every process it started, unless that has been done."""
-        if self._process.returncode is not None:
-            return
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        else:
-            self._process.kill()
-        self._process.wait()
+        if self._process.returncode is None:
+            _end(self._process)
 
     def close(self) -> None:
         """Let go of the channel; the process has ended."""
@@ -114,6 +157,28 @@ class Worker:
     def last_words(self) -> str:
         """The last lines the worker wrote to stderr, else to stdout."""
         return _tail(self._stderr) or _tail(self._stdout)
+
+
+def _started(
+    command: Sequence[str], stdin: int, stdout: Path, stderr: Path, cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    with open(stdout, "wb") as out, open(stderr, "wb") as err:
+        # A session of its own: a stalled kernel is killed with all the processes it started, and Ctrl-C reaches the
+        # parent alone, which then ends the workers in order.
+        return subprocess.Popen(
+            list(command), stdin=stdin, stdout=out, stderr=err, cwd=cwd,
+            env=dict(env) if env is not None else None, start_new_session=True,
+        )  # fmt: skip
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
 
 
 def exit_words(status: int) -> str:

@@ -1,6 +1,7 @@
 """A worker: imports kernels, runs the tests it was given, and reports each in a file of events.
 
-python -m albor_contracts.verify.worker CHANNEL OPTIONS < list of tests, one a line
+python -m albor_contracts.verify.worker CHANNEL OPTIONS TEST...
+python -m albor_contracts.verify.worker --ahead MODULE    makes ready, and gets the other arguments on standard input
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
 from ..links import implied_obligations
 from ..model import Contract
+from ..run import AHEAD
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
 from .plan import Planned
@@ -170,10 +172,27 @@ def versions(device: str) -> dict[str, str]:
     return found
 
 
+def _made_ready(module: str) -> list[str]:
+    """Import what the tests will need, the kernel's module first of all, then wait to be told which they are."""
+    import contextlib
+    import importlib
+    import os
+
+    sys.path.insert(0, os.getcwd())
+    with contextlib.suppress(Exception, SystemExit):  # said when the kernel is bound
+        importlib.import_module(module)
+    return json.loads(sys.stdin.readline() or "[]")
+
+
 def main() -> int:
-    channel, options = sys.argv[1], json.loads(sys.argv[2])
+    given = sys.argv[1:]
+    if given[0] == AHEAD:
+        given = _made_ready(given[1])
+        if not given:
+            return 0
+    channel, options = given[0], json.loads(given[1])
     sys.path[:0] = [p for p in (options["cwd"],) if p not in sys.path]
-    tests = [Planned.parse(line) for line in sys.argv[3:]]
+    tests = [Planned.parse(line) for line in given[2:]]
     if options["device"] == "cpu":
         import os
 
