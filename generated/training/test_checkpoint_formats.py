@@ -1,7 +1,7 @@
 """training/checkpoint-formats: Checkpoint formats.
 
 Compiled from contracts/training/checkpoint-formats-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 61dc4f7d5eff0fcc4f42946d3c9f08bb0830671d9e6fbde4b5477105a1d5d6e5
+Meaning: 6fde68708a5ed9c71caea8c2b970c321d23ebfbd14adbfce505392f221a8f121
 """
 
 from albor_contracts.testing import (
