@@ -1,7 +1,7 @@
 """accounting/parameters: Parameters and memory of a model, what is proved.
 
 Compiled from contracts/accounting/parameters-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0b9014b1e2f2d35571dc0e569c3bc5afb8e7bc02267036c43ba25e26672a25ce
+Meaning: d6fbcdd7cc957147e152e2481f660eec7d3b2af67f8a24d1f8e272c7b4c2be72
 """
 
 from albor_contracts.prove import proof

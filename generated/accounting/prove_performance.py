@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization, what is proved.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3e06f4fe94f5069036e637de36e2b3000ca59137da2bcf701e12a57ebfe0fa9c
+Meaning: da56bb63a3e8b3618cac948a8e46f799eadb541a2dbe9bfb3a83b81f8da3706a
 """
 
 from albor_contracts.prove import proof

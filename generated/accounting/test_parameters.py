@@ -1,7 +1,7 @@
 """accounting/parameters: Parameters and memory of a model.
 
 Compiled from contracts/accounting/parameters-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0b9014b1e2f2d35571dc0e569c3bc5afb8e7bc02267036c43ba25e26672a25ce
+Meaning: d6fbcdd7cc957147e152e2481f660eec7d3b2af67f8a24d1f8e272c7b4c2be72
 """
 
 from albor_contracts.testing import (
@@ -111,7 +111,37 @@ prm_refuses_inputs = cases(
     kv_width="int in [1, hidden]",
     inner="int in [1, 60000]",
     tied="bool",
-    which="int in [0, 3]",
+    which="int in [0, 4]",
+)
+prm_refuses_tensors_inputs = cases(
+    layers="int in [0, 200]",
+    tied="bool",
+    wrong="int in [-3, -1]",
+)
+prm_refuses_bytes_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+    compute_bytes="int in {1, 2, 4}",
+    which="bool",
+    width="int in {0, 3, 8, 16, 32}",
+)
+prm_refuses_kept_inputs = cases(
+    sequence="int in [1, 10000]",
+    hidden="int in [1, 10000]",
+    kv_width="int in [1, hidden]",
+    inner="int in [1, 30000]",
+    heads="int in [1, 128]",
+    layers="int in [0, 100]",
+    vocabulary="int in [1, 200000]",
+    fused="bool",
+    which="int in [0, 6]",
+)
+prm_refuses_cache_inputs = cases(
+    batch="int in [1, 512]",
+    sequence="int in [1, 200000]",
+    kv_width="int in [1, 20000]",
+    layers="int in [1, 200]",
+    bytes_each="int in {1, 2, 4}",
+    which="int in [0, 4]",
 )
 prm_def_layer_parameters_inputs = cases(
     hidden="int in [1, 20000]",
@@ -211,12 +241,63 @@ def test_prm_cache(kernel, case):
 @obligation("PRM-REFUSES", equation="model_parameters", type="rejection")
 @given(case=prm_refuses_inputs)
 def test_prm_refuses(kernel, case):
-    """A width below 1 is refused, and so are keys wider than the model."""
+    """A width below 1 is refused, and so are keys wider than the model and a negative number of layers."""
     vocabulary, hidden, layers, kv_width, inner, tied, which = kernel.receives(case, "vocabulary hidden layers kv_width inner tied which")
     v = single(where(which == 0, 0, vocabulary))
     d = single(where(which == 1, 0, where(which == 2, hidden + 1, kv_width)))
     i = single(where(which == 3, -1, inner))
-    rejects(kernel, "model_parameters", (v, hidden, layers, d, i, tied), ValueError, mentions=["at least"])
+    l = single(where(which == 4, -1, layers))
+    rejects(kernel, "model_parameters", (v, hidden, l, d, i, tied), ValueError, mentions=["at least"])
+
+
+@obligation("PRM-REFUSES-TENSORS", equation="tensors", type="rejection")
+@given(case=prm_refuses_tensors_inputs)
+def test_prm_refuses_tensors(kernel, case):
+    """A negative number of layers is refused."""
+    tied, wrong = kernel.receives(case, "tied wrong")
+    rejects(kernel, "tensors", (wrong, tied), ValueError, mentions=["layers"])
+
+
+@obligation("PRM-REFUSES-BYTES", equation="training_bytes", type="rejection")
+@given(case=prm_refuses_bytes_inputs)
+def test_prm_refuses_bytes(kernel, case):
+    """No parameters, and a type of no such width, are refused."""
+    parameters, compute_bytes, which, width = kernel.receives(case, "parameters compute_bytes which width")
+    rejects(
+        kernel,
+        "training_bytes",
+        (where(which, 0, parameters), where(which, compute_bytes, width)),
+        ValueError,
+        mentions=["must be"],
+    )
+
+
+@obligation("PRM-REFUSES-KEPT", equation="kept_elements", type="rejection")
+@given(case=prm_refuses_kept_inputs)
+def test_prm_refuses_kept(kernel, case):
+    """Of the activations, too, every size below 1 is refused, keys wider than the model, and a negative number of
+    layers."""
+    sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused, which = kernel.receives(case, "sequence hidden kv_width inner heads layers vocabulary fused which")
+    s = single(where(which == 0, 0, sequence))
+    d = single(where(which == 1, 0, where(which == 2, hidden + 1, kv_width)))
+    i = single(where(which == 3, 0, inner))
+    h = single(where(which == 4, 0, heads))
+    l = single(where(which == 5, -1, layers))
+    v = single(where(which == 6, 0, vocabulary))
+    rejects(kernel, "kept_elements", (s, hidden, d, i, h, l, v, fused), ValueError, mentions=["at least"])
+
+
+@obligation("PRM-REFUSES-CACHE", equation="cache_bytes", type="rejection")
+@given(case=prm_refuses_cache_inputs)
+def test_prm_refuses_cache(kernel, case):
+    """A cache of a size below 1 is refused."""
+    batch, sequence, kv_width, layers, bytes_each, which = kernel.receives(case, "batch sequence kv_width layers bytes_each which")
+    b = single(where(which == 0, 0, batch))
+    s = single(where(which == 1, 0, sequence))
+    d = single(where(which == 2, 0, kv_width))
+    l = single(where(which == 3, 0, layers))
+    e = single(where(which == 4, 0, bytes_each))
+    rejects(kernel, "cache_bytes", (b, s, d, l, e), ValueError, mentions=["at least"])
 
 
 @obligation("PRM-DEF-LAYER_PARAMETERS", equation="layer_parameters", type="definition")

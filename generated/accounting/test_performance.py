@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3e06f4fe94f5069036e637de36e2b3000ca59137da2bcf701e12a57ebfe0fa9c
+Meaning: da56bb63a3e8b3618cac948a8e46f799eadb541a2dbe9bfb3a83b81f8da3706a
 """
 
 from albor_contracts.testing import (
@@ -151,6 +151,66 @@ prf_refuses_inputs = cases(
     peak="real in [1e12, 1e16]",
     which="bool",
 )
+prf_refuses_product_inputs = cases(
+    m="int in [1, 100000]",
+    n="int in [1, 100000]",
+    k="int in [1, 100000]",
+    which="int in [0, 2]",
+)
+prf_refuses_intensity_inputs = cases(
+    m="int in [1, 100000]",
+    n="int in [1, 100000]",
+    k="int in [1, 100000]",
+    bytes_each="int in {1, 2, 4, 8}",
+    which="int in [0, 3]",
+)
+prf_refuses_attention_inputs = cases(
+    batch="int in [1, 512]",
+    sequence="int in [1, 20000]",
+    hidden="int in [1, 10000]",
+    layers="int in [1, 100]",
+    causal="bool",
+    which="int in [0, 3]",
+)
+prf_refuses_training_inputs = cases(
+    parameters="int in [1, 10000000]",
+    tokens="int in [1, 10000000]",
+    which="int in [0, 1]",
+)
+prf_refuses_negative_inputs = cases(
+    parameters="real in [1e6, 1e12]",
+    attention="real in [0, 1e12]",
+    tokens_per_second="real in [1, 1e7]",
+    peak="real in [1e12, 1e16]",
+    which="int in [0, 1]",
+)
+prf_refuses_roofs_inputs = cases(
+    intensity="real in [0.01, 10000]",
+    peak="real in [1e12, 1e16]",
+    bandwidth="real in [1e11, 1e13]",
+    which="int in [0, 2]",
+)
+prf_refuses_launches_inputs = cases(
+    layers="int in [0, 200]",
+    per_layer="int in [0, 1000]",
+    outside="int in [0, 1000]",
+    accumulation="int in [1, 1000]",
+    per_update="int in [0, 10000]",
+    which="int in [0, 4]",
+)
+prf_refuses_transfers_inputs = cases(
+    sequence="int in [1, 100000]",
+    hidden="int in [1, 20000]",
+    vocabulary="int in [1, 200000]",
+    bytes_each="int in {1, 2, 4}",
+    which="int in [0, 3]",
+)
+prf_refuses_explained_inputs = cases(
+    number="int in [0, 1000000]",
+    seconds_each="real in [1e-7, 1]",
+    step_seconds="real in [0.001, 1000]",
+    which="int in [0, 2]",
+)
 prf_def_gemm_flops_inputs = cases(
     m="int in [1, 100000]",
     n="int in [1, 100000]",
@@ -273,6 +333,132 @@ def test_prf_refuses(kernel, case):
     top = single(where(which, 0, peak))
     size = single(where(which, parameters, 0))
     rejects(kernel, "utilization", (size, attention, tokens_per_second, top), ValueError, mentions=["positive"])
+
+
+@obligation("PRF-REFUSES-PRODUCT", equation="gemm_flops", type="rejection")
+@given(case=prf_refuses_product_inputs)
+def test_prf_refuses_product(kernel, case):
+    """A product of a size below 1 is refused."""
+    m, n, k, which = kernel.receives(case, "m n k which")
+    bad_m = single(where(which == 0, 0, m))
+    bad_n = single(where(which == 1, 0, n))
+    bad_k = single(where(which == 2, 0, k))
+    rejects(kernel, "gemm_flops", (bad_m, bad_n, bad_k), ValueError, mentions=["must"])
+
+
+@obligation("PRF-REFUSES-INTENSITY", equation="gemm_intensity", type="rejection")
+@given(case=prf_refuses_intensity_inputs)
+def test_prf_refuses_intensity(kernel, case):
+    """The intensity of a product of a size below 1, or of a type without width, is refused."""
+    m, n, k, bytes_each, which = kernel.receives(case, "m n k bytes_each which")
+    bad_m = single(where(which == 0, 0, m))
+    bad_n = single(where(which == 1, 0, n))
+    bad_k = single(where(which == 2, 0, k))
+    bad_bytes_each = single(where(which == 3, 0, bytes_each))
+    rejects(kernel, "gemm_intensity", (bad_m, bad_n, bad_k, bad_bytes_each), ValueError, mentions=["must"])
+
+
+@obligation("PRF-REFUSES-ATTENTION", equation="attention_flops", type="rejection")
+@given(case=prf_refuses_attention_inputs)
+def test_prf_refuses_attention(kernel, case):
+    """Attention of a size below 1 is refused."""
+    batch, sequence, hidden, layers, causal, which = kernel.receives(case, "batch sequence hidden layers causal which")
+    bad_batch = single(where(which == 0, 0, batch))
+    bad_sequence = single(where(which == 1, 0, sequence))
+    bad_hidden = single(where(which == 2, 0, hidden))
+    bad_layers = single(where(which == 3, 0, layers))
+    rejects(
+        kernel,
+        "attention_flops",
+        (bad_batch, bad_sequence, bad_hidden, bad_layers, causal),
+        ValueError,
+        mentions=["must"],
+    )
+
+
+@obligation("PRF-REFUSES-TRAINING", equation="training_flops", type="rejection")
+@given(case=prf_refuses_training_inputs)
+def test_prf_refuses_training(kernel, case):
+    """Training of no parameters, or on no tokens, is refused."""
+    parameters, tokens, which = kernel.receives(case, "parameters tokens which")
+    bad_parameters = single(where(which == 0, 0, parameters))
+    bad_tokens = single(where(which == 1, 0, tokens))
+    rejects(kernel, "training_flops", (bad_parameters, bad_tokens), ValueError, mentions=["must"])
+
+
+@obligation("PRF-REFUSES-NEGATIVE", equation="utilization", type="rejection")
+@given(case=prf_refuses_negative_inputs)
+def test_prf_refuses_negative(kernel, case):
+    """Negative operations of attention, or tokens a second, are refused."""
+    parameters, attention, tokens_per_second, peak, which = kernel.receives(case, "parameters attention tokens_per_second peak which")
+    bad_attention = single(where(which == 0, -1, attention))
+    bad_tokens_per_second = single(where(which == 1, -1, tokens_per_second))
+    rejects(
+        kernel,
+        "utilization",
+        (parameters, bad_attention, bad_tokens_per_second, peak),
+        ValueError,
+        mentions=["negative"],
+    )
+
+
+@obligation("PRF-REFUSES-ROOFS", equation="attainable", type="rejection")
+@given(case=prf_refuses_roofs_inputs)
+def test_prf_refuses_roofs(kernel, case):
+    """A roof of 0, or an intensity of 0, is refused."""
+    intensity, peak, bandwidth, which = kernel.receives(case, "intensity peak bandwidth which")
+    bad_intensity = single(where(which == 0, 0, intensity))
+    bad_peak = single(where(which == 1, 0, peak))
+    bad_bandwidth = single(where(which == 2, 0, bandwidth))
+    rejects(kernel, "attainable", (bad_intensity, bad_peak, bad_bandwidth), ValueError, mentions=["positive"])
+
+
+@obligation("PRF-REFUSES-LAUNCHES", equation="step_launches", type="rejection")
+@given(case=prf_refuses_launches_inputs)
+def test_prf_refuses_launches(kernel, case):
+    """Negative counts, and a step of no micro-batch, are refused."""
+    layers, per_layer, outside, accumulation, per_update, which = kernel.receives(case, "layers per_layer outside accumulation per_update which")
+    bad_layers = single(where(which == 0, -1, layers))
+    bad_per_layer = single(where(which == 1, -1, per_layer))
+    bad_outside = single(where(which == 2, -1, outside))
+    bad_accumulation = single(where(which == 3, 0, accumulation))
+    bad_per_update = single(where(which == 4, -1, per_update))
+    rejects(
+        kernel,
+        "step_launches",
+        (bad_layers, bad_per_layer, bad_outside, bad_accumulation, bad_per_update),
+        ValueError,
+        mentions=["must"],
+    )
+
+
+@obligation("PRF-REFUSES-TRANSFERS", equation="loss_on_host_bytes", type="rejection")
+@given(case=prf_refuses_transfers_inputs)
+def test_prf_refuses_transfers(kernel, case):
+    """Transfers of a size below 1 are refused."""
+    sequence, hidden, vocabulary, bytes_each, which = kernel.receives(case, "sequence hidden vocabulary bytes_each which")
+    bad_sequence = single(where(which == 0, 0, sequence))
+    bad_hidden = single(where(which == 1, 0, hidden))
+    bad_vocabulary = single(where(which == 2, 0, vocabulary))
+    bad_bytes_each = single(where(which == 3, 0, bytes_each))
+    rejects(
+        kernel,
+        "loss_on_host_bytes",
+        (bad_sequence, bad_hidden, bad_vocabulary, bad_bytes_each),
+        ValueError,
+        mentions=["must"],
+    )
+
+
+@obligation("PRF-REFUSES-EXPLAINED", equation="explained", type="rejection")
+@given(case=prf_refuses_explained_inputs)
+def test_prf_refuses_explained(kernel, case):
+    """A negative number of events, and times that are not positive, are refused."""
+    number, seconds_each, step_seconds, which = kernel.receives(case, "number seconds_each step_seconds which")
+    bad_number = single(where(which == 0, -1, number))
+    bad_seconds_each = single(where(which == 1, 0, seconds_each))
+    bad_step_seconds = single(where(which == 2, 0, step_seconds))
+    rejects(kernel, "explained", (bad_number, bad_seconds_each, bad_step_seconds), ValueError, mentions=["must"])
 
 
 @obligation("PRF-DEF-GEMM_FLOPS", equation="gemm_flops", type="definition")
@@ -419,3 +605,27 @@ def test_prf_predicts_transfers(kernel):
     sequence, hidden, vocabulary, bytes_each = kernel.receives(case, "sequence hidden vocabulary bytes_each")
     claim(kernel.loss_on_host_bytes(sequence, hidden, vocabulary, bytes_each) == 545259520)
     claim(abs(kernel.explained(864, 1e-05, 8.4) - 0.00103) < 1e-05)
+
+
+@obligation("PRF-PREDICTS-UNITS", rule="PRF-DEF-UTILIZATION", type="falsification")
+def test_prf_predicts_units(kernel):
+    """Any unit will do, of both alike: half a billion parameters at a quarter of a token a second, and a peak of 0.75,
+    are a utilization of 1; at no tokens, 0."""
+    case = example(
+        {"parameters": "real", "attention": "real", "tokens_per_second": "real", "peak": "real"},
+        parameters=0.5,
+        attention=0,
+        tokens_per_second=0.25,
+        peak=0.75,
+    )
+    parameters, attention, tokens_per_second, peak = kernel.receives(case, "parameters attention tokens_per_second peak")
+    claim(approx(kernel.utilization(parameters, attention, tokens_per_second, peak), 1))
+    claim(kernel.utilization(parameters, attention, 0, peak) == 0)
+
+
+@obligation("PRF-PREDICTS-ROOF", rule="PRF-DEF-ATTAINABLE", type="falsification")
+def test_prf_predicts_roof(kernel):
+    """Half an operation a byte at half a unit of bandwidth is a quarter, below a roof of one half."""
+    case = example({"intensity": "real", "peak": "real", "bandwidth": "real"}, intensity=0.5, peak=0.5, bandwidth=0.5)
+    intensity, peak, bandwidth = kernel.receives(case, "intensity peak bandwidth")
+    claim(approx(kernel.attainable(intensity, peak, bandwidth), 0.25))

@@ -1,12 +1,12 @@
 """data/fim: Fill-in-the-middle.
 
 Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 609847b99fd35570e61edbf607bb1245267f8cb0885bce4b3d374fac2e939f5c
+Meaning: 4d40d863bbe477f2aefef17945d6fbce59e2320af94c3f2e7c08eba82e275319
 """
 
 from albor_contracts.testing import (
-    array, cases, claim, definitions, exact, example, given, grid, int, join, length, mean, obligation, occurrences,
-    ratio, rejects, same_twice, single, statistically, truth, where,
+    abs, array, cases, claim, definitions, exact, example, given, grid, int, join, length, mean, obligation,
+    occurrences, ratio, rejects, same_twice, single, statistically, sum, truth, where,
 )
 
 CONTRACT = "data/fim"
@@ -63,6 +63,13 @@ fim_refuses_damaged_inputs = cases(
     head="text length 0..20",
     tail="text length 0..20",
     which="int in [0, 4]",
+)
+fim_refuses_seeds_inputs = cases(
+    text="text length 0..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+    wrong="int in [-3, -1]",
 )
 
 
@@ -185,6 +192,14 @@ def test_fim_refuses_damaged(kernel, case):
     rejects(kernel, "unfim", (damaged,), ValueError, mentions=["sentinel"])
 
 
+@obligation("FIM-REFUSES-SEEDS", equation="fim", type="rejection")
+@given(case=fim_refuses_seeds_inputs)
+def test_fim_refuses_seeds(kernel, case):
+    """A negative seed is refused."""
+    text, rate, spm, wrong = kernel.receives(case, "text rate spm wrong")
+    rejects(kernel, "fim", (text, wrong, rate, spm), ValueError, mentions=["seed"])
+
+
 @obligation("FIM-PREDICTS-CHARACTERS", rule="FIM-LOSSLESS", type="falsification")
 def test_fim_predicts_characters(kernel):
     """Characters of one to four bytes, a combining accent and a joined emoji survive any cut."""
@@ -220,3 +235,14 @@ def test_fim_predicts_nested(kernel):
     )
     text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
     rejects(kernel, "fim", (text, seed, rate, spm), ValueError, mentions=["<|fim_prefix|>"])
+
+
+@obligation("FIM-PREDICTS-TWO-PLACES", rule="FIM-ORDER", type="falsification")
+def test_fim_predicts_two_places(kernel):
+    """A text of one character has two places for a cut, as likely as each other: over 8,000 seeds half of the middles
+    are empty."""
+    case = example({"text": "text", "seed": "int", "rate": "real", "spm": "bool"}, text="x", seed=0, rate=1, spm=False)
+    text, seed = kernel.receives(case, "text seed")
+    s = grid(8000)
+    empty = array[s](occurrences(join(kernel.fim(text, seed + s, 1, False), '(end)'), '<|fim_middle|>(end)'))
+    claim(abs(sum[s](empty[s]) - 4000) < 270)

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging, what is proved.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d9531d352d6cb70b4815b85f6728f533fb25f92194cfc8cefaad7535da05c7b8
+Meaning: da0cb764e79bbdda372b3dc3e30728ee185583bf3291d3c96c80305140e3e6ff
 """
 
 from albor_contracts.prove import proof

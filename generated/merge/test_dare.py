@@ -1,7 +1,7 @@
 """merge/dare: DARE merging.
 
 Compiled from contracts/merge/dare-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 920d1f2a8c2f38fea2378a4a31789008c62d6664901098177d4d188e60e0515b
+Meaning: a936a3fbaf8e83e588268bd247580801df38050e8969916e4eb12d6f901a563c
 """
 
 from albor_contracts.testing import (
@@ -116,6 +116,24 @@ dr_shapes_inputs = cases(
     other="float[L] in [-64, 64]",
 )
 dare_rescale_inputs = cases(
+    dims={"N": "1..9", "L": "1..9"},
+    assume=("L != N",),
+    base="float[N] in [-64, 64]",
+    tuned="float[N] in [-64, 64]",
+    mask="bool[N]",
+    p="real in [0, 0.999]",
+    other="float[L] in [-64, 64]",
+)
+dr_mask_shape_inputs = cases(
+    dims={"N": "1..9", "L": "1..9"},
+    assume=("L != N",),
+    base="float[N] in [-64, 64]",
+    tuned="float[N] in [-64, 64]",
+    mask="bool[N]",
+    p="real in [0, 0.999]",
+    other="bool[L]",
+)
+dr_def_dare_rescale_inputs = cases(
     dims={"N": "1..4097"},
     base="float[N] in [-64, 64]",
     tuned="float[N] in [-64, 64]",
@@ -289,8 +307,24 @@ def test_dr_shapes(kernel, case):
     rejects(kernel, "dare", (base, other, p, seed), ValueError, mentions=["length"])
 
 
-@obligation("DR-DEF-DARE_RESCALE", equation="dare_rescale", type="definition")
+@obligation("DR-RESCALE-SHAPES", equation="dare_rescale", type="rejection")
 @given(case=dare_rescale_inputs)
+def test_dr_rescale_shapes(kernel, case):
+    """With a mask that is given, too, vectors of different lengths are refused."""
+    base, mask, p, other = kernel.receives(case, "base mask p other")
+    rejects(kernel, "dare_rescale", (base, other, mask, p), ValueError, mentions=["length"])
+
+
+@obligation("DR-MASK-SHAPE", equation="dare_rescale", type="rejection")
+@given(case=dr_mask_shape_inputs)
+def test_dr_mask_shape(kernel, case):
+    """A mask of another length than the vectors is refused."""
+    base, tuned, p, other = kernel.receives(case, "base tuned p other")
+    rejects(kernel, "dare_rescale", (base, tuned, other, p), ValueError, mentions=["mask"])
+
+
+@obligation("DR-DEF-DARE_RESCALE", equation="dare_rescale", type="definition")
+@given(case=dr_def_dare_rescale_inputs)
 def test_dr_def_dare_rescale(kernel, case):
     """dare_rescale computes its definition."""
     base, tuned, mask, p = kernel.receives(case, "base tuned mask p")
@@ -314,3 +348,18 @@ def test_dr_ft_quarter(kernel):
     i = grid(N)
     merged, mask = kernel.dare(base, tuned, p, seed)
     claim(all[i](exact(merged[i], where(mask[i], 9, 1))))
+
+
+@obligation("DR-FT-EVERYTHING", rule="DR-RANGE", type="falsification")
+def test_dr_ft_everything(kernel):
+    """p = 1 is refused: nothing is left to rescale."""
+    case = example(
+        {"base": "float[N]", "tuned": "float[N]", "p": "real", "seed": "int", "wrong": "real"},
+        base=[1, 1],
+        tuned=[3, 3],
+        p=0.5,
+        seed=1,
+        wrong=1,
+    )
+    base, tuned, seed, wrong = kernel.receives(case, "base tuned seed wrong")
+    rejects(kernel, "dare", (base, tuned, wrong, seed), ValueError, mentions=["[0, 1)"])

@@ -1,7 +1,7 @@
 """merge/slerp: SLERP merging.
 
 Compiled from contracts/merge/slerp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ba41585eea2035f1494d0ca851bc8c7a28553a705e804efebb234e4aec92d7dd
+Meaning: b411d175a2f0dd851db10de90ff3b7636fb94eda9d2c607dd44392024fdd44c8
 """
 
 from albor_contracts.testing import (
@@ -287,3 +287,41 @@ def test_sl_ft_lengths(kernel):
     a, b, t = kernel.receives(case, "a b t")
     c = kernel.slerp(a, b, t)
     claim(abs(sqrt(c[0] * c[0] + c[1] * c[1]) - 7.1063) < 0.05)
+
+
+@obligation("SL-FT-BEYOND", rule="SL-RANGE", type="falsification")
+def test_sl_ft_beyond(kernel):
+    """t = 1.5 is refused: half as far again is extrapolation."""
+    case = example(
+        {"a": "float[N]", "b": "float[N]", "t": "real", "beyond": "real"},
+        a=[1, 0],
+        b=[0, 1],
+        t=0.5,
+        beyond=1.5,
+    )
+    a, b, beyond = kernel.receives(case, "a b beyond")
+    rejects(kernel, "slerp", (a, b, beyond), ValueError, mentions=["[0, 1]"])
+
+
+@obligation("SL-FT-ALMOST-OPPOSITE", rule="SL-OPPOSITE", type="falsification")
+def test_sl_ft_almost_opposite(kernel):
+    """Within 0.001 of opposite, at a cosine of -1 + 4e-7, two vectors are refused."""
+    case = example({"a": "float[N]", "b": "float[N]", "t": "real", "s": "real"}, a=[1, 0], b=[-1, 0.0009], t=0.5, s=1)
+    a, b, t = kernel.receives(case, "a b t")
+    rejects(kernel, "slerp", (a, b, t), ValueError, mentions=["opposite"])
+
+
+@obligation("SL-FT-NOT-OPPOSITE", rule="SL-ARC", type="falsification")
+def test_sl_ft_not_opposite(kernel):
+    """At 0.0011 from opposite the great circle is distinguished: halfway lies at a right angle to both."""
+    case = example(
+        {"a": "float[N]", "b": "float[N]", "t": "real", "theta": "real"},
+        a=[1, 0],
+        b=[-1, 0.0011],
+        t=0.5,
+        theta=3.140492653589793,
+    )
+    a, b, t = kernel.receives(case, "a b t")
+    c = kernel.slerp(a, b, t)
+    claim(abs(c[0]) < 0.1)
+    claim(abs(c[1] - 1) < 0.1)

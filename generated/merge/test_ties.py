@@ -1,12 +1,12 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d9531d352d6cb70b4815b85f6728f533fb25f92194cfc8cefaad7535da05c7b8
+Meaning: da0cb764e79bbdda372b3dc3e30728ee185583bf3291d3c96c80305140e3e6ff
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, min, obligation,
-    ratio, rejects, round, sum, where,
+    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, inf, min,
+    obligation, ratio, rejects, round, single, sum, truth, where,
 )
 
 CONTRACT = "merge/ties"
@@ -128,6 +128,27 @@ tm_shapes_inputs = cases(
     keep="int in [0, N]",
     lam="real in [0.125, 2]",
     other="float[L] in [-64, 64]",
+)
+tm_weightless_inputs = cases(
+    dims={"M": "1..3", "N": "1..9"},
+    base="float[N] in [-64, 64]",
+    models="float[M, N] in [-64, 64]",
+    weights="float[M] in [0.125, 4]",
+    keep="int in [0, N]",
+    lam="real in [0.125, 2]",
+)
+tm_count_share_inputs = cases(
+    num="int in [0, den]",
+    den="int in [1, 1000]",
+    n="int in [0, 100000]",
+    beyond="int in [1, 9]",
+    below="bool",
+)
+tm_count_size_inputs = cases(
+    num="int in [0, den]",
+    den="int in [1, 1000]",
+    n="int in [0, 100000]",
+    wrong="int in [-2, -1]",
 )
 
 
@@ -289,6 +310,48 @@ def test_tm_shapes(kernel, case):
     rejects(kernel, "ties", (other, models, weights, 0, lam), ValueError, mentions=["base"])
 
 
+@obligation("TM-WEIGHTLESS", equation="ties", type="invariance")
+@given(case=tm_weightless_inputs)
+def test_tm_weightless(kernel, case):
+    """A model of weight zero might as well be the base; where all weights are zero the base stays."""
+    base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
+    M, N = case.M, case.N
+    m, i = grid(M, N)
+    light = array[m](where(m == 0, 0, weights[m]))
+    with_base = array[m, i](where(m == 0, base[i], models[m, i]))
+    merged = kernel.ties(base, models, light, keep, lam)
+    expected = kernel.ties(base, with_base, light, keep, lam)
+    claim(all[i](approx(merged[i], expected[i]) & (truth(M > 1) | exact(merged[i], base[i]))))
+
+
+@obligation("TM-FINITE-WEIGHTS", equation="ties", type="rejection")
+@given(case=tm_weightless_inputs)
+def test_tm_finite_weights(kernel, case):
+    """An infinite weight is refused."""
+    base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
+    M = case.M
+    m = grid(M)
+    endless = array[m](where(m == 0, inf, weights[m]))
+    rejects(kernel, "ties", (base, models, endless, keep, lam), ValueError, mentions=["weight"])
+
+
+@obligation("TM-COUNT-SHARE", equation="kept_count", type="rejection")
+@given(case=tm_count_share_inputs)
+def test_tm_count_share(kernel, case):
+    """A share below 0 or above 1 is refused."""
+    den, n, beyond, below = kernel.receives(case, "den n beyond below")
+    share = single(where(below, -beyond, den + beyond))
+    rejects(kernel, "kept_count", (share, den, n), ValueError, mentions=["density"])
+
+
+@obligation("TM-COUNT-SIZE", equation="kept_count", type="rejection")
+@given(case=tm_count_size_inputs)
+def test_tm_count_size(kernel, case):
+    """A negative number of elements is refused."""
+    num, den, wrong = kernel.receives(case, "num den wrong")
+    rejects(kernel, "kept_count", (num, den, wrong), ValueError, mentions=["negative"])
+
+
 @obligation("TM-DEF-TIES", equation="ties", type="definition")
 @given(case=tm_alike_inputs)
 def test_tm_def_ties(kernel, case):
@@ -355,3 +418,36 @@ def test_tm_ft_zero_sum(kernel):
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     merged = kernel.ties(base, models, weights, keep, lam)
     claim(exact(merged[0], 3))
+
+
+@obligation("TM-FT-NOBODY", rule="TM-WEIGHTLESS", type="falsification")
+def test_tm_ft_nobody(kernel):
+    """Where nobody agrees the base stays, bit for bit: minus zero is minus zero."""
+    case = example(
+        {"base": "float[N]", "models": "float[M, N]", "weights": "float[M]", "keep": "int", "lam": "real"},
+        base=[-0.0, 1],
+        models=[[-0.0, 1]],
+        weights=[1],
+        keep=2,
+        lam=1,
+    )
+    base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
+    N = case.N
+    i = grid(N)
+    merged = kernel.ties(base, models, weights, keep, lam)
+    claim(all[i](exact(merged[i], base[i])))
+
+
+@obligation("TM-FT-NO-SHARE", rule="TM-COUNT-SHARE", type="falsification")
+def test_tm_ft_no_share(kernel):
+    """0 of 0 is no share, and refused as such."""
+    case = example(
+        {"num": "int", "den": "int", "n": "int", "beyond": "int", "below": "bool"},
+        num=0,
+        den=0,
+        n=10,
+        beyond=1,
+        below=False,
+    )
+    num, den, n = kernel.receives(case, "num den n")
+    rejects(kernel, "kept_count", (num, den, n), ValueError, mentions=["density"])

@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d162e7512b6d234cb6eb1be00c3b5497144931f3882cf67190b092ed4cd7f4cd
+Meaning: ecf2c7f8e8d313e724f805585a8d8822931097bda8d1462db5f089ec0a00011a
 """
 
 from albor_contracts.prove import proof

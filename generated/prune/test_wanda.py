@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d162e7512b6d234cb6eb1be00c3b5497144931f3882cf67190b092ed4cd7f4cd
+Meaning: ecf2c7f8e8d313e724f805585a8d8822931097bda8d1462db5f089ec0a00011a
 """
 
 from albor_contracts.testing import (
@@ -178,6 +178,26 @@ wa_shapes_inputs = cases(
     num="int in [0, den]",
     den="int in [1, 64]",
     other="float[T, W] in [-64, 64]",
+)
+wa_layers_shapes_inputs = cases(
+    dims={"R": "1..2", "C": "1..5", "T": "1..2", "L": "1..4", "M": "1..4"},
+    assume=("M != L",),
+    w="float[L, R, C] in [-64, 64]",
+    x="float[L, T, C] in [-64, 64]",
+    excluded="bool[L]",
+    num="int in [0, den]",
+    den="int in [1, 64]",
+    other="float[M, T, C] in [-64, 64]",
+)
+wa_no_columns_inputs = cases(
+    columns="int in [0, 100000]",
+    num="int in [0, den]",
+    den="int in [1, 1000]",
+    wrong="int in [-2, -1]",
+)
+wa_sparsity_inputs = cases(
+    sparsity="real in [0, 1]",
+    wrong="real in [-0.9, -0.001] or [1.001, 1.9]",
 )
 wa_def_magnitude_inputs = cases(
     dims={"R": "1..5", "C": "1..129"},
@@ -386,6 +406,30 @@ def test_wa_shapes(kernel, case):
     rejects(kernel, "wanda", (w, other, num, den), ValueError, mentions=["C"])
 
 
+@obligation("WA-LAYERS-SHAPES", equation="prune_layers", type="rejection")
+@given(case=wa_layers_shapes_inputs)
+def test_wa_layers_shapes(kernel, case):
+    """Calibration inputs of another number of layers are refused."""
+    w, excluded, num, den, other = kernel.receives(case, "w excluded num den other")
+    rejects(kernel, "prune_layers", (w, other, excluded, num, den), ValueError, mentions=["layer"])
+
+
+@obligation("WA-NO-COLUMNS", equation="prune_count", type="rejection")
+@given(case=wa_no_columns_inputs)
+def test_wa_no_columns(kernel, case):
+    """A negative number of columns is refused."""
+    num, den, wrong = kernel.receives(case, "num den wrong")
+    rejects(kernel, "prune_count", (wrong, num, den), ValueError, mentions=["columns"])
+
+
+@obligation("WA-SPARSITY", equation="sparsity_ratio", type="rejection")
+@given(case=wa_sparsity_inputs)
+def test_wa_sparsity(kernel, case):
+    """A sparsity outside [0, 1] is refused."""
+    wrong = kernel.receives(case, "wrong")
+    rejects(kernel, "sparsity_ratio", (wrong,), ValueError, mentions=["sparsity"])
+
+
 @obligation("WA-DEF-WANDA", equation="wanda", type="definition")
 @given(case=wanda_inputs)
 def test_wa_def_wanda(kernel, case):
@@ -477,3 +521,19 @@ def test_wa_ft_constant(kernel):
     r, c = grid(R, C)
     pruned, _ = kernel.wanda(w, x, num, den)
     claim(all[r, c](exact(pruned[r, c], where(c < 3, 0, 1))))
+
+
+@obligation("WA-FT-NO-RATIO", rule="WA-RATIO", type="falsification")
+def test_wa_ft_no_ratio(kernel):
+    """0 of 0 is no ratio, and refused as such."""
+    case = example(
+        {"w": "float[R, C]", "x": "float[T, C]", "num": "int", "den": "int", "below": "int", "over": "bool"},
+        w=[[1, 2]],
+        x=[[1, 1]],
+        num=0,
+        den=0,
+        below=-1,
+        over=False,
+    )
+    w, x, num, den = kernel.receives(case, "w x num den")
+    rejects(kernel, "wanda", (w, x, num, den), ValueError, mentions=["sparsity"])

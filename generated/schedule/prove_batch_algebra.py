@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens, what is proved.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2e1954629a48de2c202e87506a12a5a47be591e01b02137073ce4d3b8807afa2
+Meaning: 25dac9c180a330851d976bc51c3cdc5dc8fcf12924692d1c2966375ce094b924
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules, what is proved.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5246eb5b79b9778cf834df6af88bd7e774c501c84ae74651d6029b1b3fb3c868
+Meaning: 035342ff0182cb0a012e4e7390fa9a6080db3958676147b428989d140f4abf28
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving, what is proved.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3329e79a8dd358cd48996e73c5d0dca37c0d00d22b6c55435fc4a744caee8811
+Meaning: 16e81ccb75df3fccc403842996232dab3db6abeee350391282877317766b4213
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/training-config: Arithmetic of a training run, what is proved.
 
 Compiled from contracts/schedule/training-config-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5110b28f00cf80f38afd7df3d6fc26ac51671236d19612601ea268edb82d3656
+Meaning: f5352be5f0898230a59b2d1aa4fb95601952f9ceff9b7d444fa9a989ec6d74fa
 """
 
 from albor_contracts.prove import proof

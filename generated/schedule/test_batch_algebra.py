@@ -1,12 +1,12 @@
 """schedule/batch-algebra: Batches, in sequences and tokens.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2e1954629a48de2c202e87506a12a5a47be591e01b02137073ce4d3b8807afa2
+Meaning: 25dac9c180a330851d976bc51c3cdc5dc8fcf12924692d1c2966375ce094b924
 """
 
 from albor_contracts.testing import (
-    abs, all, any, approx, cases, claim, defines, definitions, exact, example, given, grid, join, length, log, min,
-    obligation, ratio, real, rejects, single, where,
+    abs, all, any, approx, array, cases, claim, defines, definitions, exact, example, given, grid, join, length, log,
+    min, obligation, ratio, real, rejects, single, truth, where,
 )
 
 CONTRACT = "schedule/batch-algebra"
@@ -152,6 +152,45 @@ bal_refuses_no_noise_inputs = cases(
     small_square="real in [1.01 * big_square, 0.9 * big * big_square / small]",
     big_square="real in [0.001, 100]",
     which="int in [0, 1]",
+)
+bal_refuses_target_inputs = cases(
+    target="int in [1, 100000000]",
+    per_pass="int in [1, 10000000]",
+    which="int in [0, 1]",
+    bad="int in [-2, 0]",
+)
+bal_refuses_shards_inputs = cases(
+    dims={"W": "1..9"},
+    shards="i64[W] in [0, 5000]",
+    micro="int in [1, 16]",
+    accumulation="int in [1, 16]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+bal_refuses_places_inputs = cases(
+    text="text",
+    n="int in [1, 999]",
+    which="int in [0, 7]",
+)
+bal_refuses_writing_inputs = cases(
+    number="int in [0, 9223372036854775807]",
+    below="bool",
+    beyond="int in [0, 1000]",
+)
+bal_refuses_no_steps_inputs = cases(
+    least="real in [1, 1000000]",
+    scale="real in [0.1, 1000000]",
+    batch="real in [1, 1000000]",
+    which="int in [0, 2]",
+)
+bal_refuses_no_model_inputs = cases(
+    parameters="real in [1e6, 1e12]",
+    tokens="real in [1e8, 1e14]",
+    which="int in [0, 1]",
+)
+bal_refuses_no_parameters_inputs = cases(
+    parameters="real in [1e6, 1e12]",
+    wrong="real in {0, -1}",
 )
 bal_def_step_tokens_inputs = cases(
     micro="int in [1, 300]",
@@ -331,6 +370,80 @@ def test_bal_refuses_no_noise(kernel, case):
     rejects(kernel, "noise_scale", (first, big, small_square, loud), ValueError, mentions=["noise scale"])
 
 
+@obligation("BAL-REFUSES-TARGET", equation="accumulation_for", type="rejection")
+@given(case=bal_refuses_target_inputs)
+def test_bal_refuses_target(kernel, case):
+    """A target or a pass of no tokens is refused."""
+    target, per_pass, which, bad = kernel.receives(case, "target per_pass which bad")
+    bad_target = single(where(which == 0, bad, target))
+    bad_per_pass = single(where(which == 1, bad, per_pass))
+    rejects(kernel, "accumulation_for", (bad_target, bad_per_pass), ValueError, mentions=["must be at least 1"])
+
+
+@obligation("BAL-REFUSES-SHARDS", equation="common_steps", type="rejection")
+@given(case=bal_refuses_shards_inputs)
+def test_bal_refuses_shards(kernel, case):
+    """Micro-batches or accumulations below 1, and a shard of negative size, are refused."""
+    shards, micro, accumulation, which, bad = kernel.receives(case, "shards micro accumulation which bad")
+    W = case.W
+    w = grid(W)
+    m = single(where(which == 0, bad, micro))
+    a = single(where(which == 1, bad, accumulation))
+    sizes = array[w](where(truth(which == 2) & (w == 0), -1, shards[w]))
+    rejects(kernel, "common_steps", (sizes, m, a), ValueError, mentions=["at least"])
+
+
+@obligation("BAL-REFUSES-PLACES", equation="parse_count", type="rejection")
+@given(case=bal_refuses_places_inputs)
+def test_bal_refuses_places(kernel, case):
+    """An underscore that does not stand between two digits, a point or an exponent without digits, two suffixes, and an
+    exponent of four digits are refused."""
+    n, which = kernel.receives(case, "n which")
+    d = kernel.format_count(n)
+    low = single(where(which == 0, join('_', d), where(which == 1, join(d, '__', d), where(which == 2, join(d, '_K'), join(d, '0.')))))
+    high = single(where(which == 4, join(d, 'e'), where(which == 5, join(d, 'e+'), where(which == 6, join(d, 'GB'), '0e1000'))))
+    wrong = single(where(which < 4, low, high))
+    rejects(kernel, "parse_count", (wrong,), ValueError, mentions=["expected a count"])
+
+
+@obligation("BAL-REFUSES-WRITING", equation="format_count", type="rejection")
+@given(case=bal_refuses_writing_inputs)
+def test_bal_refuses_writing(kernel, case):
+    """A negative count, and one of 2^63 or more, is not written."""
+    below, beyond = kernel.receives(case, "below beyond")
+    wrong = single(where(below, -1 - beyond, 9223372036854775807 + 1 + beyond))
+    rejects(kernel, "format_count", (wrong,), ValueError, mentions=["count"])
+
+
+@obligation("BAL-REFUSES-NO-STEPS", equation="steps_needed", type="rejection")
+@given(case=bal_refuses_no_steps_inputs)
+def test_bal_refuses_no_steps(kernel, case):
+    """Steps, a scale or a batch of 0 are refused."""
+    least, scale, batch, which = kernel.receives(case, "least scale batch which")
+    bad_least = single(where(which == 0, 0, least))
+    bad_scale = single(where(which == 1, 0, scale))
+    bad_batch = single(where(which == 2, 0, batch))
+    rejects(kernel, "steps_needed", (bad_least, bad_scale, bad_batch), ValueError, mentions=["positive"])
+
+
+@obligation("BAL-REFUSES-NO-MODEL", equation="step_law", type="rejection")
+@given(case=bal_refuses_no_model_inputs)
+def test_bal_refuses_no_model(kernel, case):
+    """No parameters, or no tokens, are refused."""
+    parameters, tokens, which = kernel.receives(case, "parameters tokens which")
+    bad_parameters = single(where(which == 0, 0, parameters))
+    bad_tokens = single(where(which == 1, 0, tokens))
+    rejects(kernel, "step_law", (bad_parameters, bad_tokens), ValueError, mentions=["positive"])
+
+
+@obligation("BAL-REFUSES-NO-PARAMETERS", equation="small_model_rate", type="rejection")
+@given(case=bal_refuses_no_parameters_inputs)
+def test_bal_refuses_no_parameters(kernel, case):
+    """A model without parameters is refused."""
+    wrong = kernel.receives(case, "wrong")
+    rejects(kernel, "small_model_rate", (wrong,), ValueError, mentions=["positive"])
+
+
 @obligation("BAL-DEF-STEP_TOKENS", equation="step_tokens", type="definition")
 @given(case=bal_def_step_tokens_inputs)
 def test_bal_def_step_tokens(kernel, case):
@@ -455,3 +568,90 @@ def test_bal_predicts_suffix_hint(kernel):
     case = example({"text": "text"}, text="64Q")
     text = kernel.receives(case, "text")
     rejects(kernel, "parse_count", (text,), ValueError, mentions=["64Q", "K, M, G", "B, T"])
+
+
+@obligation("BAL-PREDICTS-PLACES", rule="BAL-SUFFIXES", type="falsification")
+def test_bal_predicts_places(kernel):
+    """Underscores between digits, and exponents with a sign or three digits, are read."""
+    case = example({"text": "text"}, text="1_0")
+    text = kernel.receives(case, "text")
+    claim(kernel.parse_count(text) == 10)
+    claim(kernel.parse_count('12_345_678') == 12345678)
+    claim(kernel.parse_count('1_23K') == 123 * 1024)
+    claim(kernel.parse_count('5000e-3') == 5)
+    claim(kernel.parse_count('5e+3') == 5000)
+    claim(kernel.parse_count('0e100') == 0)
+    claim(kernel.parse_count('25e-1K') == 2560)
+
+
+@obligation("BAL-PREDICTS-WRITING", rule="BAL-SHORTEST", type="falsification")
+def test_bal_predicts_writing(kernel):
+    """1,125,000,000 is written 1.125B; 1,310,720 is 1280K, which is as short as 1.25M."""
+    case = example({"number": "int", "n": "int", "which": "int"}, number=1310720, n=1, which=0)
+    number = kernel.receives(case, "number")
+    claim(kernel.format_count(number) == '1280K')
+    claim(kernel.format_count(1125000000) == '1.125B')
+    claim(kernel.format_count(1073741824) == '1G')
+
+
+@obligation("BAL-PREDICTS-SILENCE", rule="BAL-NOISE-FOUND", type="falsification")
+def test_bal_predicts_silence(kernel):
+    """Equal norms at two batches mean no noise: a scale of 0; in other units batches below 1 are batches."""
+    case = example(
+        {"small": "real", "big": "real", "small_square": "real", "big_square": "real"},
+        small=0.25,
+        big=0.5,
+        small_square=4,
+        big_square=4,
+    )
+    small, big, small_square, big_square = kernel.receives(case, "small big small_square big_square")
+    claim(kernel.noise_scale(small, big, small_square, big_square) == 0)
+    claim(approx(kernel.noise_scale(small, big, 4, 3), 0.25))
+
+
+@obligation("BAL-PREDICTS-ONLY-NOISE", rule="BAL-REFUSES-NO-NOISE", type="falsification")
+def test_bal_predicts_only_noise(kernel):
+    """Twice the batch and half the squared norm leave no signal: refused."""
+    case = example(
+        {"small": "real", "big": "real", "small_square": "real", "big_square": "real", "which": "int"},
+        small=1,
+        big=2,
+        small_square=4,
+        big_square=2,
+        which=0,
+    )
+    small, big, small_square, big_square = kernel.receives(case, "small big small_square big_square")
+    rejects(kernel, "noise_scale", (small, big, small_square, big_square), ValueError, mentions=["noise scale"])
+
+
+@obligation("BAL-PREDICTS-NO-BATCH", rule="BAL-REFUSES-NO-NOISE", type="falsification")
+def test_bal_predicts_no_batch(kernel):
+    """A batch of 0 is refused."""
+    case = example(
+        {"small": "real", "big": "real", "small_square": "real", "big_square": "real", "which": "int"},
+        small=0,
+        big=2,
+        small_square=4,
+        big_square=2,
+        which=0,
+    )
+    small, big, small_square, big_square = kernel.receives(case, "small big small_square big_square")
+    rejects(kernel, "noise_scale", (small, big, small_square, big_square), ValueError, mentions=["noise scale"])
+
+
+@obligation("BAL-PREDICTS-UNITS", rule="BAL-DEF-STEPS_NEEDED", type="falsification")
+def test_bal_predicts_units(kernel):
+    """In thousands of steps and millions of tokens figures below 1 are figures: 0.5 at a batch of the scale is 1."""
+    case = example({"least": "real", "scale": "real", "batch": "real"}, least=0.5, scale=0.25, batch=0.25)
+    least, scale, batch = kernel.receives(case, "least scale batch")
+    claim(approx(kernel.steps_needed(least, scale, batch), 1))
+
+
+@obligation("BAL-PREDICTS-HALF", rule="BAL-DEF-STEP_LAW", type="falsification")
+def test_bal_predicts_half(kernel):
+    """The laws are powers all the way down: half a parameter and half a token have a rate."""
+    case = example({"parameters": "real", "tokens": "real"}, parameters=0.5, tokens=0.5)
+    parameters, tokens = kernel.receives(case, "parameters tokens")
+    _, batch = kernel.step_law(parameters, tokens)
+    claim(approx(batch, 0.58 * real(0.5) ** 0.571))
+    claim(approx(kernel.small_model_rate(parameters), 0.01 * real(parameters / 10000000.0) ** (-0.25)))

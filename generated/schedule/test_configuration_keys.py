@@ -1,7 +1,7 @@
 """schedule/configuration-keys: Keys of a configuration.
 
 Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 90089c8a115656342707ec2e23ca69964bd098cfe758da6e0ec56b77c8e6fc53
+Meaning: 73a79ccfe99acd51aaf6db3b84843df51048e30169281b5760c1a49161850b37
 """
 
 from albor_contracts.testing import (
@@ -61,6 +61,10 @@ dead_keys_inputs = cases(
     keys="text length 0..9",
     used="text length 0..9",
     which="int in [0, 2]",
+)
+cfk_refuses_rates_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 11]",
 )
 
 
@@ -200,6 +204,25 @@ def test_cfk_unread(kernel, case):
     claim(exact(kernel.dead_keys('', x), ''))
 
 
+@obligation("CFK-REFUSES-RATES", equation="read_configuration", type="rejection")
+@given(case=cfk_refuses_rates_inputs)
+def test_cfk_refuses_rates(kernel, case):
+    """A rate is digits, perhaps a point between digits, perhaps an exponent; all else is refused, and so are 0 and what
+    is too large to be finite."""
+    which = kernel.receives(case, "which")
+    low = single(where(which < 2, where(which == 0, '0', '1e400'), where(which == 2, '.5', where(which == 3, '1.', '1_0'))))
+    mid = single(where(which == 5, '-1', where(which == 6, 'nan', where(which == 7, '1.2.3', '2e'))))
+    high = single(where(which == 9, '1e+', where(which == 10, '٣', 'fast')))
+    value = single(where(which < 5, low, where(which < 9, mid, high)))
+    rejects(
+        kernel,
+        "read_configuration",
+        (join('peak: ', value),),
+        ValueError,
+        mentions=["peak", "expected a positive number"],
+    )
+
+
 @obligation("CFK-PREDICTS-HINT", rule="CFK-REFUSES-UNKNOWN", type="falsification")
 def test_cfk_predicts_hint(kernel):
     """save_evry is refused, with its line and the key that was meant."""
@@ -228,3 +251,43 @@ def test_cfk_predicts_plan(kernel):
     text = kernel.receives(case, "text")
     plan = kernel.plan_run(text)
     claim(exact(plan, 'tokens a step: 128\nsteps: 10\nrate at step 1: 0.25\nsaves: 3 of which the first at 4\nevaluations: 2 of which the first at 5\n'))
+
+
+@obligation("CFK-PREDICTS-RATES", rule="CFK-REACHES", type="falsification")
+def test_cfk_predicts_rates(kernel):
+    """1e-3 is 0.001, 2.5e+1 is 25 and 3e0 is 3."""
+    case = example({"text": "text", "which": "int"}, text="peak: 1e-3", which=5)
+    text = kernel.receives(case, "text")
+    claim(occurrences(kernel.read_configuration(text), 'peak: 0.001\n') == 1)
+    claim(occurrences(kernel.read_configuration('peak: 2.5e+1'), 'peak: 25\n') == 1)
+    claim(occurrences(kernel.read_configuration('peak: 3e0'), 'peak: 3\n') == 1)
+
+
+@obligation("CFK-PREDICTS-NO-RATE", rule="CFK-REFUSES-RATES", type="falsification")
+def test_cfk_predicts_no_rate(kernel):
+    """1.2.3 is no rate, and the refusal says which key it was meant for."""
+    case = example({"text": "text", "which": "int"}, text="peak: 1.2.3", which=7)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "read_configuration", (text,), ValueError, mentions=["peak", "expected a positive number", "1.2.3"])
+
+
+@obligation("CFK-PREDICTS-NO-COLON", rule="CFK-REFUSES-VALUES", type="falsification")
+def test_cfk_predicts_no_colon(kernel):
+    """A line without a colon is refused, with its number."""
+    case = example({"text": "text", "which": "int"}, text="steps: 3\nbatch 4", which=0)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "read_configuration", (text,), ValueError, mentions=["line 2", "batch 4", "expected"])
+
+
+@obligation("CFK-PREDICTS-NEAREST", rule="CFK-HINT", type="falsification")
+def test_cfk_predicts_nearest(kernel):
+    """Of five letters two may be wrong, of four or fewer one; the nearest is meant, the first of equals."""
+    case = example({"word": "text", "known": "text", "which": "int"}, word="abcde", known="abcxy", which=0)
+    word, known = kernel.receives(case, "word known")
+    claim(exact(kernel.nearest_key(word, known), 'abcxy'))
+    claim(exact(kernel.nearest_key(word, 'abxyz'), ''))
+    claim(exact(kernel.nearest_key('abcd', 'abxy'), ''))
+    claim(exact(kernel.nearest_key('a', 'b'), 'b'))
+    claim(exact(kernel.nearest_key(word, 'abcde abcdf'), 'abcde'))
+    claim(exact(kernel.nearest_key(word, 'abcdf abcdg'), 'abcdf'))
+    claim(exact(kernel.nearest_key(word, 'abcxy abcdf'), 'abcdf'))

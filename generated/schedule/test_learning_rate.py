@@ -1,11 +1,11 @@
 """schedule/learning-rate: Learning-rate schedules.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5246eb5b79b9778cf834df6af88bd7e774c501c84ae74651d6029b1b3fb3c868
+Meaning: 035342ff0182cb0a012e4e7390fa9a6080db3958676147b428989d140f4abf28
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, clip, cos, defines, definitions, exact, example, given, grid, max, min,
+    abs, all, approx, array, cases, claim, clip, cos, defines, definitions, exact, example, given, grid, inf, max, min,
     obligation, ratio, rejects, single, truth, where,
 )
 
@@ -171,7 +171,43 @@ lrs_refuses_rates_inputs = cases(
     lowest="real in [0, peak]",
     wrong="real in [1.001, 50] or [-1, -0.001]",
 )
+lrs_refuses_steps_inputs = cases(
+    step="int in [0, 2 * total]",
+    warmup="int in [0, stable]",
+    stable="int in [0, total]",
+    total="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    early="int in [-2, -1]",
+)
 linear_warmup_inputs = cases(
+    step="int in [0, 2 * warmup + 2]",
+    warmup="int in [0, 100000]",
+    peak="real in [1e-6, 1]",
+    which="int in [0, 3]",
+)
+lrs_refuses_order_inputs = cases(
+    step="int in [0, 2 * end]",
+    start="int in [0, end)",
+    end="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    which="int in [0, 2]",
+)
+lrs_refuses_percent_inputs = cases(
+    total="int in [1, 1000000]",
+    warmup_percent="int in [0, 100]",
+    decay_percent="int in [0, 100 - warmup_percent]",
+    which="int in [0, 3]",
+)
+lrs_refuses_widths_inputs = cases(
+    base="real in [1e-6, 1]",
+    base_width="int in [1, 20000]",
+    width="int in [1, 20000]",
+    hidden="bool",
+    which="int in [0, 1]",
+)
+lrs_def_linear_warmup_inputs = cases(
     step="int in [0, 2 * warmup + 2]",
     warmup="int in [0, 100000]",
     peak="real in [1e-6, 1]",
@@ -354,8 +390,57 @@ def test_lrs_refuses_rates(kernel, case):
     )
 
 
-@obligation("LRS-DEF-LINEAR_WARMUP", equation="linear_warmup", type="definition")
+@obligation("LRS-REFUSES-STEPS", equation="wsd", type="rejection")
+@given(case=lrs_refuses_steps_inputs)
+def test_lrs_refuses_steps(kernel, case):
+    """A step before the first is refused."""
+    warmup, stable, total, peak, lowest, early = kernel.receives(case, "warmup stable total peak lowest early")
+    rejects(kernel, "wsd", (early, warmup, stable, total, peak, lowest), ValueError, mentions=["step"])
+
+
+@obligation("LRS-REFUSES-WARMUP", equation="linear_warmup", type="rejection")
 @given(case=linear_warmup_inputs)
+def test_lrs_refuses_warmup(kernel, case):
+    """A negative step or warm-up, and a peak that is negative or infinite, are refused."""
+    step, warmup, peak, which = kernel.receives(case, "step warmup peak which")
+    bad_step = single(where(which == 0, -1, step))
+    bad_warmup = single(where(which == 1, -1, warmup))
+    bad_peak = single(where(which == 2, -0.5, where(which == 3, inf, peak)))
+    rejects(kernel, "linear_warmup", (bad_step, bad_warmup, bad_peak), ValueError, mentions=["must"])
+
+
+@obligation("LRS-REFUSES-ORDER", equation="cosine_decay", type="rejection")
+@given(case=lrs_refuses_order_inputs)
+def test_lrs_refuses_order(kernel, case):
+    """A decay that ends where it starts, or before, or starts before the run, is refused."""
+    step, start, end, peak, lowest, which = kernel.receives(case, "step start end peak lowest which")
+    bad_start = single(where(which == 0, end, where(which == 1, end + 1, where(which == 2, -1, start))))
+    rejects(kernel, "cosine_decay", (step, bad_start, end, peak, lowest), ValueError, mentions=["0 <= start < end"])
+
+
+@obligation("LRS-REFUSES-PERCENT", equation="wsd_marks", type="rejection")
+@given(case=lrs_refuses_percent_inputs)
+def test_lrs_refuses_percent(kernel, case):
+    """A run without steps, a negative share, and shares of more than the whole run are refused."""
+    total, warmup_percent, decay_percent, which = kernel.receives(case, "total warmup_percent decay_percent which")
+    bad_total = single(where(which == 0, 0, total))
+    bad_warmup_percent = single(where(which == 1, -1, warmup_percent))
+    bad_decay_percent = single(where(which == 2, -1, where(which == 3, 101 - warmup_percent, decay_percent)))
+    rejects(kernel, "wsd_marks", (bad_total, bad_warmup_percent, bad_decay_percent), ValueError, mentions=["at least"])
+
+
+@obligation("LRS-REFUSES-WIDTHS", equation="width_rate", type="rejection")
+@given(case=lrs_refuses_widths_inputs)
+def test_lrs_refuses_widths(kernel, case):
+    """A width below 1 is refused."""
+    base, base_width, width, hidden, which = kernel.receives(case, "base base_width width hidden which")
+    bad_base_width = single(where(which == 0, 0, base_width))
+    bad_width = single(where(which == 1, 0, width))
+    rejects(kernel, "width_rate", (base, bad_base_width, bad_width, hidden), ValueError, mentions=["width"])
+
+
+@obligation("LRS-DEF-LINEAR_WARMUP", equation="linear_warmup", type="definition")
+@given(case=lrs_def_linear_warmup_inputs)
 def test_lrs_def_linear_warmup(kernel, case):
     """linear_warmup computes its definition."""
     step, warmup, peak = kernel.receives(case, "step warmup peak")

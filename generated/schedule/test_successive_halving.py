@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3329e79a8dd358cd48996e73c5d0dca37c0d00d22b6c55435fc4a744caee8811
+Meaning: 16e81ccb75df3fccc403842996232dab3db6abeee350391282877317766b4213
 """
 
 from albor_contracts.testing import (
@@ -86,6 +86,39 @@ shv_refuses_short_table_inputs = cases(
     dims={"K": "3", "N": "5..32"},
     losses="f64[K, N] in [-8, 8]",
     reduction="int in {2}",
+)
+shv_refuses_rungs_inputs = cases(
+    configurations="int in [1, 100000]",
+    reduction="int in [2, 10]",
+    which="int in [0, 1]",
+    bad="int in [-2, 0]",
+)
+shv_refuses_survivors_inputs = cases(
+    configurations="int in [1, 100000]",
+    reduction="int in [2, 6]",
+    rung="int in [0, 12]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+shv_refuses_units_inputs = cases(
+    reduction="int in [2, 6]",
+    rung="int in [0, 12]",
+    first="int in [1, 1000]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+shv_refuses_reduction_inputs = cases(
+    dims={"K": "6", "N": "1..3"},
+    losses="f64[K, N] in [-8, 8]",
+    reduction="int in [2, 5]",
+    bad="int in [-1, 1]",
+)
+shv_refuses_keep_inputs = cases(
+    dims={"N": "1..5"},
+    losses="f64[N] in [-8, 8] or {inf, nan}",
+    keep="int in [0, N]",
+    below="bool",
+    beyond="int in [1, 3]",
 )
 shv_def_select_inputs = cases(
     dims={"N": "1..33"},
@@ -247,6 +280,80 @@ def test_shv_refuses_short_table(kernel, case):
     rejects(kernel, "halving", (losses, reduction), ValueError, mentions=["rungs"])
 
 
+@obligation("SHV-REFUSES-RUNGS", equation="rungs", type="rejection")
+@given(case=shv_refuses_rungs_inputs)
+def test_shv_refuses_rungs(kernel, case):
+    """Rungs of no configuration, or of a reduction that reduces nothing, are refused."""
+    configurations, reduction, which, bad = kernel.receives(case, "configurations reduction which bad")
+    bad_configurations = single(where(which == 0, bad, configurations))
+    bad_reduction = single(where(which == 1, bad + 1, reduction))
+    rejects(kernel, "rungs", (bad_configurations, bad_reduction), ValueError, mentions=["must be at least"])
+
+
+@obligation("SHV-REFUSES-SURVIVORS", equation="survivors", type="rejection")
+@given(case=shv_refuses_survivors_inputs)
+def test_shv_refuses_survivors(kernel, case):
+    """Survivors of no configuration, of a reduction that reduces nothing, or in a rung before the first, are
+    refused."""
+    configurations, reduction, rung, which, bad = kernel.receives(case, "configurations reduction rung which bad")
+    bad_configurations = single(where(which == 0, bad, configurations))
+    bad_reduction = single(where(which == 1, bad + 1, reduction))
+    bad_rung = single(where(which == 2, bad - 1, rung))
+    rejects(
+        kernel,
+        "survivors",
+        (bad_configurations, bad_reduction, bad_rung),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("SHV-REFUSES-UNITS", equation="rung_units", type="rejection")
+@given(case=shv_refuses_units_inputs)
+def test_shv_refuses_units(kernel, case):
+    """No units, a reduction that reduces nothing, and a rung before the first are refused."""
+    reduction, rung, first, which, bad = kernel.receives(case, "reduction rung first which bad")
+    bad_first = single(where(which == 0, bad, first))
+    bad_reduction = single(where(which == 1, bad + 1, reduction))
+    bad_rung = single(where(which == 2, bad - 1, rung))
+    rejects(kernel, "rung_units", (bad_reduction, bad_rung, bad_first), ValueError, mentions=["must be at least"])
+
+
+@obligation("SHV-REFUSES-RESUMED", equation="resumed_budget", type="rejection")
+@given(case=shv_refuses_inputs)
+def test_shv_refuses_resumed(kernel, case):
+    """A search that goes on from checkpoints, too, needs configurations, units and a reduction."""
+    configurations, reduction, first, which, bad = kernel.receives(case, "configurations reduction first which bad")
+    bad_configurations = single(where(which == 0, bad, configurations))
+    bad_reduction = single(where(which == 1, bad + 1, reduction))
+    bad_first = single(where(which == 2, bad, first))
+    rejects(
+        kernel,
+        "resumed_budget",
+        (bad_configurations, bad_reduction, bad_first),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("SHV-REFUSES-REDUCTION", equation="halving", type="rejection")
+@given(case=shv_refuses_reduction_inputs)
+def test_shv_refuses_reduction(kernel, case):
+    """A search that drops nobody is refused, of one configuration as well."""
+    losses, bad = kernel.receives(case, "losses bad")
+    rejects(kernel, "halving", (losses, bad), ValueError, mentions=["reduction"])
+
+
+@obligation("SHV-REFUSES-KEEP", equation="select", type="rejection")
+@given(case=shv_refuses_keep_inputs)
+def test_shv_refuses_keep(kernel, case):
+    """To keep more than there are, or fewer than none, is refused."""
+    losses, below, beyond = kernel.receives(case, "losses below beyond")
+    N = case.N
+    wrong = single(where(below, -beyond, N + beyond))
+    rejects(kernel, "select", (losses, wrong), ValueError, mentions=["keep"])
+
+
 @obligation("SHV-DEF-SELECT", equation="select", type="definition")
 @given(case=shv_def_select_inputs)
 def test_shv_def_select(kernel, case):
@@ -297,3 +404,18 @@ def test_shv_predicts_slow(kernel):
     winner, spent = kernel.halving(losses, reduction)
     claim(winner == 2)
     claim(spent == 12)
+
+
+@obligation("SHV-PREDICTS-TWO", rule="SHV-RESUMED", type="falsification")
+def test_shv_predicts_two(kernel):
+    """Two configurations by 3 at 5 units: 10, and 10 more for the one that goes on to 15; from the start it would be 15
+    more."""
+    case = example(
+        {"configurations": "int", "reduction": "int", "first": "int"},
+        configurations=2,
+        reduction=3,
+        first=5,
+    )
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    claim(kernel.resumed_budget(configurations, reduction, first) == 20)
+    claim(kernel.total_budget(configurations, reduction, first) == 25)

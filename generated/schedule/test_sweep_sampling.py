@@ -1,7 +1,7 @@
 """schedule/sweep-sampling: Sampling of a sweep.
 
 Compiled from contracts/schedule/sweep-sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f994c1fad98d1de23ba4ef5fdd2fdc74f147e3eadb722f7154350e42bbe66f9a
+Meaning: 79b138e0010612143b31fc1dcbcc9b1ad10905ee12dae4b79d37b640aff428f2
 """
 
 from albor_contracts.testing import (
@@ -102,6 +102,14 @@ swp_bounds_inputs = cases(
     high="real in [0.02, 10]",
     like="f64[N] in [0, 1]",
     wrong="real in {0, -5, nan, 20, inf}",
+)
+swp_no_options_inputs = cases(
+    dims={"N": "3"},
+    seed="int in [0, 2**31)",
+    name="text length 1..12",
+    options="int in [2, 7]",
+    like="f64[N] in [0, 1]",
+    none="int in [-2, 0]",
 )
 
 
@@ -236,6 +244,14 @@ def test_swp_bounds(kernel, case):
     rejects(kernel, "log_uniform", (seed, name, wrong, high, like), ValueError, mentions=["low"])
 
 
+@obligation("SWP-NO-OPTIONS", equation="choice", type="rejection")
+@given(case=swp_no_options_inputs)
+def test_swp_no_options(kernel, case):
+    """A choice among nothing is refused."""
+    seed, name, like, none = kernel.receives(case, "seed name like none")
+    rejects(kernel, "choice", (seed, name, none, like), ValueError, mentions=["options"])
+
+
 @obligation("SWP-DEF-LOG_UNIFORM_AT", equation="log_uniform_at", type="definition")
 @given(case=log_uniform_at_inputs)
 def test_swp_def_log_uniform_at(kernel, case):
@@ -255,3 +271,52 @@ def test_swp_predicts_middle(kernel):
     claim(approx(x[0] * x[0], low * high))
     claim(abs(x[0] - 0.0001) < 1e-12)
     claim(abs(x[1] - 3.1622776601683795e-05) < 1e-12)
+
+
+@obligation("SWP-PREDICTS-ONE-RATE", rule="SWP-BOUNDS", type="falsification")
+def test_swp_predicts_one_rate(kernel):
+    """An interval from 0.5 to 0.5 is none."""
+    case = example(
+        {"seed": "int", "name": "text", "low": "real", "high": "real", "like": "f64[N]", "wrong": "real"},
+        seed=1,
+        name="rate",
+        low=0.01,
+        high=0.5,
+        like=[0, 0, 0],
+        wrong=0.5,
+    )
+    seed, name, high, like, wrong = kernel.receives(case, "seed name high like wrong")
+    rejects(kernel, "log_uniform", (seed, name, wrong, high, like), ValueError, mentions=["low"])
+
+
+@obligation("SWP-PREDICTS-NO-END", rule="SWP-BOUNDS", type="falsification")
+def test_swp_predicts_no_end(kernel):
+    """An interval without an upper end is refused."""
+    case = example(
+        {"seed": "int", "name": "text", "low": "real", "high": "real", "like": "f64[N]", "wrong": "real"},
+        seed=1,
+        name="rate",
+        low=0.01,
+        high=float("inf"),
+        like=[0, 0, 0],
+        wrong=0.01,
+    )
+    seed, name, high, like, wrong = kernel.receives(case, "seed name high like wrong")
+    rejects(kernel, "log_uniform", (seed, name, wrong, high, like), ValueError, mentions=["low"])
+
+
+@obligation("SWP-PREDICTS-ONE-OPTION", rule="SWP-CHOICES", type="falsification")
+def test_swp_predicts_one_option(kernel):
+    """Of one option the first is always taken."""
+    case = example(
+        {"seed": "int", "name": "text", "options": "int", "like": "f64[N]"},
+        seed=1,
+        name="layers",
+        options=1,
+        like=[0, 0, 0],
+    )
+    seed, name, options, like = kernel.receives(case, "seed name options like")
+    N = case.N
+    i = grid(N)
+    k = kernel.choice(seed, name, options, like)
+    claim(all[i](k[i] == 0))

@@ -1,12 +1,12 @@
 """schedule/training-config: Arithmetic of a training run.
 
 Compiled from contracts/schedule/training-config-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5110b28f00cf80f38afd7df3d6fc26ac51671236d19612601ea268edb82d3656
+Meaning: f5352be5f0898230a59b2d1aa4fb95601952f9ceff9b7d444fa9a989ec6d74fa
 """
 
 from albor_contracts.testing import (
-    approx, cases, claim, clip, cos, defines, definitions, exact, example, given, max, min, obligation, ratio, rejects,
-    single, truth, where,
+    approx, cases, claim, clip, cos, defines, definitions, exact, example, given, inf, max, min, obligation, ratio,
+    rejects, single, truth, where,
 )
 
 CONTRACT = "schedule/training-config"
@@ -185,6 +185,51 @@ tc_refuses_counts_inputs = cases(
     token_budget="int in [1, max_steps * batch * accumulation * sequence]",
     which="int in [0, 7]",
     bad="int in [-3, 0]",
+)
+tc_refuses_steps_inputs = cases(
+    samples="int in [1, 10000000]",
+    batch="int in [1, 300]",
+    accumulation="int in [1, 200]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+tc_refuses_total_inputs = cases(
+    samples="int in [1, 100000]",
+    batch="int in [1, 64]",
+    accumulation="int in [1, 64]",
+    epochs="int in [1, 40]",
+    max_steps="int in [1, 10000]",
+    which="int in [0, 4]",
+    bad="int in [-2, 0]",
+)
+tc_refuses_needed_inputs = cases(
+    samples="int in [batch * accumulation, 100000]",
+    batch="int in [1, 64]",
+    accumulation="int in [1, 64]",
+    max_steps="int in [1, 10000]",
+    which="int in [0, 3]",
+    bad="int in [-2, 0]",
+)
+tc_refuses_sizes_inputs = cases(
+    batch="int in [1, 1000]",
+    accumulation="int in [1, 1000]",
+    sequence="int in [1, 100000]",
+    which="int in [0, 2]",
+    bad="int in [-2, 0]",
+)
+tc_refuses_share_inputs = cases(
+    warmup="int in [0, total // 5 + 1]",
+    total="int in [0, 10000]",
+    which="int in [0, 1]",
+    bad="int in [-2, 0]",
+)
+tc_refuses_rates_inputs = cases(
+    step="int in [0, 2 * total]",
+    warmup="int in [0, total]",
+    total="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    which="int in [0, 6]",
 )
 tc_def_steps_per_epoch_inputs = cases(
     samples="int in [1, 10000000]",
@@ -401,6 +446,101 @@ def test_tc_refuses_counts(kernel, case):
     rejects(kernel, "check_training_config", (s, b, a, e, m, w, q, t), ValueError, mentions=["must be at least"])
 
 
+@obligation("TC-REFUSES-STEPS", equation="steps_per_epoch", type="rejection")
+@given(case=tc_refuses_steps_inputs)
+def test_tc_refuses_steps(kernel, case):
+    """A count below 1 is refused."""
+    samples, batch, accumulation, which, bad = kernel.receives(case, "samples batch accumulation which bad")
+    bad_samples = single(where(which == 0, bad, samples))
+    bad_batch = single(where(which == 1, bad, batch))
+    bad_accumulation = single(where(which == 2, bad, accumulation))
+    rejects(
+        kernel,
+        "steps_per_epoch",
+        (bad_samples, bad_batch, bad_accumulation),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("TC-REFUSES-TOTAL", equation="total_steps", type="rejection")
+@given(case=tc_refuses_total_inputs)
+def test_tc_refuses_total(kernel, case):
+    """A count below 1 is refused."""
+    samples, batch, accumulation, epochs, max_steps, which, bad = kernel.receives(case, "samples batch accumulation epochs max_steps which bad")
+    bad_samples = single(where(which == 0, bad, samples))
+    bad_batch = single(where(which == 1, bad, batch))
+    bad_accumulation = single(where(which == 2, bad, accumulation))
+    bad_epochs = single(where(which == 3, bad, epochs))
+    bad_max_steps = single(where(which == 4, bad, max_steps))
+    rejects(
+        kernel,
+        "total_steps",
+        (bad_samples, bad_batch, bad_accumulation, bad_epochs, bad_max_steps),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("TC-REFUSES-NEEDED", equation="epochs_needed", type="rejection")
+@given(case=tc_refuses_needed_inputs)
+def test_tc_refuses_needed(kernel, case):
+    """A count below 1 is refused."""
+    samples, batch, accumulation, max_steps, which, bad = kernel.receives(case, "samples batch accumulation max_steps which bad")
+    bad_samples = single(where(which == 0, bad, samples))
+    bad_batch = single(where(which == 1, bad, batch))
+    bad_accumulation = single(where(which == 2, bad, accumulation))
+    bad_max_steps = single(where(which == 3, bad, max_steps))
+    rejects(
+        kernel,
+        "epochs_needed",
+        (bad_samples, bad_batch, bad_accumulation, bad_max_steps),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("TC-REFUSES-SIZES", equation="tokens_per_step", type="rejection")
+@given(case=tc_refuses_sizes_inputs)
+def test_tc_refuses_sizes(kernel, case):
+    """A size below 1 is refused."""
+    batch, accumulation, sequence, which, bad = kernel.receives(case, "batch accumulation sequence which bad")
+    bad_batch = single(where(which == 0, bad, batch))
+    bad_accumulation = single(where(which == 1, bad, accumulation))
+    bad_sequence = single(where(which == 2, bad, sequence))
+    rejects(
+        kernel,
+        "tokens_per_step",
+        (bad_batch, bad_accumulation, bad_sequence),
+        ValueError,
+        mentions=["must be at least"],
+    )
+
+
+@obligation("TC-REFUSES-SHARE", equation="warmup_ok", type="rejection")
+@given(case=tc_refuses_share_inputs)
+def test_tc_refuses_share(kernel, case):
+    """A negative count is refused."""
+    warmup, total, which, bad = kernel.receives(case, "warmup total which bad")
+    bad_warmup = single(where(which == 0, bad - 1, warmup))
+    bad_total = single(where(which == 1, bad - 1, total))
+    rejects(kernel, "warmup_ok", (bad_warmup, bad_total), ValueError, mentions=["must be at least"])
+
+
+@obligation("TC-REFUSES-RATES", equation="learning_rate", type="rejection")
+@given(case=tc_refuses_rates_inputs)
+def test_tc_refuses_rates(kernel, case):
+    """A step before the first, a run without steps, a warm-up outside the run, and rates that are negative, infinite or
+    out of order are refused."""
+    step, warmup, total, peak, lowest, which = kernel.receives(case, "step warmup total peak lowest which")
+    early = single(where(which == 0, -1, step))
+    end = single(where(which == 1, 0, total))
+    ramp = single(where(which == 1, 0, where(which == 2, -1, where(which == 3, total + 1, warmup))))
+    low = single(where(which == 4, 2 * peak, where(which == 5, -0.5, lowest)))
+    high = single(where(which == 6, inf, peak))
+    rejects(kernel, "learning_rate", (early, ramp, end, high, low), ValueError, mentions=["must"])
+
+
 @obligation("TC-DEF-STEPS_PER_EPOCH", equation="steps_per_epoch", type="definition")
 @given(case=tc_def_steps_per_epoch_inputs)
 def test_tc_def_steps_per_epoch(kernel, case):
@@ -515,3 +655,177 @@ def test_tc_predicts_midway(kernel):
     )
     step, warmup, total, peak, lowest = kernel.receives(case, "step warmup total peak lowest")
     claim(approx(kernel.learning_rate(step, warmup, total, peak, lowest), 0.00015))
+
+
+@obligation("TC-PREDICTS-NO-STEP", rule="TC-REFUSES-NO-STEP", type="falsification")
+def test_tc_predicts_no_step(kernel):
+    """8 samples are one micro-batch and no step of 16: refused, with the samples and the accumulation that would do."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "warmup": "int", "sequence": "int", "token_budget": "int"},
+        samples=8,
+        batch=8,
+        accumulation=16,
+        epochs=1,
+        max_steps=10,
+        warmup=0,
+        sequence=4,
+        token_budget=1,
+    )
+    samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["8 < 8 * 16 = 128", "samples >= 128", "accumulation <= 1"],
+    )
+
+
+@obligation("TC-PREDICTS-TOO-FEW", rule="TC-REFUSES-NO-STEP", type="falsification")
+def test_tc_predicts_too_few(kernel):
+    """100 samples fill no step of 8 * 16; 128 would, and so would an accumulation of 12."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "warmup": "int", "sequence": "int", "token_budget": "int"},
+        samples=100,
+        batch=8,
+        accumulation=16,
+        epochs=1,
+        max_steps=10,
+        warmup=0,
+        sequence=4,
+        token_budget=1,
+    )
+    samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["100 < 8 * 16 = 128", "samples >= 128", "accumulation <= 12"],
+    )
+
+
+@obligation("TC-PREDICTS-BUDGET", rule="TC-REFUSES-TOKENS", type="falsification")
+def test_tc_predicts_budget(kernel):
+    """10 steps of 4 * 2 * 8 tokens are 640 of 1,000: refused; 16 steps would do, which take 2 epochs."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "warmup": "int", "sequence": "int", "token_budget": "int"},
+        samples=80,
+        batch=4,
+        accumulation=2,
+        epochs=1,
+        max_steps=10,
+        warmup=1,
+        sequence=8,
+        token_budget=1000,
+    )
+    samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["640 < 1000", "max_steps >= 16", "epochs >= 2"],
+    )
+
+
+@obligation("TC-PREDICTS-NO-BUDGET", rule="TC-REFUSES-COUNTS", type="falsification")
+def test_tc_predicts_no_budget(kernel):
+    """A budget of 0 tokens is refused by name."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "warmup": "int", "sequence": "int", "token_budget": "int", "which": "int", "bad": "int"},
+        samples=80,
+        batch=4,
+        accumulation=2,
+        epochs=1,
+        max_steps=10,
+        warmup=1,
+        sequence=8,
+        token_budget=0,
+        which=7,
+        bad=0,
+    )
+    samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget = kernel.receives(case, "samples batch accumulation epochs max_steps warmup sequence token_budget")
+    rejects(
+        kernel,
+        "check_training_config",
+        (samples, batch, accumulation, epochs, max_steps, warmup, sequence, token_budget),
+        ValueError,
+        mentions=["token_budget must be at least 1"],
+    )
+
+
+@obligation("TC-PREDICTS-TENTH", rule="TC-WARMUP-TENTH", type="falsification")
+def test_tc_predicts_tenth(kernel):
+    """Of 1,000 steps 100 may be warm-up, and 101 may not."""
+    case = example({"warmup": "int", "total": "int"}, warmup=100, total=1000)
+    warmup, total = kernel.receives(case, "warmup total")
+    claim(kernel.warmup_ok(warmup, total))
+    claim(~truth(kernel.warmup_ok(warmup + 1, total)))
+
+
+@obligation("TC-PREDICTS-NO-EPOCHS", rule="TC-REFUSES-NEEDED", type="falsification")
+def test_tc_predicts_no_epochs(kernel):
+    """Seven samples fill no step of eight: no number of epochs helps, and the refusal says so."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "max_steps": "int", "which": "int", "bad": "int"},
+        samples=7,
+        batch=4,
+        accumulation=2,
+        max_steps=10,
+        which=0,
+        bad=0,
+    )
+    samples, batch, accumulation, max_steps = kernel.receives(case, "samples batch accumulation max_steps")
+    rejects(
+        kernel,
+        "epochs_needed",
+        (samples, batch, accumulation, max_steps),
+        ValueError,
+        mentions=["7 samples", "batch 4", "accumulation 2"],
+    )
+
+
+@obligation("TC-PREDICTS-WHICH", rule="TC-REFUSES-TOTAL", type="falsification")
+def test_tc_predicts_which(kernel):
+    """Of a batch of 0 it is said that it is the batch."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "epochs": "int", "max_steps": "int", "which": "int", "bad": "int"},
+        samples=80,
+        batch=0,
+        accumulation=2,
+        epochs=1,
+        max_steps=10,
+        which=1,
+        bad=0,
+    )
+    samples, batch, accumulation, epochs, max_steps = kernel.receives(case, "samples batch accumulation epochs max_steps")
+    rejects(
+        kernel,
+        "total_steps",
+        (samples, batch, accumulation, epochs, max_steps),
+        ValueError,
+        mentions=["batch must be at least 1"],
+    )
+
+
+@obligation("TC-PREDICTS-WHICH-NEEDED", rule="TC-REFUSES-NEEDED", type="falsification")
+def test_tc_predicts_which_needed(kernel):
+    """Of an accumulation of 0 it is said that it is the accumulation."""
+    case = example(
+        {"samples": "int", "batch": "int", "accumulation": "int", "max_steps": "int", "which": "int", "bad": "int"},
+        samples=80,
+        batch=4,
+        accumulation=0,
+        max_steps=10,
+        which=2,
+        bad=0,
+    )
+    samples, batch, accumulation, max_steps = kernel.receives(case, "samples batch accumulation max_steps")
+    rejects(
+        kernel,
+        "epochs_needed",
+        (samples, batch, accumulation, max_steps),
+        ValueError,
+        mentions=["accumulation must be at least 1"],
+    )

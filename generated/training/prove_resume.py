@@ -1,7 +1,7 @@
 """training/resume: Fresh start and resumption, what is proved.
 
 Compiled from contracts/training/resume-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9aba32a7845f3a075c1359e29603950550845f978713f00f06d0c720503de468
+Meaning: 1f7fceabb601b60c1511d433f4a4333b1b95ed6d323f85155e8f287f13e75a8a
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """training/alert-rules: Alert rules.
 
 Compiled from contracts/training/alert-rules-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e71d45d0fe5fc64a9d8710ea90114bf0cdecb441e4b4cc61b51be26c007d8f54
+Meaning: dfc0a754e07a5e31a1f7d91cc4801167144c66bd55aec4d1fee51c2d29a18e7b
 """
 
 from albor_contracts.testing import (
@@ -344,3 +344,22 @@ def test_al_predicts_clipped(kernel):
     scale, stop = kernel.guarded_clip(norm, max_norm, norm_limit)
     claim(scale == 0.0078125)
     claim(stop)
+
+
+@obligation("AL-PREDICTS-AT-THE-LIMIT", rule="AL-BEFORE-CLIP", type="falsification")
+def test_al_predicts_at_the_limit(kernel):
+    """A norm at its limit is not above it: 100 of 100 goes on, clipped to 1; and 1/2 is clipped to 1/4 by a half."""
+    case = example(
+        {"norm": "real", "max_norm": "real", "norm_limit": "real", "times": "real"},
+        norm=100.0,
+        max_norm=1.0,
+        norm_limit=100.0,
+        times=2.0,
+    )
+    norm, max_norm, norm_limit = kernel.receives(case, "norm max_norm norm_limit")
+    scale, stop = kernel.guarded_clip(norm, max_norm, norm_limit)
+    half, _ = kernel.guarded_clip(0.5, 0.25, norm_limit)
+    claim(~truth(stop))
+    claim(approx(scale, 0.01))
+    claim(half == 0.5)
+    claim(kernel.alert(1, norm, 256, 1.5, norm_limit) == 0)

@@ -1,7 +1,7 @@
 """training/checkpoint-formats: Checkpoint formats.
 
 Compiled from contracts/training/checkpoint-formats-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1df840d76cbf53de6cfdc5ec105c099013b6343ceb8676c2f6ed6738a758ed5f
+Meaning: 6fde68708a5ed9c71caea8c2b970c321d23ebfbd14adbfce505392f221a8f121
 """
 
 from albor_contracts.testing import (
@@ -174,6 +174,36 @@ safetensors_listing_inputs = cases(
     dims={"C": "1..5", "W": "4 * C"},
     file="bytes length 0..64",
     b="u8[W]",
+)
+ckf_reads_others_inputs = cases(
+    dims={"V": "2", "K": "1", "I": "24"},
+    file="bytes length 0..64",
+    v="u8[V]",
+)
+ckf_refuses_cut_inputs = cases(
+    file="bytes length 0..64",
+    number="int in [1, 255]",
+)
+ckf_refuses_alignment_inputs = cases(
+    text="text length 0..9",
+    alignment="int in {8, 16, 32, 64}",
+    wrong="int in {-8, 0, 1, 2, 4, 7, 12, 24, 33}",
+)
+ckf_file_order_inputs = cases(
+    dims={"R": "1..3"},
+    text="text length 0..9",
+    q="u8[R, 34]",
+    p="u8[R, 34]",
+)
+ckf_refuses_lines_inputs = cases(
+    text="text length 0..9",
+    which="int in [0, 11]",
+)
+ckf_kept_inputs = cases(
+    dims={"R": "1..3", "C": "1..5", "W": "4 * C"},
+    text="text length 0..9",
+    x="u8[W]",
+    y="u8[R, W]",
 )
 ckf_def_stored_bytes_inputs = cases(
     height="int in [1, 20000]",
@@ -426,6 +456,78 @@ def test_ckf_refuses_more(kernel, case):
     rejects(kernel, "safetensors_listing", (join(entire, kernel.pack(b)),), ValueError, mentions=["safetensors"])
 
 
+@obligation("CKF-READS-OTHERS", equation="gguf_listing", type="boundary")
+@given(case=ckf_reads_others_inputs)
+def test_ckf_reads_others(kernel, case):
+    """A file that another program wrote is read: without general.alignment, which is then 32, with a list and a long
+    number among its metadata; and one without any tensor."""
+    v = kernel.receives(case, "v")
+    V, K = case.V, case.K
+    i, j, m, k, n = grid(24, 27, 21, K, 11)
+    start = array[i](where(i == 0, 71, where(i == 1, 71, where(i == 2, 85, where(i == 3, 70, where(i == 4, 3, where(i == 8, 1, where(i == 16, 2, 0))))))))
+    list = array[j](where(j == 0, 1, where(j == 8, 97, where(j == 9, 9, where(j == 17, 2, where(j == 25, 5, where(j == 26, 6, 0)))))))
+    long = array[m](where(m == 0, 1, where(m == 8, 98, where(m == 9, 10, where(m == 13, 7, 0)))))
+    name = array[m](where(m == 0, 13, where(m == 8, 111, where(m == 9, 117, where(m == 10, 116, where(m == 11, 112, where(m == 12, 117, where(m == 13, 116, where(m == 14, 46, where(m == 15, 119, where(m == 16, 101, where(m == 17, 105, where(m == 18, 103, where(m == 19, 104, where(m == 20, 116, 0)))))))))))))))
+    size = array[k](V)
+    gap = array[n](0)
+    other = single(join(kernel.pack(start), kernel.pack(list), kernel.pack(long), kernel.pack(name), kernel.pack(spec.tensor_info(size, 24, 0)), kernel.pack(gap), kernel.pack(v)))
+    none = array[i](where((i == 8) | (i == 16), 0, start[i]))
+    claim(exact(kernel.gguf_listing(other), kernel.vector_line('lm_head.weight', 'I8', v)))
+    claim(exact(kernel.gguf_listing(kernel.pack(none)), ''))
+
+
+@obligation("CKF-REFUSES-CUT", equation="gguf_listing", type="rejection")
+@given(case=ckf_refuses_cut_inputs)
+def test_ckf_refuses_cut(kernel, case):
+    """A file that ends before the tensors it counts is refused for that reason."""
+    number = kernel.receives(case, "number")
+    i = grid(24)
+    start = array[i](where(i == 8, number, where(i == 0, 71, where(i == 1, 71, where(i == 2, 85, where(i == 3, 70, where(i == 4, 3, 0)))))))
+    rejects(kernel, "gguf_listing", (kernel.pack(start),), ValueError, mentions=["cut off"])
+
+
+@obligation("CKF-REFUSES-ALIGNMENT", equation="gguf_file", type="rejection")
+@given(case=ckf_refuses_alignment_inputs)
+def test_ckf_refuses_alignment(kernel, case):
+    """An alignment that is no power of two, or below 8, is refused."""
+    text, wrong = kernel.receives(case, "text wrong")
+    rejects(kernel, "gguf_file", (text, wrong), ValueError, mentions=["alignment", "power of two"])
+
+
+@obligation("CKF-FILE-ORDER", equation="safetensors_file", type="invariance")
+@given(case=ckf_file_order_inputs)
+def test_ckf_file_order(kernel, case):
+    """The bytes of a file do not depend on the order of the listing, with several quantized tensors neither."""
+    q, p = kernel.receives(case, "q p")
+    one = kernel.tensor_line('model.layers.0.mlp.up_proj.weight', 'Q8_0', q)
+    two = kernel.tensor_line('model.layers.0.mlp.down_proj.weight', 'Q8_0', p)
+    claim(exact(kernel.safetensors_file(join(one, two)), kernel.safetensors_file(join(two, one))))
+
+
+@obligation("CKF-REFUSES-LINES", equation="listing", type="rejection")
+@given(case=ckf_refuses_lines_inputs)
+def test_ckf_refuses_lines(kernel, case):
+    """A line of another form is refused: names that are empty, too long, not printable or reserved, more than four
+    dimensions or an empty one, digits of other scripts, odd or other digits of bytes, fields too few or too many."""
+    which = kernel.receives(case, "which")
+    long = single(join('x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx', ' I8 1 00'))
+    low = single(where(which == 0, ' I8 1 00', where(which == 1, long, where(which == 2, 'é I8 1 00', where(which == 3, '__metadata__ I8 1 00', 'x I8 1,1,1,1,1 00')))))
+    mid = single(where(which == 5, 'x I8 0 ', where(which == 6, 'x I8 ٣ 000000', where(which == 7, 'x I8 1 0', 'x I8 1 0g'))))
+    high = single(where(which == 9, 'x I8 1', where(which == 10, 'x I8 1 00 00', 'x I8 1 AB')))
+    line = single(where(which < 5, low, where(which < 9, mid, high)))
+    rejects(kernel, "listing", (line,), ValueError, mentions=["expected"])
+
+
+@obligation("CKF-KEPT", equation="listing", type="idempotency")
+@given(case=ckf_kept_inputs)
+def test_ckf_kept(kernel, case):
+    """The listing of a listing is that listing."""
+    x, y = kernel.receives(case, "x y")
+    some = kernel.listing(join(kernel.tensor_line('model.norm.weight', 'F32', y), kernel.vector_line('lm_head.weight', 'BF16', x)))
+    claim(exact(kernel.listing(some), some))
+    claim(exact(some, join(kernel.vector_line('lm_head.weight', 'BF16', x), kernel.tensor_line('model.norm.weight', 'F32', y))))
+
+
 @obligation("CKF-DEF-STORED_BYTES", equation="stored_bytes", type="definition")
 @given(case=ckf_def_stored_bytes_inputs)
 def test_ckf_def_stored_bytes(kernel, case):
@@ -510,3 +612,62 @@ def test_ckf_predicts_bias(kernel):
     a, b = kernel.receives(case, "a b")
     claim(exact(kernel.differences(a, b), 'model.layers.0.self_attn.q_proj.bias: 3 of 8 bytes differ, the first is byte 2: 80 in a, 00 in b\n'))
     claim(exact(kernel.differences(a, ''), 'model.layers.0.self_attn.q_proj.bias: missing in b\n'))
+
+
+@obligation("CKF-PREDICTS-LINES", rule="CKF-KEPT", type="falsification")
+def test_ckf_predicts_lines(kernel):
+    """Names of one and of 63 characters, of the first and the last printable one, and one to four dimensions are
+    lines."""
+    case = example(
+        {"text": "text", "x": "u8[W]", "y": "u8[R, W]"},
+        text="x I8 1 00\n",
+        x=[0, 0, 0, 0],
+        y=[[0, 0, 0, 0]],
+    )
+    text = kernel.receives(case, "text")
+    claim(exact(kernel.listing(text), text))
+    claim(exact(kernel.listing('!~ I8 1,1 00\n'), '!~ I8 1,1 00\n'))
+    claim(exact(kernel.listing('x I8 1,1,1 00\n'), 'x I8 1,1,1 00\n'))
+    claim(exact(kernel.listing('x I8 1,1,1,1 00\n'), 'x I8 1,1,1,1 00\n'))
+    claim(length(kernel.listing('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx I8 1 00\n')) == 72)
+
+
+@obligation("CKF-PREDICTS-ALIGNMENT", rule="CKF-SIZE", type="falsification")
+def test_ckf_predicts_alignment(kernel):
+    """The alignment stands in the metadata as an unsigned number of 32 bits: type 4."""
+    case = example(
+        {"text": "text", "alignment": "int", "w": "u8[R, W]", "b": "u8[W]"},
+        text="",
+        alignment=32,
+        w=[[0, 0, 0, 0]],
+        b=[0, 0, 0, 0],
+    )
+    text, alignment = kernel.receives(case, "text alignment")
+    i = grid(13)
+    record = array[i](where(i == 0, 110, where(i == 1, 109, where(i == 2, 101, where(i == 3, 110, where(i == 4, 116, where(i == 5, 4, where(i == 9, 32, 0))))))))
+    file = kernel.gguf_file(text, alignment)
+    claim(occurrences(file, kernel.pack(record)) == 1)
+
+
+@obligation("CKF-PREDICTS-FEW-BYTES", rule="CKF-REFUSES-LINES", type="falsification")
+def test_ckf_predicts_few_bytes(kernel):
+    """Three numbers of float32 in four bytes are refused."""
+    case = example({"text": "text", "which": "int"}, text="x F32 3 00000000", which=0)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "listing", (text,), ValueError, mentions=["x: F32", "12 bytes", "found 4"])
+
+
+@obligation("CKF-PREDICTS-NO-TYPE", rule="CKF-REFUSES-LINES", type="falsification")
+def test_ckf_predicts_no_type(kernel):
+    """A type that only one of the formats has is refused by name."""
+    case = example({"text": "text", "which": "int"}, text="x U8 1 00", which=0)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "listing", (text,), ValueError, mentions=["unknown dtype U8", "I8"])
+
+
+@obligation("CKF-PREDICTS-NO-BLOCK", rule="CKF-REFUSES-LINES", type="falsification")
+def test_ckf_predicts_no_block(kernel):
+    """31 columns do not fill a block of Q8_0."""
+    case = example({"text": "text", "which": "int"}, text="x Q8_0 2,31 00", which=0)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "listing", (text,), ValueError, mentions=["x: 31 columns", "blocks of 32"])

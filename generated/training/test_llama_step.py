@@ -1,7 +1,7 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 08dc6efbcd8cd8904e04975626177e329eb30c54914ff69c01c6a711d01bd796
+Meaning: b72fbe6ff0b0a4b555b3ce643a4c718cc58a1b0f303fe03051effcac77a0f1fa
 """
 
 from albor_contracts.testing import (
@@ -761,6 +761,78 @@ library_text_inputs = cases(
     first="int in [0, 1000000]",
     like="i64[N, A, B, S] in [0, 1]",
 )
+ls_belong_inputs = cases(
+    dims={"A": "1..1", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "Y": "1..9"},
+    assume=("Y != Z",),
+    work={"B * S * V": 2**15},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[B, S] in [0, V)",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    other="float[Y, E] in [0.5, 1.5]",
+)
+ls_belong_loss_inputs = cases(
+    dims={"A": "1..1", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "W": "1..6"},
+    assume=("W != E",),
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V) or {ignore}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+    other="float[L, 2, K, D, W] in [-0.1, 0.1]",
+)
+ls_belong_gradients_inputs = cases(
+    dims={"A": "1..1", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "M": "1..4"},
+    assume=("M != L",),
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V) or {ignore}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+    other="float[M, 3, F, E] in [-0.1, 0.1]",
+)
+ls_tables_inputs = cases(
+    dims={"A": "1..1", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "W": "3..4"},
+    work={"B * S * V": 2**15},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[B, S] in [0, V)",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    other="float[W, V, E] in [-1, 1]",
+)
+ls_pairs_inputs = cases(
+    dims={"A": "1..1", "B": "1..2", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "O": "1..5"},
+    assume=("O != S",),
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V) or {ignore}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+    other="i64[A, B, O] in [0, V)",
+)
 
 
 @obligation("LS-DEF-BLOCK", equation="block", type="definition", cost=5)
@@ -1216,6 +1288,52 @@ def test_ls_windows(kernel, case):
     claim(all[n, a, b, s]((0 <= x[n, a, b, s]) & (x[n, a, b, s] < 256) & ((0 <= y[n, a, b, s]) & (y[n, a, b, s] < 256))))
     claim(all[n, a, b, s]((y[n, a, b, s] == x[n, a, b, min(s + 1, S - 1)]) | (s == S - 1)))
     claim(all[n, a, b]((y[n, a, b, S - 1] == x[min(n + 1, N - 1), 0, 0, 0]) | (n == N - 1) | (a < A - 1) | (b < B - 1)))
+
+
+@obligation("LS-BELONG", equation="logits", type="rejection")
+@given(case=ls_belong_inputs)
+def test_ls_belong(kernel, case):
+    """Norms of another number of layers than the other weights are refused."""
+    table, wqo, wkv, wmlp, x, base, eps, other = kernel.receives(case, "table wqo wkv wmlp x base eps other")
+    rejects(kernel, "logits", (table, other, wqo, wkv, wmlp, x, base, eps), ValueError, mentions=["norm"])
+
+
+@obligation("LS-BELONG-LOSS", equation="loss", type="rejection")
+@given(case=ls_belong_loss_inputs)
+def test_ls_belong_loss(kernel, case):
+    """Keys and values of another width than the other weights are refused."""
+    table, norm, wqo, wmlp, x, y, base, eps, ignore, other = kernel.receives(case, "table norm wqo wmlp x y base eps ignore other")
+    rejects(kernel, "loss", (table, norm, wqo, other, wmlp, x, y, base, eps, ignore), ValueError, mentions=["wkv"])
+
+
+@obligation("LS-BELONG-GRADIENTS", equation="gradients", type="rejection")
+@given(case=ls_belong_gradients_inputs)
+def test_ls_belong_gradients(kernel, case):
+    """Feed-forward networks of another number of layers than the other weights are refused."""
+    table, norm, wqo, wkv, x, y, base, eps, ignore, other = kernel.receives(case, "table norm wqo wkv x y base eps ignore other")
+    rejects(kernel, "gradients", (table, norm, wqo, wkv, other, x, y, base, eps, ignore), ValueError, mentions=["wmlp"])
+
+
+@obligation("LS-TABLES", equation="logits", type="rejection")
+@given(case=ls_tables_inputs)
+def test_ls_tables(kernel, case):
+    """More than two tables, embedding and head, are refused."""
+    norm, wqo, wkv, wmlp, x, base, eps, other = kernel.receives(case, "norm wqo wkv wmlp x base eps other")
+    rejects(kernel, "logits", (other, norm, wqo, wkv, wmlp, x, base, eps), ValueError, mentions=["table"])
+
+
+@obligation("LS-PAIRS", equation="gradients", type="rejection")
+@given(case=ls_pairs_inputs)
+def test_ls_pairs(kernel, case):
+    """Targets of another length than the tokens are refused."""
+    table, norm, wqo, wkv, wmlp, x, base, eps, ignore, other = kernel.receives(case, "table norm wqo wkv wmlp x base eps ignore other")
+    rejects(
+        kernel,
+        "gradients",
+        (table, norm, wqo, wkv, wmlp, x, other, base, eps, ignore),
+        ValueError,
+        mentions=["one shape"],
+    )
 
 
 @obligation("LS-FT-TEXT", rule="LS-WINDOWS", type="falsification")

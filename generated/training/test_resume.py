@@ -1,7 +1,7 @@
 """training/resume: Fresh start and resumption.
 
 Compiled from contracts/training/resume-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9aba32a7845f3a075c1359e29603950550845f978713f00f06d0c720503de468
+Meaning: 1f7fceabb601b60c1511d433f4a4333b1b95ed6d323f85155e8f287f13e75a8a
 """
 
 from albor_contracts.testing import (
@@ -46,6 +46,16 @@ rs_counts_inputs = cases(
     done="int in [0, 1000000]",
     per_epoch="int in [1, 5000]",
     none="int in [-3, 0]",
+)
+rs_saved_inputs = cases(
+    found="bool",
+    saved="int in [0, 1000000]",
+    none="int in [-2, -1]",
+)
+rs_done_inputs = cases(
+    done="int in [0, 1000000]",
+    per_epoch="int in [1, 5000]",
+    none="int in [-2, -1]",
 )
 
 
@@ -117,6 +127,22 @@ def test_rs_counts(kernel, case):
     """An epoch without steps is refused."""
     done, none = kernel.receives(case, "done none")
     rejects(kernel, "position", (done, none), ValueError, mentions=["per_epoch"])
+
+
+@obligation("RS-SAVED", equation="resume_point", type="rejection")
+@given(case=rs_saved_inputs)
+def test_rs_saved(kernel, case):
+    """A checkpoint of a negative number of steps is refused, whether it is used or not."""
+    found, none = kernel.receives(case, "found none")
+    rejects(kernel, "resume_point", (found, none), ValueError, mentions=["steps"])
+
+
+@obligation("RS-DONE", equation="position", type="rejection")
+@given(case=rs_done_inputs)
+def test_rs_done(kernel, case):
+    """A negative number of steps done has no place in the data."""
+    per_epoch, none = kernel.receives(case, "per_epoch none")
+    rejects(kernel, "position", (none, per_epoch), ValueError, mentions=["done"])
 
 
 @obligation("RS-DEF-RESUME_POINT", equation="resume_point", type="definition")

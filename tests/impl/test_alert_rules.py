@@ -16,6 +16,7 @@ def test_rules_over_a_run() -> None:
     assert rules.loss_limit == pytest.approx(15.5958, abs=1e-4)
     assert [rules.check(x, 1.0) for x in (10.4, 15.59, 15.6, math.nan)] == [NONE, NONE, LOSS, NOT_FINITE]
     assert [rules.check(3.0, x) for x in (0.0, 100.0, 100.5, math.inf)] == [NONE, NONE, NORM, NOT_FINITE]
+    assert rules.check(rules.loss_limit, 100.0) == NONE  # at a limit is not above it
     endless = ((10.4 if step < 7 else 16.0, 1.0) for step in iter(int, 1) for step in range(9))
     assert rules.first(endless) == (7, LOSS)  # reads no further than it must
     assert rules.first([]) == (0, NONE)
@@ -40,3 +41,8 @@ def test_is_the_reference() -> None:
 def test_what_is_refused(change: dict[str, float], name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected"):
         AlertRules(**({"vocabulary": 8} | change))
+
+
+def test_a_log_has_a_loss_and_a_norm_for_each_step() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        first_alert(torch.zeros(3), torch.zeros(2), 8, 1.5, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from albor_impl.data.fim import fim, fim_batch, fim_parts, unfim
 from albor_reference.data import fim as reference
@@ -38,6 +39,12 @@ def outcome(function: Callable[[str], object], text: str) -> object:
 def test_reading_back_is_the_reference_on_any_text(text: str) -> None:
     assert outcome(unfim, text) == outcome(reference.unfim, text)
     assert outcome(fim_parts, text) == outcome(reference.fim_parts, text)
+
+
+def test_a_text_is_left_alone_where_the_number_drawn_is_the_rate() -> None:
+    for seed in range(10):
+        drawn = np.random.default_rng(seed).random()
+        assert fim("text", seed, drawn, False) == "text" != fim("text", seed, math.nextafter(drawn, 1), False)
 
 
 @given(st.lists(st.tuples(free, seeds), max_size=6), st.booleans())

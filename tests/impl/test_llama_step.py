@@ -95,3 +95,12 @@ def test_errors_say_what_was_expected():
     spoiled[-1] = float("nan")
     with pytest.raises(FloatingPointError, match="nan at step 1"):
         step.train(table, spoiled, wqo, wkv, wmlp, x[None], x[None], **RULE, **NET)
+
+
+def test_three_layers_have_seven_norms():
+    table, _, wqo, wkv, wmlp = torched(*weights())
+    wqo, wkv, wmlp = (torch.cat([w, w[:1]]) for w in (wqo, wkv, wmlp))
+    x = torch.zeros((1, 3), dtype=torch.int64)
+    assert step.logits(table, torch.ones(7, 8), wqo, wkv, wmlp, x, 100.0, 1e-4).shape == (1, 3, 256)
+    with pytest.raises(ValueError, match=r"norm: expected shape \[7, 8\]"):
+        step.logits(table, torch.ones(6, 8), wqo, wkv, wmlp, x, 100.0, 1e-4)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from albor_impl.merge.dare import dare
+from albor_impl.merge.dare import dare, dare_rescale
 from albor_impl.merge.slerp import slerp
 from albor_impl.merge.ties import kept, ties
 from albor_reference.merge.slerp import slerp as slerp_reference
@@ -95,6 +95,23 @@ def test_slerp_is_never_a_chord_through_the_middle() -> None:
     a, b = torch.tensor([[1.0, 0.0], [cosine, math.sqrt(1 - cosine * cosine)]], dtype=torch.float64)
     off = slerp(a, b, 0.5).norm().item() - 1  # the chord passes the origin at 5e-4
     assert abs(off) <= 26 * unit(torch.float64) / 1e-6  # an angle off by e moves the result by 2 e / sin(Omega)^2
+
+
+@pytest.mark.parametrize("omega", [9e-4, 1.1e-3])
+def test_slerp_takes_the_chord_below_a_sine_of_a_thousandth(omega: float) -> None:
+    a = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    b = torch.tensor([math.cos(omega), math.sin(omega)], dtype=torch.float64)
+    near = omega < 1e-3
+    weights = (0.7, 0.3) if near else (math.sin(0.7 * omega) / math.sin(omega), math.sin(0.3 * omega) / math.sin(omega))
+    # Arc and chord are 5e-8 apart here; an angle off by 4 u of itself moves a weight by less than u.
+    assert ((slerp(a, b, 0.3) - (weights[0] * a + weights[1] * b)).abs() <= 16 * unit(torch.float64)).all()
+
+
+def test_slerp_survives_extreme_lengths_in_float64() -> None:
+    for long, short in ((1e200, 1e200), (1e-200, 1e-200), (1e200, 1e-200), (1e-200, 1e200)):
+        a, b = torch.tensor([[long, 0.0], [0.0, short]], dtype=torch.float64)
+        c = slerp(a, b, 0.5) / torch.tensor([long, short], dtype=torch.float64)
+        assert ((c - math.sqrt(0.5)).abs() <= 8 * unit(torch.float64)).all()
 
 
 def test_slerp_survives_extreme_lengths() -> None:
@@ -228,10 +245,36 @@ def test_dare_draws_as_it_says() -> None:
         assert torch.equal(dare(torch.zeros(1000), torch.ones(1000), p, seed)[1], uniform >= p)
 
 
+def test_dare_keeps_where_the_number_drawn_is_p() -> None:
+    uniform = torch.rand(10, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    for place in range(10):
+        assert dare(torch.zeros(10), torch.ones(10), uniform[place].item(), 3)[1][place]
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "mask", "p", "message"),
+    [
+        ((2,), (3,), (2,), 0.5, r"shapes \(2,\) and \(3,\)"),
+        ((), (), (), 0.5, r"shapes \(\) and \(\)"),
+        ((2, 2), (2, 2), (2, 2), 0.5, r"shapes \(2, 2\)"),
+        ((2,), (2,), (1,), 0.5, "mask"),
+        ((2,), (2,), (2,), 1.0, "p must"),
+    ],
+)
+def test_dare_rescale_refuses(base: tuple, tuned: tuple, mask: tuple, p: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dare_rescale(torch.zeros(base), torch.ones(tuned), torch.ones(mask, dtype=torch.bool), p)
+
+
+def test_dare_needs_vectors() -> None:
+    with pytest.raises(ValueError, match="shapes"):
+        dare(torch.tensor(0.0), torch.tensor(1.0), 0.5, 0)
+
+
 @pytest.mark.parametrize(
     ("tuned", "p", "seed", "message"),
     [
-        ([1.0], 0.5, 0, "shapes"),
+        ([1.0], 0.5, 0, r"shapes \(2,\) and \(1,\)"),
         ([1.0, 2.0], 1.0, 0, "p must"),
         ([1.0, 2.0], math.nan, 0, "p must"),
         ([1.0, 2.0], 0.5, -1, "seed"),
@@ -252,6 +295,8 @@ def test_dtypes_must_fit() -> None:
             ties(a, b[None], [1.0], 1, 1.0)
         with pytest.raises(TypeError, match="floating-point"):
             dare(a, b, 0.5, 0)
+    with pytest.raises(TypeError, match="truth values"):
+        dare_rescale(single, single, single, 0.5)
 
 
 def test_devices_must_agree() -> None:
@@ -262,6 +307,8 @@ def test_devices_must_agree() -> None:
         ties(here, elsewhere[None], [1.0], 1, 1.0)
     with pytest.raises(ValueError, match="one device"):
         dare(here, elsewhere, 0.5, 0)
+    with pytest.raises(ValueError, match="device"):
+        dare_rescale(here, here, torch.ones(2, dtype=torch.bool, device="meta"), 0.5)
 
 
 def test_inputs_are_not_written_to() -> None:

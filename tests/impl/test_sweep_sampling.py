@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
@@ -29,6 +30,14 @@ def test_draws_have_the_distribution() -> None:
 def test_a_longer_sweep_begins_alike() -> None:
     assert torch.equal(choice(1, "a", 9, torch.zeros(20))[:6], choice(1, "a", 9, torch.zeros(6)))
     assert not torch.equal(choice(1, "a", 9, torch.zeros(20)), choice(1, "b", 9, torch.zeros(20)))
+
+
+def test_draws_are_the_hash_of_seed_name_and_number() -> None:
+    """Drawing in another way would change every sweep that was ever made."""
+    key = (7).to_bytes(16, "little") + (2).to_bytes(8, "little")
+    word = int.from_bytes(hashlib.blake2b(b"rate", key=key, digest_size=8).digest(), "little") >> 11
+    assert log_uniform(7, "rate", 1e-5, 1e-2, torch.zeros(3))[2] == log_uniform_value(word * 2.0**-53, 1e-5, 1e-2)
+    assert choice(7, "rate", 1000, torch.zeros(3))[2] == word * 1000 >> 53
 
 
 def test_what_is_refused() -> None:

@@ -146,3 +146,6 @@ def test_other_refusals() -> None:
         wanda(torch.ones(2, 2), torch.ones(2, 2, device="meta"), 1, 2)
     with pytest.raises(ValueError, match="prune_layers needs"):
         prune_layers(torch.ones(2, 3, 4), torch.ones(2, 5, 4), torch.tensor([True]), 1, 2)
+    for w, x in (((2, 4), (2, 5, 4)), ((2, 3, 4), (2, 4)), ((2, 3, 4), (3, 5, 4))):
+        with pytest.raises(ValueError, match="prune_layers needs"):
+            prune_layers(torch.ones(w), torch.ones(x), torch.tensor([True, True]), 1, 2)

@@ -83,5 +83,5 @@ def explained(number: int, seconds_each: float, step_seconds: float) -> float:
     Errors: ValueError for a negative number, or times that are not positive.
     """
     if not (number >= 0 and seconds_each > 0 and step_seconds > 0):
-        raise ValueError(f"needs number >= 0 and positive times, got {number}, {seconds_each}, {step_seconds}")
+        raise ValueError(f"number must be at least 0, times positive, got {number}, {seconds_each}, {step_seconds}")
     return number * seconds_each / step_seconds

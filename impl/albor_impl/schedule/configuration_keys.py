@@ -76,7 +76,7 @@ def _name(key: str, written: str, number: int) -> str:
 
 
 def _number(key: str, text: str, number: int) -> float:
-    _, least = KEYS.get(key, (1, 1))
+    _, least = KEYS[key]
     if isinstance(least, float):
         rate = float(text) if text.isascii() and _is_rate(text) else math.nan
         if not 0 < rate < math.inf:
