@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation, what is proved.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f56fb71047631ed22260f959c2172bdc75ca1b31dffc6706d2407ade41f3eda2
+Meaning: 14dcd2e4a9e996fd70da5ec8d60ecaa8e3ec1df60e5a683eb771486d9867a5c6
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt, sum_over

@@ -1,7 +1,7 @@
 """attention/activation-statistics: Statistics of named activations.
 
 Compiled from contracts/attention/activation-statistics-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3c8f8960b04d2f1f3c5d86eea97fa8c38e3aefa157a026e2faaf2c955cbb528c
+Meaning: 6fba6eb53d22719199e0ed2ce04bf75baf751197f4a174cf8f13f9a8963f9867
 """
 
 from albor_contracts.testing import (
@@ -77,7 +77,7 @@ activation_statistics_inputs = cases(
     x="float[N] in [1000, 1001]",
 )
 ast_long_inputs = cases(
-    dims={"N": "16385, 20000, 33000"},
+    dims={"N": "16385, 24000, 33000"},
     elements=33001,
     x="float[N] in [-1, 1]",
     c="real in {4, 16}",
@@ -146,6 +146,18 @@ ast_points_inputs = cases(
     points="int in [0, 128)",
     wrong="int in [128, 300] or [-9, -1]",
 )
+ast_bias_shape_inputs = cases(
+    dims={"T": "1..3", "H": "1..6", "D": "1..6", "I": "1..6", "M": "1..6"},
+    assume=("M != D",),
+    x="float[T, H] in [-2, 2]",
+    w="float[H, D] in [-2, 2]",
+    b="float[D] in [1, 8]",
+    gate="float[H, I] in [-2, 2]",
+    up="float[H, I] in [-2, 2]",
+    down="float[I, H] in [-2, 2]",
+    points="int in [0, 128)",
+    c="float[M] in [1, 8]",
+)
 ast_def_activation_statistics_inputs = cases(
     dims={"N": "1..4099"},
     x="float[N] in [-100, 100]",
@@ -175,7 +187,7 @@ def test_ast_long(kernel, case):
     x, c = kernel.receives(case, "x c")
     N = case.N
     i = grid(N)
-    y = array[i](x[i] + where(i < 16384, c, 0))
+    y = array[i](x[i] + where(i < 16384, c, where(i < 20480, 0, 0 - c)))
     mu, sd = kernel.activation_statistics(y)
     m, s = spec.activation_statistics(y)
     claim(approx(mu, m))
@@ -271,6 +283,14 @@ def test_ast_points(kernel, case):
     """A point that does not exist is refused."""
     x, w, b, gate, up, down, wrong = kernel.receives(case, "x w b gate up down wrong")
     rejects(kernel, "captured_statistics", (x, w, b, gate, up, down, wrong), ValueError, mentions=["points"])
+
+
+@obligation("AST-BIAS-SHAPE", equation="captured_statistics", type="rejection")
+@given(case=ast_bias_shape_inputs)
+def test_ast_bias_shape(kernel, case):
+    """A bias of another length is refused, whatever is recorded."""
+    x, w, gate, up, down, points, c = kernel.receives(case, "x w gate up down points c")
+    rejects(kernel, "captured_statistics", (x, w, c, gate, up, down, points), ValueError, mentions=["b"])
 
 
 @obligation("AST-DEF-ACTIVATION_STATISTICS", equation="activation_statistics", type="definition")

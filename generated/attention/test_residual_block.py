@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f56fb71047631ed22260f959c2172bdc75ca1b31dffc6706d2407ade41f3eda2
+Meaning: 14dcd2e4a9e996fd70da5ec8d60ecaa8e3ec1df60e5a683eb771486d9867a5c6
 """
 
 from albor_contracts.testing import (
@@ -148,6 +148,27 @@ rsb_every_inputs = cases(
     every="int in [0, 4]",
     wrong="int in {-1, -2}",
 )
+rsb_map_inputs = cases(
+    dims={"R": "1..2", "N": "1..3", "M": "1..3"},
+    assume=("M != N",),
+    x="float[R, N] in [-4, 4]",
+    w="float[N] in [-2, 2]",
+    a="float[N, N] in [-1, 1]",
+    eps="real in [1e-6, 1e-3]",
+    c="float[N, M] in [-1, 1]",
+)
+rsb_map_backward_inputs = cases(
+    dims={"R": "1..2", "N": "1..3", "M": "1..3"},
+    assume=("M != N",),
+    work={"N * N": 2**15},
+    g="float[R, N] in [-4, 4]",
+    x="float[R, N] in [-4, 4]",
+    w="float[N] in [-2, 2]",
+    a="float[N, N] in [-1, 1]",
+    eps="real in [1e-6, 1e-3]",
+    c="float[N, M] in [-1, 1]",
+    long="float[R, M] in [-1, 1]",
+)
 rsb_def_residual_block_inputs = cases(
     dims={"R": "1..5", "N": "1..17"},
     x="float[R, N] in [-4, 4]",
@@ -250,6 +271,22 @@ def test_rsb_every(kernel, case):
     """Segments of less than no blocks are refused."""
     g, x, w, a, eps, wrong = kernel.receives(case, "g x w a eps wrong")
     rejects(kernel, "residual_stack_backward", (g, x, w, a, eps, wrong), ValueError, mentions=["every"])
+
+
+@obligation("RSB-MAP", equation="residual_block", type="rejection")
+@given(case=rsb_map_inputs)
+def test_rsb_map(kernel, case):
+    """A map that is not square is refused."""
+    x, w, eps, c = kernel.receives(case, "x w eps c")
+    rejects(kernel, "residual_block", (x, w, c, eps), ValueError, mentions=["a"])
+
+
+@obligation("RSB-MAP-BACKWARD", equation="residual_block_backward", type="rejection")
+@given(case=rsb_map_backward_inputs)
+def test_rsb_map_backward(kernel, case):
+    """A gradient with more or fewer columns than x is refused, though the map fits it."""
+    x, w, eps, c, long = kernel.receives(case, "x w eps c long")
+    rejects(kernel, "residual_block_backward", (long, x, w, c, eps), ValueError, mentions=["N"])
 
 
 @obligation("RSB-DEF-RESIDUAL_BLOCK", equation="residual_block", type="definition")

@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip, what is proved.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 048a4ce2b82881938a57b583b8a114cc17d222ed7d6648261be23612676e2306
+Meaning: 90e240ccf1b6ca3e44a2ba5a54b0427b7bd4d97728c3f410582c4f87ea0a105e
 """
 
 from albor_contracts.prove import RealProblem, abs_, all_of, exp, log, minimum, over, proof, sqrt, sum_over, where

@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 048a4ce2b82881938a57b583b8a114cc17d222ed7d6648261be23612676e2306
+Meaning: 90e240ccf1b6ca3e44a2ba5a54b0427b7bd4d97728c3f410582c4f87ea0a105e
 """
 
 from albor_contracts.testing import (
@@ -557,6 +557,40 @@ def test_aw_t_huge(kernel):
     _, m2, _, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
     claim(approx(norm, 32768))
     claim(approx(m2[0, 0], 0.25))
+
+
+@obligation("AW-T-ZERO-LIMIT", rule="AW-DECAY", type="falsification")
+def test_aw_t_zero_limit(kernel):
+    """A limit of 0 makes every gradient 0: moments fade and parameters move by what is left of them, as they do where
+    the gradient, and with it the norm, is 0."""
+    case = example(
+        {"p": "float[L, P]", "g": "float[L, P]", "m": "accum[L, P]", "v": "accum[L, P]", "step": "int", "lr": "real", "beta1": "real", "beta2": "real", "eps": "real", "weight_decay": "real", "max_norm": "real"},
+        p=[[1.0, -2.0]],
+        g=[[3.0, 4.0]],
+        m=[[0.5, 0.25]],
+        v=[[1.0, 0.5]],
+        step=2,
+        lr=0.125,
+        beta1=0.75,
+        beta2=0.875,
+        eps=0.25,
+        weight_decay=0.5,
+        max_norm=0.0,
+    )
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    L, P = case.L, case.P
+    l, i = grid(L, P)
+    none = array[l, i](0 * g[l, i])
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    p3, m3, v3, norm3 = kernel.adamw(p, none, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(norm, 5))
+    claim(norm3 == 0)
+    claim(approx(m2[0, 0], 0.375))
+    claim(approx(v2[0, 1], 0.4375))
+    claim(approx(p2[0, 0], 1 - 0.125 * (ratio(6, 7) / (sqrt(ratio(56, 15)) + 0.25) + 0.5)))
+    claim(approx(p3, p2))
+    claim(approx(m3, m2))
+    claim(approx(v3, v2))
 
 
 @obligation("AW-T-BETA", rule="AW-COUNT", type="falsification")

@@ -9,6 +9,7 @@ from albor_impl._triton import poisoned, record_launches
 from albor_impl.attention import activation_statistics as impl
 from albor_reference.attention import activation_statistics as reference
 from core_bounds import FLOATS, draw, exact
+from torch.utils.flop_counter import FlopCounterMode
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -51,10 +52,24 @@ def test_only_what_is_asked_for_is_measured() -> None:
     assert not log
 
 
+@pytest.mark.parametrize(("points", "products"), [
+    (0b0000000, 0), (0b0000001, 0), (0b0000010, 60), (0b0000101, 60), (0b0001000, 270), (0b0100001, 270),
+    (0b1111111, 330),
+])  # fmt: skip
+def test_only_what_is_asked_for_is_computed(points: int, products: int) -> None:
+    """Multiplications of the matrix products: 3 x 5 by 5 x 4, twice 3 x 5 by 5 x 6, and 3 x 6 by 6 x 5."""
+    tensors = (draw(s, torch.float32, 4) for s in ((3, 5), (5, 4), (4,), (5, 6), (5, 6), (6, 5)))
+    with FlopCounterMode(display=False) as counted:
+        impl.captured_statistics(*tensors, points)
+    assert counted.get_total_flops() == 2 * products
+
+
 def test_wrong_arguments_are_named() -> None:
     one = torch.ones(1, 1)
     with pytest.raises(ValueError, match=r"points: expected bits 0 to 6 .* got 0x80"):
         impl.captured_statistics(one, one, one[0], one, one, one, 128)
+    with pytest.raises(ValueError, match=r"points: expected bits 0 to 6 .* got -0x1"):
+        impl.captured_statistics(one, one, one[0], one, one, one, -1)
     with pytest.raises(ValueError, match="x: expected at least one element"):
         impl.activation_statistics(torch.ones(0))
     with pytest.raises(ValueError, match="b: N is 1, but a has N = 2"):

@@ -65,6 +65,17 @@ def test_equals_the_reference(rows, size, dtype, max_norm):
     agree(before, after, dtype, 3, HYPER, max_norm)
 
 
+@pytest.mark.parametrize(("dtype", "of_gradients"), [
+    (torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32), (torch.float16, torch.bfloat16),
+])  # fmt: skip
+def test_gradients_of_another_dtype(dtype, of_gradients):
+    p, g, m, v = state(3, 17, dtype)
+    before = p, g.to(of_gradients), m, v
+    after = adamw(*before, 3, **HYPER, max_norm=0.5)
+    assert after[0].dtype == dtype
+    agree(before, after, dtype, 3, HYPER, 0.5)
+
+
 @pytest.mark.parametrize("changed", [
     {}, {"lr": 1e-3}, {"beta1": 0.5}, {"beta2": 0.9999}, {"eps": 1e-2}, {"weight_decay": 0.0}, {"beta1": 0.0},
 ])  # fmt: skip
@@ -103,6 +114,15 @@ def test_tensors_of_different_sizes_and_many_chunks(chunk):
     agree(flat, after, torch.float32, 2, HYPER, 0.5)
     assert [one.kernel for one in launches] == ["_square_sum_kernel", "_norm_kernel", "_update_kernel"]
     assert launches[0].grid == (sum(-(-size // chunk) for size in (1, 16, 17, 64, 31, 130)),)
+
+
+def test_more_chunks_than_one_block_adds_up():
+    """1100 tensors leave 1100 partial sums, which one program adds by blocks of 1024."""
+    params, grads, ms, vs = ([torch.full((1,), value)] * 1100 for value in (1.0, 0.5, 0.0, 0.0))
+    params, ms, vs = ([t.clone() for t in role] for role in (params, ms, vs))
+    norm = adamw_step_(params, grads, ms, vs, step=1, **HYPER, max_norm=1.0)
+    flat = [torch.full((1, 1100), value) for value in (1.0, 0.5, 0.0, 0.0)]
+    agree(flat, (*(torch.cat(role)[None] for role in (params, ms, vs)), norm), torch.float32, 1, HYPER, 1.0)
 
 
 def test_shapes_of_any_rank_and_empty_tensors():
@@ -150,13 +170,16 @@ def test_norm_within_the_limit_changes_nothing():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_masters_carry_what_the_parameters_cannot(dtype):
-    params, grads, ms, vs = lists([5, 40], dtype)
+@pytest.mark.parametrize("chunk", [None, 16, 32])
+def test_masters_carry_what_the_parameters_cannot(dtype, chunk):
+    """Whole chunks of several blocks, and what is left of a tensor: both paths update both copies."""
+    params, grads, ms, vs = lists([5, 40, 64], dtype)
     masters = [p.float() for p in params]
     hyper = HYPER | {"lr": 1e-5}
+    chunks = cut((params, grads, ms, vs, masters), chunk, 16) if chunk else None
     for step in (1, 2, 3):
         flat = [torch.cat(role)[None].clone() for role in (masters, grads, ms, vs)]
-        norm = adamw_step_(params, grads, ms, vs, step=step, **hyper, max_norm=1.0, masters=masters)
+        norm = adamw_step_(params, grads, ms, vs, step=step, **hyper, max_norm=1.0, masters=masters, chunks=chunks)
         after = torch.cat(masters)[None], torch.cat(ms)[None], torch.cat(vs)[None], norm
         agree(flat, after, torch.float32, step, hyper, 1.0)
     assert all(torch.equal(p, master.to(dtype)) for p, master in zip(params, masters, strict=True))
@@ -248,6 +271,12 @@ def test_arguments_that_do_not_fit():
         adamw_step_(one, one, one, [torch.ones(3).half()], **good)
     with pytest.raises(TypeError, match=r"params\[1\]"):
         adamw_step_([torch.ones(3), torch.ones(3).half()], one * 2, one * 2, one * 2, **good)
+    with pytest.raises(TypeError, match=r"grads\[1\] must be one of float32, bfloat16, float16, the same"):
+        adamw_step_(one * 2, [torch.ones(3), torch.ones(3).half()], one * 2, one * 2, **good)
+    with pytest.raises(TypeError, match=r"grads\[0\]"):
+        adamw_step_(one, [torch.ones(3).double()], one, one, **good)
+    with pytest.raises(ValueError, match=r"vs\[0\] is on meta, params\[0\] on cpu"):
+        adamw_step_(one, one, one, [torch.ones(3, device="meta")], **good)
     with pytest.raises(ValueError, match="contiguous"):
         adamw_step_([torch.ones(6)[::2]], one, one, one, **good)
     chunks = cut([[t.clone() for t in one]] * 4)

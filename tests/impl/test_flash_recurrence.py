@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from albor_impl._triton import poisoned, record_launches
+from albor_impl._triton.large import last_programs
 from albor_impl.attention import causal_gqa
 from albor_impl.attention import flash_recurrence as module
 from albor_reference.attention import flash_recurrence as reference
@@ -113,3 +114,17 @@ def test_wrong_arguments_are_named():
         module.flash_step(wide, wide, wide, *nothing(wide), 0)
     with pytest.raises(ValueError, match="power of two of at least 16, got 24"):
         module.flash_attention(q[None], q[None], q[None], 24)
+
+
+def test_queries_far_apart_have_offsets_of_64_bits():
+    """Heads between the rows, as [M, C, D]: the last of 65 queries begins 2^32 elements after the first."""
+    heads, queries, keys, dim = 524288, 65, 3, 128
+
+    def like(*shape, dtype=torch.float32):
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    q = like(queries, heads, dim, dtype=torch.bfloat16).transpose(0, 1)
+    k, v = (like(heads, keys, dim, dtype=torch.bfloat16) for _ in range(2))
+    with last_programs() as launches:  # raises IndexOverflow where 32 bits are left
+        module.flash_step(q, k, v, like(heads, queries), like(heads, queries), like(heads, queries, dim), 1)
+    assert len(launches) == 1

@@ -41,6 +41,13 @@ def test_rows_of_one_repeated_element_are_read_as_they_are():
     agree(q, k, v[:, :, :7], 6)
 
 
+@pytest.mark.parametrize(("tokens", "capacity", "used"), [(1, 7, 6), (1, 1, 1), (2, 7, 6)])
+def test_every_other_element_of_a_row_is_read_as_it_is(tokens, capacity, used):
+    """A row alone, too: that there is one says nothing about where its elements lie."""
+    q, k, v = (draw((1, 2, n, 10), torch.float32, 20 + n)[..., ::2] for n in (tokens, capacity, capacity))
+    agree(q, k, v, used)
+
+
 def test_unused_places_are_not_read_and_every_element_is_written():
     q = draw((1, 4, 3, 8), torch.float32, 6)
     k, v = draw((1, 2, 40, 8), torch.float32, 7), draw((1, 2, 40, 8), torch.float32, 8)

@@ -80,7 +80,7 @@ def captured_statistics(
     x[T, H], w[H, D], b[D], gate and up [H, I], down[I, H], one dtype. A point that was not asked for is NaN.
     Raises ValueError for a bit beyond the last point.
     """
-    if points < 0 or points >> len(POINTS):
+    if points >> len(POINTS):  # a negative number never becomes 0
         raise ValueError(f"points: expected bits 0 to {len(POINTS) - 1} ({', '.join(POINTS)}), got {points:#x}")
     unify(x=(x, "T H"), w=(w, "H D"), b=(b, "D"), gate=(gate, "H I"), up=(up, "H I"), down=(down, "I H"))
     mu, sd = torch.full((2, len(POINTS)), torch.nan, dtype=torch.float32, device=x.device)

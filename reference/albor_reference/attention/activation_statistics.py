@@ -24,11 +24,13 @@ def captured_statistics(
     """Means [7], deviations [7] and which are filled [7]; NaN where bit k of `points` is 0.
 
     Shapes    x[T, H], w[H, D], b[D], gate and up [H, I], down[I, H]
-    Errors    ValueError: a bit of `points` beyond the last point
+    Errors    ValueError: a bit of `points` beyond the last point, or b does not fit w
     """
     if not 0 <= points < 2**POINTS:
         raise ValueError(f"points: expected bits 0 to {POINTS - 1}, got {points:#x}")
     x, w, b, gate, up, down = (np.asarray(a, dtype=np.float64) for a in (x, w, b, gate, up, down))
+    if b.shape != (w.shape[1],):
+        raise ValueError(f"b: expected the length of a row of w, {w.shape[1]}, got shape {list(b.shape)}")
     before = x @ w
     after = before + b
     gated = x @ gate
