@@ -10,6 +10,7 @@ import torch
 from albor_contracts.bindings import bind
 from albor_contracts.errors import ContractError
 from albor_contracts.falsify import matrix
+from albor_contracts.runtime.missing import NotOffered
 from albor_contracts.runtime.session import ObligationFailed, session
 
 HERE = Path(__file__).parent
@@ -143,3 +144,15 @@ def test_where_it_stands():
     for target in found.targets.values():
         file, _, line = target.place().rpartition(":")
         assert file.endswith("differentiable.py") and lines[int(line)].strip().startswith("def forward(")
+
+
+@pytest.mark.parametrize("obligation", ["RN-GRAD", "RN-LAUNCH", "RN-LAUNCH-BACKWARD", "RN-DEF-RMSNORM"])
+def test_the_forward_pass_does_not_count_where_the_backward_pass_is_meant(obligation):
+    """One launch each: together they would be two."""
+    assert judged("core/rmsnorm", "plain_triton:RMSNorm.apply", obligation) == "passed"
+
+
+def test_a_gradient_of_another_shape_never_reaches_the_function():
+    _, found = bound("core/rmsnorm", "differentiable:rmsnorm")
+    with pytest.raises(NotOffered, match="autograd refuses a gradient of another shape"):
+        found.targets["rmsnorm_backward"].call(torch.ones(2, 3), torch.ones(2, 2), torch.ones(2), 1e-5)

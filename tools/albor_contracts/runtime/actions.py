@@ -14,6 +14,7 @@ import numpy as np
 from ..simulate import COUNTS, refusing, watching
 from .bounded import Bounded
 from .claims import Falsified, claim, exact
+from .counted import forgetting
 from .grid import lay_out
 from .host_waits import watching_waits
 from .kernel import Kernel, KernelFault, Received, Refused
@@ -55,7 +56,12 @@ def rejects(
 def uses_at_most(limit: Any, what: str, call: Callable[[], Any]) -> None:
     """Counts what one call uses: on the simulated device everything in `simulate.COUNTS`, of the implementation's
     Triton kernels launches, allocations and allocated bytes, of PyTorch kernels the calls that make the host wait."""
-    with watching() as records, watching_waits() as waits, _instrumented() as (launches, allocations):
+    with (
+        watching() as records,
+        watching_waits() as waits,
+        _instrumented() as (launches, allocations),
+        forgetting(waits.found, launches, allocations),
+    ):
         call()
     where: Sequence[str]
     if records:

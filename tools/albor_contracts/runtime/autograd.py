@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..lang.signature import Parameter, Signature
+from .counted import begins_here
 from .kernel import KernelFault, Target, arranged, miscounted, sizes_in
 from .missing import Missing, NotOffered
 
@@ -77,6 +78,13 @@ class Differentiated:
             weights = [
                 torch.ones_like(e) if w == "1" else given[w] for e, w in zip(ends, g.cotangents.values(), strict=True)
             ]
+            for e, w in zip(ends, weights, strict=True):
+                if e.shape != w.shape:
+                    raise NotOffered(
+                        "autograd refuses a gradient of another shape than the output before any kernel sees it"
+                    )
+            if not g.in_one:
+                begins_here()
             slopes = torch.autograd.grad(ends, list(leaves.values()), weights, allow_unused=True)
             for name, slope in zip(g.wrt, slopes, strict=True):
                 if slope is None:
