@@ -1,7 +1,7 @@
 """core/silu: SiLU, what is proved.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 21eafd5326d998120cc312e79f5b269edf8691cde48fee258189801f70491758
+Meaning: a302743c90b5ffb8fba032f127bc8160b2c2c7720de33c185994964db46a8997
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/bias-add: Bias.
 
 Compiled from contracts/core/bias-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 668548e019c099a657f4908eb0a2e26f03957f967f85ed555dc2b64304a48b85
+Meaning: 4b24029fff1de618d787b26178f2824dbab399c5383178cb67602922fdf533eb
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f22486199de531ac76b8dce9d77e07a2c155e284cc1f225c9ffd2a0295805a00
+Meaning: f0cfaa0ef12eb6b59c0a0ffc40329263b9140b0afe23bce0b56043320a4bc163
 """
 
 from albor_contracts.testing import (

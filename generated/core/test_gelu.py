@@ -1,7 +1,7 @@
 """core/gelu: GELU, exact and tanh.
 
 Compiled from contracts/core/gelu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: acef0a690c0e1badf063f75de366461ae881ab2cb724c4d04ae6bf30cb2dca80
+Meaning: b2f0aee94c04b3b6261a10088407d92eee5d12b421f1a98c720c0d5f1847b82d
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 96334a1099a53928aa3322f104fc0b83e60c1976ce6acb75894d6362f7fdd92b
+Meaning: 83340799138ec6177477dd71132bfa8c453f0898742dfdd68bbc6c514f566fbe
 """
 
 from albor_contracts.testing import (
