@@ -1,7 +1,7 @@
 """optim/gradient-noise-scale: Gradient noise scale.
 
 Compiled from contracts/optim/gradient-noise-scale-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: be67b81fb4a36114be076f01e849175f235e63226ccb05f3de234c7bdae3420a
+Meaning: e1c47a58b9aaef314038c5f5076315bce7fc2f1e471d5aef9249b3e617ebf356
 """
 
 from albor_contracts.testing import (
@@ -44,7 +44,7 @@ gn_units_inputs = cases(
     large="real in [0.1, 10]",
     small_batch="int in [1, 64]",
     large_batch="int in [small_batch + 1, 4096]",
-    c="real in [0.25, 4]",
+    c="real in {0.25, 0.5, 2, 4}",
     k="int in [2, 5]",
 )
 gn_none_inputs = cases(
