@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from albor_contracts.binding_file import load_binding
 from albor_contracts.bindings import bind
+from albor_contracts.cli._project import targets_of
 from albor_contracts.errors import ContractError
 from albor_contracts.falsify import matrix
 from albor_contracts.runtime.missing import NotOffered
@@ -96,6 +98,11 @@ kernels:
 """)
     assert judged("loss/cross-entropy", str(path), "CE-GRAD") == "passed"
     assert judged("core/rmsnorm", str(path), "RN-GRAD") == "passed"
+
+
+def test_what_is_differentiated_is_not_declined():
+    found = targets_of({"torch": load_binding(ROOT / "bindings" / "torch.yaml")})
+    assert found["core/gemm", "gemm_backward"] == {"torch": "torch:matmul"}
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,11 @@ class Target(Entry):
         factory=dict, keys=r"[A-Za-z_][A-Za-z0-9_-]*",
     )  # fmt: skip
 
+    @property
+    def function(self) -> Text | None:
+        """The callable that is named, whether it is called or differentiated; None where the equation is declined."""
+        return self.call if self.call is not None else self.autograd
+
 
 @dataclass(frozen=True, kw_only=True)
 class Binding(Entry):

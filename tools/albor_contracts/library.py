@@ -10,7 +10,7 @@ from .checked import CheckedContract, check_contracts
 from .collection import without_collection
 from .emit.harness import proof_problems
 from .errors import ContractError, Diagnostic, Position
-from .links import check_links, implied_obligations, stated_at
+from .links import check_links, if_fails_of, stated_at
 from .load import Loaded, contract_name, find_root, load_contracts
 from .load.paths import files_below, files_named
 from .model import Contract
@@ -162,11 +162,7 @@ def where_stated(root: Path, name: str, identifier: str, output: str = "") -> st
 def what_failure_means(root: Path, name: str, identifier: str) -> str:
     """`if_fails` of an obligation or falsification test, read from the project; empty when there is none."""
     contract = read_closure(root, name).get(name)
-    if contract is None:
-        return ""
-    obligations = [(str(o.id), str(o.if_fails)) for o in (*contract.proof_obligations, *implied_obligations(contract))]
-    tests = [(str(t.id), str(t.if_fails)) for t in contract.falsification_tests]
-    return dict([*obligations, *tests]).get(identifier, "")
+    return "" if contract is None else if_fails_of(contract, identifier)
 
 
 def place_of(contract: Contract, identifier: str, output: str = "") -> str:

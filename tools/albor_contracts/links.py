@@ -113,6 +113,13 @@ def stated_at(contract: Contract, identifier: str, output: str = "") -> Position
     return None
 
 
+def if_fails_of(contract: Contract, identifier: str) -> str:
+    """What a failure of an obligation or falsification test means; empty where there is none of this id."""
+    obligations = [(str(o.id), o.if_fails) for o in (*contract.proof_obligations, *implied_obligations(contract))]
+    tests = [(str(t.id), t.if_fails) for t in contract.falsification_tests]
+    return str(dict([*obligations, *tests]).get(identifier, ""))
+
+
 def _line_of(define: Text, output: str) -> Position:
     """The line of a definition that says what `output` is, else its first."""
     for k, line in enumerate(define.splitlines()):

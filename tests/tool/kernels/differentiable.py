@@ -74,5 +74,5 @@ def cross_entropy(z, y, ignore):
     return total / (y != ignore).sum().clamp(min=1)
 
 
-def swapped(scores, labels, ignore):
+def swapped(labels, scores, ignore):
     return cross_entropy(scores, labels, ignore)

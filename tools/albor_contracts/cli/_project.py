@@ -69,7 +69,7 @@ def targets_of(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], dict[st
     for name, binding in bindings.items():
         for contract, kernel in binding.kernels.items():
             for equation, target in kernel.items():
-                words = str(target.call) if target.call is not None else f"declined: {target.declines}"
+                words = str(target.function) if target.function is not None else f"declined: {target.declines}"
                 found.setdefault((str(contract), str(equation)), {})[name] = words
     return found
 

@@ -88,7 +88,7 @@ def _mutants(library: Library, name: str, binding: str) -> list[tuple[str, Mutan
     from ..verify.plan import binding_data
 
     targets = binding_data(library.root, binding).kernels.get(name, {}).values()
-    modules = sorted({str(t.call).partition(":")[0] for t in targets if t.call is not None})
+    modules = sorted({str(t.function).partition(":")[0] for t in targets if t.function is not None})
     return [(module, m) for module in modules for m in mutants_of(_file(module).read_text(encoding="utf-8"))]
 
 

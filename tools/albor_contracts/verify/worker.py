@@ -19,7 +19,7 @@ from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
 from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
-from ..links import implied_obligations
+from ..links import if_fails_of
 from ..model import Contract
 from ..run import AHEAD
 from ..runtime.kernel import Kernel
@@ -123,19 +123,9 @@ class _Context:
         model = contracts.get(contract)
         if model is None:
             return {}
-        for o in (*model.proof_obligations, *implied_obligations(model)):
-            if o.id == identifier:
-                return {
-                    "if_fails": str(o.if_fails),
-                    "contract_hash": obligation_hash(model, identifier, contracts),
-                }
-        for t in model.falsification_tests:
-            if t.id == identifier:
-                return {
-                    "if_fails": str(t.if_fails),
-                    "contract_hash": prediction_hash(model, identifier, contracts),
-                }
-        return {"contract_hash": obligation_hash(model, identifier, contracts)}
+        predicted = any(t.id == identifier for t in model.falsification_tests)
+        digest = (prediction_hash if predicted else obligation_hash)(model, identifier, contracts)
+        return {"if_fails": if_fails_of(model, identifier), "contract_hash": digest}
 
     def kernel_hash(self, target: str) -> str:
         if target not in self.hashes:
