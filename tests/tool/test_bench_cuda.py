@@ -6,7 +6,9 @@ That the make-believe is true to torch is checked by name only; times come from 
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -118,6 +120,24 @@ def test_calls_are_captured_and_replayed_between_two_events(gpu):
     assert time.p50 == 30.0 / program.calls
     # Nothing waits between replays, and the device is busy when an event is put in the queue.
     assert gpu.log == ["spin", "event", "replay", "event"] * 3 + ["synchronize", "default stream", "synchronize"]
+
+
+def test_what_a_graph_reads_lives_as_long_as_the_graph(gpu):
+    class Table:
+        """Addresses on the device, say, which a kernel follows in each replay."""
+
+    def call_with_a_table():
+        table = Table()
+        return weakref.ref(table), lambda: (gpu.kernel(), table)
+
+    alive, call = call_with_a_table()
+    program = CudaClock().program([call])
+    del call
+    gc.collect()
+    assert program.method == "graph" and alive() is not None
+    del program
+    gc.collect()
+    assert alive() is None
 
 
 def test_rotation_exceeds_the_cache_of_the_device(gpu):

@@ -174,15 +174,20 @@ class Trainer:
         )  # fmt: skip
 
     def run(self, x: torch.Tensor, y: torch.Tensor, rule: Rule, how: Norms) -> torch.Tensor:
-        """A step for each of x[N, A, B, S], y[N, A, B, S]; the losses, float32 [N]."""
+        """A step for each of x[N, A, B, S], y[N, A, B, S]; the losses, float32 [N].
+
+        Raises FloatingPointError for a loss that is not finite, once the steps are done, since to look at it earlier
+        would make the host wait for the device: the update leaves everything as it was where the norm is not finite.
+        """
         losses = []
         for tokens, targets in zip(x, y, strict=True):
-            loss = self.accumulate(tokens, targets, how)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError(f"the loss is {loss.item()} at step {self.done + 1}: no step with it is made")
-            losses.append(loss)
+            losses.append(self.accumulate(tokens, targets, how))
             self.update(rule)
-        return torch.stack(losses)
+        found = torch.stack(losses)
+        for step, loss in enumerate(found.tolist(), self.done - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss} at step {step}: no step with it is made")
+        return found
 
     def checkpoint(self) -> bytes:
         return save(*self.weights, self.m, self.v, self.done)

@@ -64,7 +64,9 @@ class CudaClock:
             self.finish()
             program.why = f"not captured: {_first_line(error)}"
             return program
-        program.replay, program.method = graph.replay, "graph"
+        # A graph knows addresses only. What the calls hold beside their arguments (tables of addresses, copies made for
+        # a peer) would be freed with them, and a replay would read whatever was put in its place.
+        program.replay, program.method, program.keeps = graph.replay, "graph", calls
         return program
 
     def lap(self, program: Program) -> Callable[[], float]:

@@ -41,6 +41,7 @@ class Program:
     synchronises: str = ""  # the device's message when a call made the host wait; "" when none did
     peak_bytes: int | None = None  # allocated by one call beyond its arguments
     host_ms: float | None = None
+    keeps: Any = None  # what a graph reads by address: it must live as long as the graph
 
 
 class Clock(Protocol):
