@@ -308,6 +308,31 @@ def test_never_slower_than_torch_compile_or_liger(peers, asked, verdict):
     assert fails([judged], gate=True) == (verdict != "met") and not fails([judged], gate=False)
 
 
+def test_what_the_kernels_own_two_times_do_not_tell_apart_is_not_slower():
+    result = made(1.0, target=None, compile=0.98)
+    own = replace(result.own, time=Quantiles(1.0, 0.999, 1.001))
+    theirs = replace(result.timings["compile"], time=Quantiles(0.98, 0.979, 0.981))
+
+    def target(again):
+        timings = {"albor": replace(own, again=again), "compile": theirs}
+        return judge(replace(result, timings=timings), CEILINGS, ("compile",)).target
+
+    assert [target(again) for again in (None, 1.001, 0.999, 1.03, 0.975)] == [
+        "missed",
+        "missed",
+        "missed",
+        "met",
+        "met",
+    ]
+
+
+def test_the_kernel_is_measured_like_a_peer_of_itself():
+    result, clock = run(toy(), 1e-3, 2e-3, 1.5e-3, peers=("eager",), twice=True)
+    assert len(clock.programs) == 3 and set(result.timings) == {"albor", "eager"}
+    assert result.own.again == pytest.approx(1.5 * result.own.time.p50) and result.timings["eager"].again is None
+    assert run(toy(), 1e-3, peers=())[0].own.again is None
+
+
 def test_waiting_for_the_device_is_a_problem_unless_it_is_declared():
     timing = Timing(Quantiles(1, 1, 1), "calls", why="a call makes the host wait", synchronises="RuntimeError: called")
     result = replace(made(), timings={"albor": timing})
@@ -577,7 +602,7 @@ def pretended(monkeypatch):
 
 
 def test_the_command_on_a_gpu(command, pretended, tmp_path):
-    pretended.seconds = [3e-6, 6e-6, 6e-6, 12e-6]  # 350m: 8 MiB, 7b: 16 MiB
+    pretended.seconds = [3e-6, 6e-6, 3e-6, 6e-6, 12e-6, 6e-6]  # 350m: 8 MiB, 7b: 16 MiB; the kernel twice
     status, out, err = command("--device", "cuda", "--targets", "--out", tmp_path / "out", "--rounds", 1)
     assert status == 0, out + err
     assert "say nothing about a GPU" not in out and "2 met, 0 missed, 0 not measured" in out
@@ -591,7 +616,7 @@ def test_the_command_on_a_gpu(command, pretended, tmp_path):
 
 
 def test_a_missed_target_fails_the_command_only_as_a_gate(command, pretended):
-    pretended.seconds = [6e-6, 3e-6] * 2
+    pretended.seconds = [6e-6, 3e-6, 6e-6] * 2
     assert command("--device", "cuda", "--sizes", "350m", "--targets", "--rounds", 1)[0] == 1
     assert command("--device", "cuda", "--sizes", "350m", "--rounds", 1)[0] == 0
 

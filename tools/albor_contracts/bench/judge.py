@@ -82,10 +82,16 @@ def _target(
 
 def slower(own: Timing, other: Timing) -> bool:
     """Whether the median is above the other's 80th percentile, and the other's below the kernel's 20th: by more than
-    both scatter."""
+    both scatter. And by more than the kernel's own two times lie apart, where it was measured twice: a program on other
+    addresses in memory repeats its own times to a tenth of a percent, and those of its twin less well."""
     if own.time is None or other.time is None:
         return False
-    return own.time.p50 > other.time.p80 and other.time.p50 < own.time.p20
+    apart = abs(own.time.p50 - own.again) if own.again is not None else 0.0
+    return (
+        own.time.p50 > other.time.p80
+        and other.time.p50 < own.time.p20
+        and min(own.time.p50, own.again or own.time.p50) - other.time.p50 > apart
+    )
 
 
 def _problems(result: Result) -> list[str]:

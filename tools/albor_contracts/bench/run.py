@@ -13,6 +13,7 @@ from .measure import Clock, Program, Quantiles, interleave
 from .workload import Workload, calls, size_of, snapshot, tensors_of
 
 OWN = "albor"
+AGAIN = "albor again"
 PEERS = ("eager", "compile", "liger")
 PART = 1 << 24  # elements that are compared at a time
 
@@ -30,6 +31,7 @@ class Timing:
     difference: float | None = None  # from the kernel's result: norm of the difference over its norm
     note: str = ""
     error: str = ""
+    again: float | None = None  # median of the same variant, prepared and measured once more among the others
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,13 @@ def run_workload(
     seed: int = 0,
     state: Callable[[], str] = lambda: "",
     compiler: Callable[[Any], Any] | None = None,
+    twice: bool = False,
 ) -> Result:
-    """Measure the kernel and those of `peers` that it has, in turn. `compiler` is torch.compile unless it is given."""
+    """Measure the kernel and those of `peers` that it has, in turn. `compiler` is torch.compile unless it is given.
+
+    `twice` measures the kernel like a peer of itself, too: how far its two times lie apart is what this run can tell
+    apart at all.
+    """
     try:
         first = workload.arguments(dims, device, seed)
         count = clock.sets(size_of(first))
@@ -76,18 +83,18 @@ def run_workload(
     reference: list[torch.Tensor] = []
     absent: dict[str, str] = {}
     offered = workload.peers()
-    for name in (OWN, *(p for p in PEERS if p in peers)):
-        if name != OWN and name not in offered:
+    for name in (OWN, *(p for p in PEERS if p in peers), *([AGAIN] if twice else [])):
+        if name not in (OWN, AGAIN) and name not in offered:
             absent[name] = "has no such kernel"
             continue
-        peer, form = workload.variant(name)
+        peer, form = workload.variant(OWN if name == AGAIN else name)
         try:
             wrap = (compiler or _compiler()) if name == "compile" else None
             made = calls(peer, form, sets, wrap, workload.wrt)
             found = made[0]()  # also compiles
             if name == OWN:
                 reference = snapshot(found)
-            else:
+            elif name != AGAIN:
                 differences[name] = _difference(reference, peer.result(found) if peer.result else found)
             del found
             for call in made[1:]:
@@ -107,10 +114,13 @@ def run_workload(
     except Exception as error:  # an error of the device shows when it is waited for, and is nobody's in particular
         timings |= {name: Timing(error=_words(error)) for name in programs}
         programs = {}
+    medians = {name: time.p50 for name, time in zip(programs, times, strict=True)}
     for (name, program), time in zip(programs.items(), times, strict=True):
+        if name == AGAIN:
+            continue
         timings[name] = Timing(
             time, program.method, program.why, program.synchronises, program.peak_bytes, program.host_ms,
-            differences.get(name), workload.variant(name)[0].note,
+            differences.get(name), workload.variant(name)[0].note, again=medians.get(AGAIN) if name == OWN else None,
         )  # fmt: skip
     in_order = {name: timings[name] for name in (OWN, *PEERS) if name in timings}
     return Result(workload, size, dims, count, in_order, absent, state())

@@ -171,8 +171,9 @@ def _measure(
         for number, (workload, size, dims) in enumerate(jobs, 1):
             print(f"... {number}/{len(jobs)} {workload.name}, {size}", file=sys.stderr, flush=True)
             result = run_workload(
-                workload, size, dims, clock, device, peers=peers, rounds=rounds, seed=options.seed, state=state
-            )
+                workload, size, dims, clock, device, peers=peers, rounds=rounds, seed=options.seed, state=state,
+                twice=gpu and bool(peers),
+            )  # fmt: skip
             judgements.append(judge(result, ceilings, peers))
             event = record(judgements[-1], options.device, name, rounds, kernel_hash(workload.kernel_name))
             if event is not None:
