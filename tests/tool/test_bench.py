@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from albor_contracts.bench import measure
-from albor_contracts.bench.ceiling import Ceilings, measure_ceilings
+from albor_contracts.bench.ceiling import Ceilings, measure_ceilings, passes
 from albor_contracts.bench.judge import fails, judge
 from albor_contracts.bench.measure import CpuClock, Program, Quantiles, calls_needed, interleave, order, sets_needed
 from albor_contracts.bench.report import data, quantity, record, table
@@ -326,11 +326,22 @@ def test_what_the_kernels_own_two_times_do_not_tell_apart_is_not_slower():
     ]
 
 
-def test_the_kernel_is_measured_like_a_peer_of_itself():
-    result, clock = run(toy(), 1e-3, 2e-3, 1.5e-3, peers=("eager",), twice=True)
-    assert len(clock.programs) == 3 and set(result.timings) == {"albor", "eager"}
+def test_the_kernel_is_measured_like_a_peer_of_itself_and_beside_a_copy():
+    result, clock = run(toy(), 1e-3, 2e-3, 1.5e-3, 0.9e-3, peers=("eager",), controls=True)
+    assert len(clock.programs) == 4 and set(result.timings) == {"albor", "eager"}
     assert result.own.again == pytest.approx(1.5 * result.own.time.p50) and result.timings["eager"].again is None
-    assert run(toy(), 1e-3, peers=())[0].own.again is None
+    assert result.copy == pytest.approx(0.9 * result.own.time.p50) and "  90%  " in table(
+        [judge(result, CEILINGS, ())], CEILINGS
+    )
+    plain = run(toy(), 1e-3, peers=())[0]
+    assert plain.own.again is None and plain.copy is None
+    assert run(toy(limit="gemm"), 1e-3, 1e-3, peers=(), controls=True)[0].copy is None
+
+
+def test_a_copy_of_as_many_bytes_reads_half_of_them_and_writes_half():
+    (call,) = passes(800, 1, CPU)
+    written = call()
+    assert written.numel() * written.element_size() == 400 and written.any()
 
 
 def test_waiting_for_the_device_is_a_problem_unless_it_is_declared():
@@ -602,7 +613,7 @@ def pretended(monkeypatch):
 
 
 def test_the_command_on_a_gpu(command, pretended, tmp_path):
-    pretended.seconds = [3e-6, 6e-6, 3e-6, 6e-6, 12e-6, 6e-6]  # 350m: 8 MiB, 7b: 16 MiB; the kernel twice
+    pretended.seconds = [3e-6, 6e-6, 3e-6, 2e-6, 6e-6, 12e-6, 6e-6, 4e-6]  # 350m: 8 MiB, 7b: 16; twice, and a copy
     status, out, err = command("--device", "cuda", "--targets", "--out", tmp_path / "out", "--rounds", 1)
     assert status == 0, out + err
     assert "say nothing about a GPU" not in out and "2 met, 0 missed, 0 not measured" in out
@@ -616,7 +627,7 @@ def test_the_command_on_a_gpu(command, pretended, tmp_path):
 
 
 def test_a_missed_target_fails_the_command_only_as_a_gate(command, pretended):
-    pretended.seconds = [6e-6, 3e-6, 6e-6] * 2
+    pretended.seconds = [6e-6, 3e-6, 6e-6, 3e-6] * 2
     assert command("--device", "cuda", "--sizes", "350m", "--targets", "--rounds", 1)[0] == 1
     assert command("--device", "cuda", "--sizes", "350m", "--rounds", 1)[0] == 0
 

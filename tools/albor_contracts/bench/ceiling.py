@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .measure import Clock, Quantiles, interleave
+from .measure import Call, Clock, Quantiles, interleave
 
 COPY_ELEMENTS = 1 << 28  # of bfloat16: 512 MiB read and 512 MiB written
 GEMM_SIDE = 8192
@@ -50,6 +50,13 @@ def measure_ceilings(
             call()  # loads what the library needs
     *passes, gemm = interleave(clock, [clock.program(calls) for calls in variants], rounds)
     return Ceilings(max(_rate(2 * 2 * elements, p) for p in passes), _rate(2 * side**3, gemm))
+
+
+def passes(nbytes: int, sets: int, device: torch.device) -> list[Call]:
+    """Calls of a kernel that reads half of `nbytes` and writes the other half: what a kernel of this traffic could be
+    at best, launch and all."""
+    sources = [torch.randn(max(nbytes // 8, 1), device=device) for _ in range(sets)]
+    return [_negative(source, torch.empty_like(source)) for source in sources]
 
 
 def _copy(source: torch.Tensor, target: torch.Tensor) -> Any:

@@ -36,7 +36,8 @@ def milliseconds(value: float) -> str:
 
 
 def table(judgements: Sequence[Judgement], ceilings: Ceilings | None, after: Ceilings | None = None) -> str:
-    """One row for each kernel and size, and below them what needs words. On a GPU with rates, percentages, ratios.
+    """One row for each kernel and size, and below them what needs words. On a GPU with rates, percentages, ratios:
+    `ceiling` is of the large copy or product, `its copy` of a copy of as many bytes as the kernel moves.
 
     `after` are the ceilings measured again at the end: they show how far the device drifted.
     """
@@ -67,7 +68,17 @@ def _ceilings(ceilings: Ceilings) -> str:
 def _head(gpu: bool) -> list[str]:
     head = ["kernel", "size", "ms p50", "p20", "p80", "work"]
     if gpu:
-        return [*head, "rate", "ceiling", "peak MiB", "call ms", *(f"x {p}" for p in PEERS), "waits", "target"]
+        return [
+            *head,
+            "rate",
+            "ceiling",
+            "its copy",
+            "peak MiB",
+            "call ms",
+            *(f"x {p}" for p in PEERS),
+            "waits",
+            "target",
+        ]
     return [*head, *(f"{p} ms" for p in PEERS)]
 
 
@@ -83,6 +94,7 @@ def _row(j: Judgement, gpu: bool) -> list[str]:
         *row,
         "-" if j.rate is None else quantity(j.rate, "B/s" if by_bytes else "FLOP/s"),
         "-" if j.percent is None else f"{j.percent:.0f}%",
+        "-" if r.copy is None or own.time is None else f"{100 * r.copy / own.time.p50:.0f}%",
         "-" if own.peak_bytes is None else f"{own.peak_bytes / 2**20:.1f}",
         "-" if own.host_ms is None else milliseconds(own.host_ms),
         *(f"{j.ratios[p]:.2f}" if p in j.ratios else "-" for p in PEERS),
@@ -163,6 +175,7 @@ def _data(j: Judgement) -> dict[str, Any]:
         "limit": work.limit,
         "rate": j.rate,
         "percent": j.percent,
+        "copy_of_as_many_bytes_ms": r.copy,
         "variants": {name: _finite(asdict(timing)) for name, timing in r.timings.items()},
         "absent": dict(r.absent),
         "ratios": dict(j.ratios),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,12 @@ from typing import Any
 
 import torch
 
+from .ceiling import passes
 from .measure import Clock, Program, Quantiles, interleave
 from .workload import Workload, calls, size_of, snapshot, tensors_of
 
 OWN = "albor"
-AGAIN = "albor again"
+AGAIN, COPY = "albor again", "a copy"
 PEERS = ("eager", "compile", "liger")
 PART = 1 << 24  # elements that are compared at a time
 
@@ -45,6 +47,7 @@ class Result:
     timings: Mapping[str, Timing]
     absent: Mapping[str, str] = field(default_factory=dict)
     state: str = ""
+    copy: float | None = None  # median of a copy of as many bytes, measured among the variants
 
     @property
     def own(self) -> Timing:
@@ -63,12 +66,12 @@ def run_workload(
     seed: int = 0,
     state: Callable[[], str] = lambda: "",
     compiler: Callable[[Any], Any] | None = None,
-    twice: bool = False,
+    controls: bool = False,
 ) -> Result:
     """Measure the kernel and those of `peers` that it has, in turn. `compiler` is torch.compile unless it is given.
 
-    `twice` measures the kernel like a peer of itself, too: how far its two times lie apart is what this run can tell
-    apart at all.
+    `controls` adds two variants: the kernel itself once more, since how far its two times lie apart is what this run
+    can tell apart at all; and, where memory is the limit, a copy of as many bytes, whose launch weighs as much.
     """
     try:
         first = workload.arguments(dims, device, seed)
@@ -83,7 +86,7 @@ def run_workload(
     reference: list[torch.Tensor] = []
     absent: dict[str, str] = {}
     offered = workload.peers()
-    for name in (OWN, *(p for p in PEERS if p in peers), *([AGAIN] if twice else [])):
+    for name in (OWN, *(p for p in PEERS if p in peers), *([AGAIN] if controls else [])):
         if name not in (OWN, AGAIN) and name not in offered:
             absent[name] = "has no such kernel"
             continue
@@ -108,6 +111,10 @@ def run_workload(
         except Exception as error:  # whatever a library raises, the others are still measured
             timings[name] = Timing(note=peer.note, error=_words(error))
 
+    if controls and workload.limit == "copy" and OWN in programs:
+        with contextlib.suppress(torch.OutOfMemoryError):  # the kernel is measured all the same
+            programs[COPY] = clock.program(passes(workload.cost(workload.bytes, dims), count, device))
+
     times: Sequence[Quantiles] = ()
     try:
         times = interleave(clock, list(programs.values()), rounds, discard=2 if clock.kind == "cuda" else 0)
@@ -116,14 +123,14 @@ def run_workload(
         programs = {}
     medians = {name: time.p50 for name, time in zip(programs, times, strict=True)}
     for (name, program), time in zip(programs.items(), times, strict=True):
-        if name == AGAIN:
+        if name in (AGAIN, COPY):
             continue
         timings[name] = Timing(
             time, program.method, program.why, program.synchronises, program.peak_bytes, program.host_ms,
             differences.get(name), workload.variant(name)[0].note, again=medians.get(AGAIN) if name == OWN else None,
         )  # fmt: skip
     in_order = {name: timings[name] for name in (OWN, *PEERS) if name in timings}
-    return Result(workload, size, dims, count, in_order, absent, state())
+    return Result(workload, size, dims, count, in_order, absent, state(), medians.get(COPY))
 
 
 def _compiler() -> Callable[[Any], Any]:

@@ -172,7 +172,7 @@ def _measure(
             print(f"... {number}/{len(jobs)} {workload.name}, {size}", file=sys.stderr, flush=True)
             result = run_workload(
                 workload, size, dims, clock, device, peers=peers, rounds=rounds, seed=options.seed, state=state,
-                twice=gpu and bool(peers),
+                controls=gpu,
             )  # fmt: skip
             judgements.append(judge(result, ceilings, peers))
             event = record(judgements[-1], options.device, name, rounds, kernel_hash(workload.kernel_name))
