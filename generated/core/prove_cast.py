@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ab049cbb1ec3258752d51603d98dd846edc6e9d49b4a392320898c24e01a54a5
+Meaning: 1d0385c28d40075fa9362ad2079f526541e91fd89f4e24fb178bdae4aac23494
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f0cfaa0ef12eb6b59c0a0ffc40329263b9140b0afe23bce0b56043320a4bc163
+Meaning: f5dfc9621741100ac9aa360d5f006d8c9eecca5a8fcc45cddaf99eb88ecf8547
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ab049cbb1ec3258752d51603d98dd846edc6e9d49b4a392320898c24e01a54a5
+Meaning: 1d0385c28d40075fa9362ad2079f526541e91fd89f4e24fb178bdae4aac23494
 """
 
 from albor_contracts.testing import (
@@ -78,6 +78,14 @@ ca_order_inputs = cases(
     x="f32[N] in [-inf, inf]",
     k="i64[N] in [1, 4000]",
     s="real in {1, 0.0009765625, 2.9802322387695312e-08}",
+)
+ca_tiles_inputs = cases(
+    dims={"N": "4095, 4096, 4097, 8192, 8195"},
+    h="bf16[N] in [-inf, inf]",
+)
+ca_tiles_half_inputs = cases(
+    dims={"N": "4095, 4096, 4097, 8192, 8195"},
+    h="f16[N] in [-inf, inf]",
 )
 
 
@@ -167,6 +175,26 @@ def test_ca_order(kernel, case):
     peak = array[i](max(c[i], d[i]))
     claim(exact(top, b))
     claim(exact(peak, d))
+
+
+@obligation("CA-TILES", equation="from_bf16", type="equivalence")
+@given(case=ca_tiles_inputs)
+def test_ca_tiles(kernel, case):
+    """Arrays of several tiles are widened to the last element, whether it ends a tile or not."""
+    h = kernel.receives(case, "h")
+    a = kernel.from_bf16(h)
+    b = spec.from_bf16(h)
+    claim(exact(a, b))
+
+
+@obligation("CA-TILES-HALF", equation="from_f16", type="equivalence")
+@given(case=ca_tiles_half_inputs)
+def test_ca_tiles_half(kernel, case):
+    """The same for float16."""
+    h = kernel.receives(case, "h")
+    a = kernel.from_f16(h)
+    b = spec.from_f16(h)
+    claim(exact(a, b))
 
 
 @obligation("CA-DEF-TO_BF16", equation="to_bf16", type="definition")

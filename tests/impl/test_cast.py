@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from albor_impl._triton import poisoned, record_launches
 from albor_impl.core import cast
 from albor_reference.core import cast as reference
 
@@ -40,3 +41,35 @@ def test_other_dtypes_are_refused():
             getattr(cast, name)(x)
     with pytest.raises(TypeError, match=r"x: expected a torch\.Tensor"):
         cast.to_bf16([1.0])
+
+
+WIDENING = [("from_bf16", torch.bfloat16), ("from_f16", torch.float16)]
+
+
+@pytest.mark.parametrize(("name", "dtype"), WIDENING)
+def test_every_16_bit_number_is_widened_exactly(name, dtype):
+    h = PATTERNS.to(torch.int16).view(dtype)
+    x, wanted = getattr(cast, name)(h), h.to(torch.float32)
+    nan = h.isnan()
+    assert x.dtype == torch.float32 and x[nan].isnan().all()
+    assert torch.equal(x[~nan].view(torch.int32), wanted[~nan].view(torch.int32))
+
+
+@pytest.mark.parametrize(("name", "dtype"), WIDENING)
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 3, 5), (4096,), (2, 4099)], ids=str)
+def test_every_shape_is_widened_in_one_launch_to_the_last_element(name, dtype, shape):
+    h = torch.arange(max(1, torch.Size(shape).numel()), dtype=torch.float32)[: torch.Size(shape).numel()]
+    h = (h.reshape(shape) % 251 - 100).to(dtype)
+    for poison in (float("nan"), 1e30):
+        with poisoned(poison), record_launches() as log:
+            x = getattr(cast, name)(h)
+        assert x.shape == h.shape and torch.equal(x, h.to(torch.float32))
+        assert [launch.kernel for launch in log] == ["_widen_kernel"] * (h.numel() > 0)
+
+
+@pytest.mark.parametrize(("name", "dtype"), WIDENING)
+def test_any_layout_is_read_as_it_is(name, dtype):
+    h = torch.arange(60.0).to(dtype).reshape(3, 4, 5)
+    for view in (h.transpose(0, 2), h[:, ::2], h[..., 1:], h[0].expand(6, 4, 5)):
+        x = getattr(cast, name)(view)
+        assert x.is_contiguous() and torch.equal(x, view.to(torch.float32))

@@ -40,14 +40,14 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     assert all(torch.equal(a, b) for a, b in zip((g, w, ids), before, strict=True))
 
 
-def test_every_element_is_written_once_in_one_launch_each():
+def test_every_element_is_written_once_in_three_launches():
     g, w = draw((9, 33), torch.float32, 8), draw((5, 33), torch.float32, 9)
     ids = torch.tensor([4, 4, 0, 4, 1, 1, 0, 4, 4])
     runs = []
     for poison in (float("nan"), 1e30):
         with poisoned(poison), record_launches() as log:
             runs.append((embedding.embedding(ids, w), embedding.embedding_backward(g, ids, w)))
-        assert [launch.kernel for launch in log] == ["_forward_kernel", "_backward_kernel"]
+        assert [launch.kernel for launch in log] == ["_forward_kernel", "_order_kernel", "_backward_kernel"]
     for first, second in zip(*runs, strict=True):
         assert torch.equal(first, second) and torch.isfinite(first).all()
     assert not runs[0][1][[2, 3]].any()
@@ -85,3 +85,89 @@ def test_wrong_arguments_are_named():
         embedding.embedding_backward(torch.ones(3, 2), ids, w)
     with pytest.raises(TypeError, match="one dtype"):
         embedding.embedding_backward(torch.ones(2, 2).bfloat16(), ids, w)
+
+
+def check_order(ids, vocabulary):
+    order, first, last = embedding.ordered(ids, vocabulary)
+    wanted = torch.sort(ids, stable=True)
+    edges = torch.searchsorted(wanted.values, torch.arange(vocabulary + 1))
+    assert torch.equal(order.long(), wanted.indices)
+    assert torch.equal(first.long(), edges[:-1]) and torch.equal(last.long(), edges[1:])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "vocabulary"),
+    [(1, 1), (300, 3), (64, 256), (65, 257), (4096, 512), (4097, 600), (9000, 1000), (0, 5), (0, 300)],
+)
+def test_tokens_are_ordered_by_id_and_stay_in_order(tokens, vocabulary):
+    ids = draw_ids(tokens, vocabulary, 12)
+    check_order(ids, vocabulary)
+    common = draw_ids(tokens, 2, 13) == 0
+    check_order(torch.where(common, vocabulary - 1, ids), vocabulary)
+
+
+def test_all_tokens_in_one_row_of_a_later_group():
+    check_order(torch.full((5000,), 299), 600)
+
+
+@pytest.mark.parametrize("counts", [(8, 9, 0, 7, 25, 1, 40), (9,) * 20, (0, 0, 100)])
+def test_rows_with_few_and_with_many_tokens_beside_each_other(counts):
+    ids = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    ids = ids[torch.randperm(len(ids), generator=torch.Generator().manual_seed(14))]
+    check(draw((len(ids), 33), torch.float32, 15), ids, draw((len(counts), 33), torch.float32, 16))
+
+
+def test_few_tokens_are_added_one_after_the_other():
+    # 2^24 + 1 - 2^24 is 0 in this order, and 1 when the ones are added first.
+    g = torch.tensor([2.0**24, 1.0, 1.0, -(2.0**24)]).repeat_interleave(2).view(4, 2)
+    dw = embedding.embedding_backward(g, torch.zeros(4, dtype=torch.int64), torch.ones(1, 2))
+    assert torch.equal(dw, torch.zeros(1, 2))
+
+
+WRONG = (-1, 3, 10**6, -(2**62), 2**62)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_what_a_gpu_makes_of_an_id_outside_the_lookup(wrong, dtype):
+    w, ids = torch.ones(3, 5, dtype=dtype), torch.tensor([0, wrong, 2])
+    y = torch.zeros(3, 5, dtype=dtype)
+    embedding.lookup(ids, w, y)
+    assert y[1].isnan().all() and torch.equal(y[[0, 2]], w[:2])
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_what_a_gpu_makes_of_an_id_outside_the_gradient(wrong, dtype):
+    g, ids = torch.ones(40, 5, dtype=dtype), torch.zeros(40, dtype=torch.int64)
+    ids[20:] = 2
+    ids[13] = wrong
+    dw = torch.zeros(3, 5, dtype=dtype)
+    embedding.sum_rows(g, ids, dw)
+    assert dw.isnan().all()
+
+
+@pytest.mark.parametrize("wrong", [-1, 600, 700, 1000])
+def test_an_id_outside_reaches_every_group_of_rows(wrong):
+    ids = draw_ids(4200, 600, 17)
+    for place in (0, 4150):
+        spoiled = ids.clone()
+        spoiled[place] = wrong
+        dw = torch.zeros(600, 2)
+        embedding.sum_rows(torch.ones(4200, 2), spoiled, dw)
+        assert dw.isnan().all()
+
+
+def test_values_of_ids_are_looked_at_on_the_cpu_alone():
+    embedding.check_ids(torch.empty(7, dtype=torch.int64, device="meta"), 3)
+    with pytest.raises(ValueError, match=r"fewer than 2\^31 tokens"):
+        embedding.check_ids(torch.empty(2**31, dtype=torch.int64, device="meta"), 3)
+
+
+def test_tensors_on_two_devices_are_refused():
+    ids = torch.zeros(2, dtype=torch.int64)
+    w = torch.ones(3, 2, device="meta")
+    with pytest.raises(ValueError, match="ids are on cpu, w is on meta"):
+        embedding.embedding(ids, w)
+    with pytest.raises(ValueError, match="ids are on cpu, g is on meta"):
+        embedding.embedding_backward(w[:2], ids, w)

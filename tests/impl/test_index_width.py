@@ -14,7 +14,6 @@ from albor_contracts.mutate import known_mutants
 from albor_contracts.mutate.width import wide_launches
 from albor_impl._triton import declared_kernels, kernel
 from albor_impl._triton.large import IndexOverflow, last_programs
-from albor_impl.core import embedding
 from albor_impl.loss.cross_entropy import scale_
 
 ROOT = Path(find_root())
@@ -25,11 +24,6 @@ BY_TABLES = {("optim/adamw", name) for name in ("_square_sum_kernel", "_norm_ker
 
 # No equation launches it: autograd does, in the backward pass. It has a test of its own below.
 SCALING = {("loss/cross-entropy", "_scale_kernel")}
-
-
-# These look at the values of their indices before they launch anything, and tensors without memory have none. They have
-# a test of their own below, which leaves the look out.
-BY_VALUES = {("core/embedding", "_forward_kernel"), ("core/embedding", "_backward_kernel")}
 
 
 def large_launches(contract: str) -> list[tuple[str, object]]:
@@ -55,7 +49,7 @@ def test_every_declared_kernel_is_launched_at_large_sizes(launched):
     names = {(contract, launch.kernel) for contract, launches in launched.items() for _, launch in launches}
     declared = {("/".join(k.module.split(".")[1:]).replace("_", "-"), k.__name__) for k in declared_kernels()}
     # Some contracts launch kernels of others besides their own.
-    assert names & declared == declared - BY_TABLES - SCALING - BY_VALUES and len(names) > 8
+    assert names & declared == declared - BY_TABLES - SCALING and len(names) > 8
     assert {kernel for _, kernel in names - declared} <= {kernel for _, kernel in declared}
 
 
@@ -63,15 +57,6 @@ def test_the_kernel_that_scales_a_gradient():
     with last_programs() as launches:
         scale_(torch.empty(2**33, dtype=torch.bfloat16, device="meta"), torch.empty(1, device="meta"))
     assert [launch.kernel for launch in launches] == ["_scale_kernel"]
-
-
-def test_the_kernels_whose_indices_are_looked_at_first(monkeypatch):
-    monkeypatch.setattr(embedding, "check_ids", lambda ids, vocabulary: None)
-    ids = torch.empty(2**20, dtype=torch.int64, device="meta")
-    w = torch.empty(2**20, 4097, dtype=torch.bfloat16, device="meta")
-    with last_programs() as launches:
-        embedding.embedding_backward(embedding.embedding(ids, w), ids, w)
-    assert {("core/embedding", launch.kernel) for launch in launches} == BY_VALUES
 
 
 @kernel

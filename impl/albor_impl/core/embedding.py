@@ -2,10 +2,16 @@
 
     y_t  = w_(ids_t)          dw_v = sum of g_t over t with ids_t = v
 
-The backward does not add atomically: the tokens are sorted by id, and the program of row v sums the gradients of its
-tokens in their order in float32, rounds once and writes the row, zeros where there are none. So it is deterministic,
-and dw needs no clearing. Traffic: the forward reads and writes T D elements, the backward reads T D and writes V D.
-Ids are checked before anything is read, which waits for the device once.
+The backward is two launches and adds nothing atomically. The first orders the tokens by id, stably: each of its
+programs owns some consecutive rows of the table, and picks and orders their tokens. The second sums: a program owns a
+block of dw, sums the gradients of each row's tokens in float32 in a fixed order (up to FEW tokens one after the other,
+more of them in TOKENS partial sums, each of which takes every TOKENS-th), rounds once and writes the block, zeros where
+there are no tokens. So it is deterministic, and dw needs no clearing. Traffic: the forward reads and writes T D
+elements, the backward reads T D and writes V D; the ids are read twice by each program of the first launch, from the
+cache.
+
+On a GPU the host does not wait for the device to look at ids: one outside the table makes its row of y NaN, and every
+element of dw. No address is formed from it.
 """
 
 from __future__ import annotations
@@ -20,92 +26,234 @@ from torch.autograd.function import once_differentiable
 from .._triton import empty, example, kernel, unify
 from ._rows import element_grid, element_tiles, one_dtype, tile, unit_columns
 
-TOKENS = 16  # tokens that a program of the backward sums at once
-WIDTH = 512  # columns of a program of the backward
+# The launch that orders tokens: rows of the table that a program owns, ids that it looks at at once, tokens of its own
+# that it compares with each other.
+GROUP = 256
+IDS = 4096
+CHUNK = 64
+ORDER_WARPS = 16
+# The launch that sums: rows and columns of a block, most tokens of a row that is summed beside others, and tokens that
+# are read at once of a row that has more.
+ROWS = 16
+WIDTH = 256
+FEW = 8
+TOKENS = 16
+SUM_WARPS = 8
 
-_FORWARD = "ids=*i64 w=*{t} y=*{t} w_stride=i32:16 tokens=i32:16 d=i32:16 blocks=i32"
-_BACKWARD = "g=*{t} order=*i64 first=*i64 dw=*{t} g_stride=i32:16 d=i32:16 blocks=i32"
-
-
-def _width(d: int) -> int:
-    return min(triton.next_power_of_2(d), WIDTH)
+_FORWARD = "ids=*i64 w=*{t} y=*{t} w_stride=i32:16 tokens=i32:16 vocabulary=i32:16 d=i32:16 blocks=i32"
+_ORDER = "ids=*i64 picked=*i32 order=*i32 first=*i32 last=*i32 tokens=i32:16 vocabulary=i32:16"
+_BACKWARD = "g=*{t} order=*i32 first=*i32 last=*i32 dw=*{t} g_stride=i32:16 vocabulary=i32:16 d=i32:16 blocks=i32"
 
 
 @kernel(*[example(_FORWARD.format(t=t), label=f"350M {t}", **element_tiles(1024)) for t in ("bf16", "fp32")])
 def _forward_kernel(
-    ids, w, y, w_stride, tokens, d, blocks, BLOCK: tl.constexpr, ROWS: tl.constexpr
+    ids, w, y, w_stride, tokens, vocabulary, d, blocks, BLOCK: tl.constexpr, ROWS: tl.constexpr
 ):  # fmt: skip
     token, col = tile(blocks, BLOCK, ROWS)
-    mask = (token < tokens) & (col < d)
     row = tl.load(ids + token, mask=token < tokens, other=0)
-    tl.store(y + token * d + col, tl.load(w + row * w_stride + col, mask=mask, other=0.0), mask=mask)
+    known = (row >= 0) & (row < vocabulary)
+    mask = (token < tokens) & (col < d)
+    value = tl.load(w + row * w_stride + col, mask=mask & known, other=float("nan"))
+    tl.store(y + token * d + col, value, mask=mask)
+
+
+@kernel(example(_ORDER, label="350M", GROUP=GROUP, IDS=IDS, CHUNK=CHUNK, num_warps=ORDER_WARPS))
+def _order_kernel(
+    ids, picked, order, first, last, tokens, vocabulary, GROUP: tl.constexpr, IDS: tl.constexpr, CHUNK: tl.constexpr
+):  # fmt: skip
+    # order[first_v : last_v] are the tokens of row v, ascending; last_v < first_v everywhere says that an id is wrong.
+    lowest = tl.program_id(0) * GROUP
+    rows = lowest + tl.arange(0, GROUP)
+    live = rows < vocabulary
+
+    # 1. The tokens of the rows before this group stand before its own.
+    below = tl.zeros([IDS], tl.int32)
+    wrong = tl.zeros([IDS], tl.int32)
+    for start in range(0, tokens, IDS):
+        token = start + tl.arange(0, IDS)
+        row = tl.load(ids + token, mask=token < tokens, other=vocabulary)
+        below += ((row >= 0) & (row < lowest)).to(tl.int32)
+        wrong |= ((token < tokens) & ((row < 0) | (row >= vocabulary))).to(tl.int32)
+    base = tl.sum(below)
+
+    # 2. Pick the tokens of this group, in their order.
+    stop = base
+    for start in range(0, tokens, IDS):
+        token = start + tl.arange(0, IDS)
+        row = tl.load(ids + token, mask=token < tokens, other=vocabulary)
+        mine = (row >= lowest) & (row < lowest + GROUP) & (row < vocabulary)
+        place = tl.cumsum(mine.to(tl.int32), axis=0)
+        tl.store(picked + stop + place - 1, token, mask=mine)
+        stop += tl.sum(mine.to(tl.int32))
+    tl.debug_barrier()  # other threads read what was stored
+
+    # 3. Where the tokens of each row begin. `last` runs from there to their end as they are put in.
+    count = tl.zeros([GROUP], tl.int32)
+    for start in range(base, stop, CHUNK):
+        place = start + tl.arange(0, CHUNK)
+        token = tl.load(picked + place, mask=place < stop, other=0)
+        row = tl.load(ids + token, mask=place < stop, other=0) - lowest
+        count += tl.histogram(row.to(tl.int32), GROUP, mask=place < stop)
+    begin = base + tl.cumsum(count, axis=0) - count
+    tl.store(first + rows, begin, mask=live)
+    tl.store(last + rows, begin, mask=live)
+    tl.debug_barrier()
+
+    # 4. Put them in: behind those of earlier chunks, and those before it in its own.
+    at = tl.arange(0, CHUNK)
+    for start in range(base, stop, CHUNK):
+        inside = start + at < stop
+        token = tl.load(picked + start + at, mask=inside, other=0)
+        row = tl.where(inside, tl.load(ids + token, mask=inside, other=0), -1)
+        same = row[:, None] == row[None, :]
+        earlier = tl.sum((same & (at[None, :] < at[:, None])).to(tl.int32), axis=1)
+        later = tl.sum((same & (at[None, :] > at[:, None])).to(tl.int32), axis=1)
+        place = tl.load(last + row, mask=inside, other=0) + earlier
+        tl.store(order + place, token, mask=inside)
+        tl.debug_barrier()  # all have read `last`
+        tl.store(last + row, place + 1, mask=inside & (later == 0))
+        tl.debug_barrier()
+    if tl.max(wrong) > 0:
+        tl.store(last + rows, begin - 1, mask=live)
 
 
 @kernel(*[
-    example(_BACKWARD.format(t=t), label=f"350M {t}", BLOCK=WIDTH, TOKENS=TOKENS, num_warps=4) for t in ("bf16", "fp32")
+    example(
+        _BACKWARD.format(t=t), label=f"350M {t}", ROWS=ROWS, BLOCK=WIDTH, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS
+    )
+    for t in ("bf16", "fp32")
 ])  # fmt: skip
 def _backward_kernel(
-    g, order, first, dw, g_stride, d, blocks, BLOCK: tl.constexpr, TOKENS: tl.constexpr
+    g, order, first, last, dw, g_stride, vocabulary, d, blocks,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, TOKENS: tl.constexpr,
 ):  # fmt: skip
     pid = tl.program_id(0)
-    row = (pid // blocks).to(tl.int64)
+    local = tl.arange(0, ROWS)
+    row = (pid // blocks).to(tl.int64) * ROWS + local
     cols = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)[None, :]
-    begin, end = tl.load(first + row), tl.load(first + row + 1)
-    total = tl.zeros([1, BLOCK], tl.float32)
-    for start in range(begin, end, TOKENS):
-        place = start + tl.arange(0, TOKENS)[:, None]
-        token = tl.load(order + place, mask=place < end, other=0)
-        mask = (place < end) & (cols < d)
-        grad = tl.load(g + token * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
-        total += tl.sum(grad, axis=0, keep_dims=True)
-    tl.store(dw + row * d + cols, total, mask=cols < d)
+    live = row < vocabulary
+    begin = tl.load(first + row, mask=live, other=0)
+    end = tl.load(last + row, mask=live, other=0)
+    count = end - begin
+
+    # 1. Rows with few tokens or none, side by side, one token of each at a time.
+    few = count <= FEW
+    total = tl.zeros([ROWS, BLOCK], tl.float32)
+    for k in range(0, tl.max(tl.where(few, count, 0))):
+        here = few & (k < count)
+        token = tl.load(order + begin + k, mask=here, other=0).to(tl.int64)
+        mask = here[:, None] & (cols < d)
+        total += tl.load(g + token[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
+    total = tl.where((count < 0)[:, None], float("nan"), total)
+    tl.store(dw + row[:, None] * d + cols, total, mask=(live & few)[:, None] & (cols < d))
+
+    # 2. The others, one after the other, many tokens at a time.
+    waiting = tl.where(few, ROWS, local)
+    chosen = tl.min(waiting)
+    while chosen < ROWS:
+        mine = local == chosen
+        start = tl.sum(tl.where(mine, begin, 0))
+        stop = tl.sum(tl.where(mine, end, 0))
+        partial = tl.zeros([TOKENS, BLOCK], tl.float32)
+        for first_place in range(start, stop, TOKENS):
+            place = first_place + tl.arange(0, TOKENS)
+            token = tl.load(order + place, mask=place < stop, other=0).to(tl.int64)
+            mask = (place < stop)[:, None] & (cols < d)
+            partial += tl.load(g + token[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
+        at = (pid // blocks).to(tl.int64) * ROWS + chosen
+        tl.store(dw + at * d + cols, tl.sum(partial, axis=0, keep_dims=True), mask=cols < d)
+        waiting = tl.where(mine, ROWS, waiting)
+        chosen = tl.min(waiting)
 
 
 def check_ids(ids: torch.Tensor, vocabulary: int) -> None:
-    """TypeError or ValueError unless `ids` is int64 [T] with values in [0, vocabulary)."""
+    """TypeError or ValueError unless `ids` is int64 [T], T < 2^31, with values in [0, vocabulary).
+
+    On a GPU the values are not looked at, because the host would have to wait for the device.
+    """
     unify((torch.int64,), ids=(ids, "T"))
-    outside = (ids < 0) | (ids >= vocabulary)
-    if outside.any():
-        token = int(outside.nonzero()[0])
-        raise ValueError(f"id {int(ids[token])} of token {token} is outside [0, {vocabulary})")
+    if len(ids) >= 2**31:
+        raise ValueError(f"ids: expected fewer than 2^31 tokens, which are counted in 32 bits, got {len(ids)}")
+    if ids.device.type == "cpu":
+        outside = (ids < 0) | (ids >= vocabulary)
+        if outside.any():
+            token = int(outside.nonzero()[0])
+            raise ValueError(f"id {int(ids[token])} of token {token} is outside [0, {vocabulary})")
+
+
+def lookup(ids: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> None:
+    """Write the rows of w[V, D] that ids[T] name into the contiguous y[T, D]. Nothing is checked."""
+    tokens, d = y.shape
+    if y.numel():
+        ids, w = ids.contiguous(), unit_columns(w)
+        tiles = element_tiles(d)
+        grid, blocks = element_grid(tokens, d, tiles)
+        _forward_kernel[grid](ids, w, y, w.stride(0), tokens, len(w), d, blocks, **tiles)
+
+
+def ordered(ids: torch.Tensor, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens by id: int32 order[T], first[V], last[V]; order[first_v : last_v] are the tokens with id v, ascending.
+
+    Nothing is checked. With an id outside [0, V), last < first in every row.
+    """
+    tokens = len(ids)
+    picked, order = (empty((tokens,), torch.int32, ids.device) for _ in range(2))
+    first, last = (empty((vocabulary,), torch.int32, ids.device) for _ in range(2))
+    group = min(GROUP, triton.next_power_of_2(vocabulary))
+    block = min(IDS, triton.next_power_of_2(max(tokens, 1)))
+    _order_kernel[(triton.cdiv(vocabulary, group),)](
+        ids.contiguous(), picked, order, first, last, tokens, vocabulary,
+        GROUP=group, IDS=block, CHUNK=CHUNK, num_warps=ORDER_WARPS,
+    )  # fmt: skip
+    return order, first, last
+
+
+def sum_rows(g: torch.Tensor, ids: torch.Tensor, dw: torch.Tensor) -> None:
+    """Write the sums of the rows of g[T, D] with equal ids[T] into the contiguous dw[V, D]. Nothing is checked."""
+    vocabulary, d = dw.shape
+    if dw.numel():
+        g = unit_columns(g)
+        order, first, last = ordered(ids, vocabulary)
+        rows = min(ROWS, triton.next_power_of_2(vocabulary))
+        width = min(WIDTH, triton.next_power_of_2(d))
+        blocks = triton.cdiv(d, width)
+        _backward_kernel[(triton.cdiv(vocabulary, rows) * blocks,)](
+            g, order, first, last, dw, g.stride(0), vocabulary, d, blocks,
+            ROWS=rows, BLOCK=width, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS,
+        )  # fmt: skip
 
 
 def embedding(ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """y[T, D] with y_t = w_(ids_t) for ids[T] in int64 and the table w[V, D]; dtype of w, bit by bit.
 
     Raises ValueError for an id outside [0, V), negative ones included, and for shapes that do not fit; TypeError for
-    other dtypes of w than float32, bfloat16, float16.
+    other dtypes of w than float32, bfloat16, float16. On a GPU, where the values of ids are not waited for, such an id
+    makes its row of y NaN instead.
     """
     vocabulary, d = one_dtype(w=(w, "V D")).values()
     check_ids(ids, vocabulary)
     if ids.device != w.device:
         raise ValueError(f"ids are on {ids.device}, w is on {w.device}")
     y = empty((len(ids), d), w.dtype, w.device)
-    if y.numel():
-        ids, w = ids.contiguous(), unit_columns(w)
-        tiles = element_tiles(d)
-        grid, blocks = element_grid(len(ids), d, tiles)
-        _forward_kernel[grid](ids, w, y, w.stride(0), len(ids), d, blocks, **tiles)
+    lookup(ids, w, y)
     return y
 
 
 def embedding_backward(g: torch.Tensor, ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """dw[V, D] (dtype of w) of sum(g * embedding(ids, w)) for g[T, D]. Deterministic. Of w only the shape counts."""
+    """dw[V, D] (dtype of w) of sum(g * embedding(ids, w)) for g[T, D]. Deterministic. Of w only the shape counts.
+
+    Raises ValueError for an id outside [0, V) and for shapes that do not fit, TypeError for other dtypes. On a GPU,
+    where the values of ids are not waited for, such an id makes every element of dw NaN instead.
+    """
     sizes = one_dtype(g=(g, "T D"), w=(w, "V D"))
     vocabulary, d = sizes["V"], sizes["D"]
     check_ids(ids, vocabulary)
     if len(ids) != len(g):
         raise ValueError(f"g: T is {len(g)}, but ids has T = {len(ids)}")
+    if ids.device != g.device:
+        raise ValueError(f"ids are on {ids.device}, g is on {g.device}")
     dw = empty((vocabulary, d), w.dtype, w.device)
-    if dw.numel():
-        g = unit_columns(g)
-        ordered, order = torch.sort(ids, stable=True)
-        first = torch.searchsorted(ordered, torch.arange(vocabulary + 1, device=ids.device))
-        width = _width(d)
-        blocks = triton.cdiv(d, width)
-        _backward_kernel[(vocabulary * blocks,)](
-            g, order, first, dw, g.stride(0), d, blocks, BLOCK=width, TOKENS=TOKENS, num_warps=4
-        )  # fmt: skip
+    sum_rows(g, ids, dw)
     return dw
 
 

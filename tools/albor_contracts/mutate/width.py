@@ -45,7 +45,7 @@ def _value(name: str, kind: Any, sizes: Mapping[str, int]) -> Any:
         return sizes.get(name, _SCALARS[kind.dtype])
     dtypes = {
         "float": torch.bfloat16, "accum": torch.float32, "bool": torch.bool, "u8": torch.uint8, "i8": torch.int8,
-        "i32": torch.int32, "i64": torch.int64,
+        "i32": torch.int32, "i64": torch.int64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
     }  # fmt: skip
     shape = [sizes[d] if isinstance(d, str) else d for d in kind.shape]
     return torch.empty(shape, dtype=dtypes[kind.dtype], device="meta")
