@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 25dac9c180a330851d976bc51c3cdc5dc8fcf12924692d1c2966375ce094b924
+Meaning: df97a1af62d0e333e9466535c7936cb640d00f84a1e30d83079e9486d05aebeb
 """
 
 from albor_contracts.testing import (

@@ -369,3 +369,10 @@ proof_obligations:
     with pytest.raises(ObligationFailed) as failed:
         toy.module.tests["TY-BOTH"](toy.kernel(there=wrong, back=lambda y: y / 2))
     assert failed.value.failure.kernel.endswith(f":{wrong.__code__.co_firstlineno}")
+
+
+def test_a_choice_between_whole_numbers_is_exact_beyond_int64():
+    """NumPy's `where` of 2^63 is -2^63 up to version 2.4, and an OverflowError from 2.5 on."""
+    for condition, chosen in ((True, -1), (False, 2**63), (np.bool_(False), 2**63), (np.array(False), 2**63)):
+        assert testing.where(condition, -1, 2**63) == chosen
+        assert testing.where(condition, 2**64, -1) == (2**64 if condition else -1)

@@ -72,6 +72,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         failed = call.excinfo.value
         if isinstance(failed, ObligationFailed) and not item.config.getoption("fulltrace"):
             report.longrepr = "\n".join(filter(None, (str(failed), failed.failure.traceback)))
+        from .runtime.session import session as run
+
+        if run.lost:
+            item.session.shouldfail = f"the GPU cannot be used any more in this process: {run.lost}"
     return report
 
 

@@ -190,7 +190,16 @@ def where(condition: Any, first: Any, second: Any) -> Any:
     condition = _decided(condition)
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
+    if _beyond_int64(first, second) and np.ndim(condition) == 0:
+        return first if condition else second  # NumPy before 2.5 takes 2^63 for -2^63 here; later versions refuse it
     return np.where(condition, first, second)
+
+
+def _beyond_int64(*values: Any) -> bool:
+    """Whether all are whole numbers of Python, and one is too large for NumPy's."""
+    return builtins.all(type(v) is builtins.int for v in values) and not builtins.all(
+        -(2**63) <= v < 2**63 for v in values
+    )
 
 
 def _decided(x: Any) -> Any:

@@ -28,6 +28,7 @@ from ..lang.types import Type
 from .bounded import Bounded, accumulating, all_finite
 from .claims import not_judged
 from .deviation import Deviation
+from .device import check_device
 from .dtypes import ACCUMULATES_IN, FORMATS, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
@@ -51,6 +52,10 @@ class KernelFault(AssertionError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class InputNotMade(Exception):
+    """The kernel was not called: an input cannot be had on this device or in this dtype. That is not its failure."""
 
 
 class Refused(Exception):
@@ -312,9 +317,16 @@ class Kernel:
 
     def run(self, name: str, arguments: Sequence[Any], judged: bool = True) -> Any:
         """Call an equation's kernel. `judged=False` returns nothing, and what the kernel raises comes as `Refused`."""
+        self.called = name
+        try:
+            return self._run(name, arguments, judged)
+        except Exception:
+            check_device(self.device)  # whatever was raised, a device that is lost is what matters
+            raise
+
+    def _run(self, name: str, arguments: Sequence[Any], judged: bool) -> Any:
         signature = self.signatures[name]
         target = self.targets.get(name)
-        self.called = name
         if target is None:
             return _not_offered(signature, f"{self.binding} has no kernel for {name}", judged)
         if target.dtypes and self.dtype not in target.dtypes:
@@ -324,7 +336,7 @@ class Kernel:
             return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
         presented = [
-            self._present(r, p.type)
+            self._present(r, p.type, p.name)
             if p.type.is_array and (p.type.shape or isinstance(r, (np.ndarray, Bounded)))
             else _plain(r)
             for r, p in zip(received, signature.inputs, strict=True)
@@ -402,19 +414,26 @@ class Kernel:
             moved = np.where(rounded == value, 0.0, np.abs(rounded - value))
         return Bounded(rounded, error + moved if moved.any() else error)
 
-    def _present(self, r: Any, type_: Type) -> Presented:
+    def _present(self, r: Any, type_: Type, name: str) -> Presented:
         layout = r.layout if isinstance(r, (Received, Whole)) else "contiguous"
         value = np.asarray(_plain(r))
         if type_.is_floating:
             value = value.astype(np.float64, copy=False)
         elif type_.dtype == "bool":
             value = value.astype(bool)
-        return present(value, layout, self.framework, self._dtype_of(type_), self.device)
+        dtype = self._dtype_of(type_)
+        try:
+            return present(value, layout, self.framework, dtype, self.device)
+        except (RuntimeError, OverflowError) as error:
+            raise InputNotMade(
+                f"the input {name} cannot be made as {dtype} on {self.device}, so nothing was called: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def _unchanged(self, signature: Signature, presented: Sequence[Any]) -> None:
         for p, parameter in zip(presented, signature.inputs, strict=True):
             if isinstance(p, Presented):
-                damage = p.damage()
+                damage = _fetched(p.damage, f"its input {parameter.name}", signature.name)
                 if damage:
                     raise KernelFault(
                         "writes to its inputs", f"{signature.name} changed its input {parameter.name}: {damage}"
@@ -526,7 +545,7 @@ class Kernel:
             found = names.get(got.dtype, str(got.dtype))
             if found != expected:
                 raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
-            held = got.detach().cpu()
+            held = _fetched(lambda: got.detach().cpu(), f"its output {name}", target.name)
             return (held.to(torch.float64) if type_.is_floating else held).numpy()
         if type_.shape == () and isinstance(got, (float, int)) and not isinstance(got, bool):
             return np.asarray(got, dtype=np.float64)
@@ -607,6 +626,17 @@ def miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> K
     return KernelFault(
         "wrong type", f"{target.name} returned {values}, expected {len(wanted)}: {', '.join(wanted)}{hint}"
     )
+
+
+def _fetched(fetch: Callable[[], Any], what: str, kernel: str) -> Any:
+    """What comes back from the device after a call. An error that comes with it was made by what the kernel left
+    running there."""
+    try:
+        return fetch()
+    except RuntimeError as error:
+        raise KernelFault(
+            "raises", f"{kernel}: after the call {what} cannot be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _raised(target: Target, error: BaseException) -> KernelFault:

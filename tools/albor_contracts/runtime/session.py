@@ -12,6 +12,7 @@ import hypothesis
 
 from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
+from . import device
 from .claims import Falsified, watching
 from .deviation import Deviation
 from .kernel import Kernel, KernelFault
@@ -37,6 +38,7 @@ class Session:
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
     cases: int = 1  # that the obligation now running is judged on
+    lost: str = ""  # why no further test can run in this process: the device is unusable
 
     def settings(self) -> hypothesis.settings:
         """The Hypothesis settings in force."""
@@ -159,6 +161,7 @@ class Recorder:
         with watching() as seen, quiet:
             try:
                 test(k)
+                device.check_device(k.device)
                 self._unbiased(k.deviation)
                 if seen.missing and not seen.judged:
                     raise NotOffered(seen.missing)
@@ -167,8 +170,8 @@ class Recorder:
                 import pytest
 
                 pytest.skip(str(why))
-            except Exception as raised:
-                error = _shown(raised)
+            except (Exception, device.DeviceLost) as raised:
+                error = self._blamed(_shown(raised))
                 failure = self._failure(error, started)
                 outcome = "failed" if isinstance(error, AssertionError) else "error"
                 self._tell(
@@ -192,6 +195,17 @@ class Recorder:
                 seconds=round(time.monotonic() - begin, 4),
             )
         )
+
+    def _blamed(self, error: BaseException) -> Exception:
+        """The error; where the device is lost by now, that the kernel lost it, whatever was raised because of it."""
+        if not isinstance(error, device.DeviceLost):
+            why = device.unusable(self.kernel.device)
+            if not why:
+                assert isinstance(error, Exception)
+                return error
+            error = device.DeviceLost(why)
+        session.lost = error.why
+        return KernelFault("device lost", error.words(self.kernel.called))
 
     def _unbiased(self, deviation: Deviation) -> None:
         """No case alone shows that a kernel errs in one direction; all of them together do."""
@@ -220,7 +234,7 @@ class Recorder:
 
             got, expected, bound = place_of(gap)
         like = None
-        if session.diagnose is not None:
+        if session.diagnose is not None and not session.lost:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         unexpected = not isinstance(error, (Falsified, KernelFault))
@@ -259,7 +273,7 @@ class Recorder:
         return made[0] if made else self.equation
 
 
-def _shown(error: Exception) -> Exception:
+def _shown(error: BaseException) -> BaseException:
     """Of several failures that Hypothesis found, the one it showed last: `last` is its input. The next run shows what
     is left."""
     while isinstance(error, ExceptionGroup):

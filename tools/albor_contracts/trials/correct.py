@@ -113,7 +113,7 @@ class Trial(Kernel):
         with np.errstate(all="ignore"):
             return round_to(value, form).astype(NUMPY[form])
 
-    def _present(self, r: Any, type_: Type) -> Presented:
+    def _present(self, r: Any, type_: Type, name: str) -> Presented:
         # An implementation made here reads no memory that is not its own, in whatever layout the case asks for.
         return r.value if isinstance(r, Bounded | Truth) else np.asarray(r)  # type: ignore[return-value]
 

@@ -22,13 +22,18 @@ from ..library import read_closure, where_stated
 from ..links import if_fails_of
 from ..model import Contract
 from ..run import AHEAD
+from ..runtime import device
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
 from .plan import Planned
 
 
 def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapping[str, Any]) -> None:
-    """Run tests in order. Whatever a kernel does that Python can catch ends in a verdict."""
+    """Run tests in order. Whatever a kernel does that Python can catch ends in a verdict.
+
+    Ends before its last test when one has left the device unusable, and with `SystemExit` before its first when the
+    device is so from the start, which is no kernel's doing.
+    """
     import hypothesis
 
     from ..inputs import profiles
@@ -40,6 +45,8 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
     context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.replay, session.hash_kernel = context.describe, context.replay, context.kernel_hash
     session.locate, session.diagnose = partial(where_stated, context.root), partial(known_fault, context.root)
+    if why := device.unusable(options["device"]):
+        sys.exit(f"the GPU cannot be used, before any kernel was called: {why}")
     tell(
         RunStarted(
             seed=options["seed"],
@@ -52,6 +59,8 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
         tell(TestStarted(test=test.id))
         outcome = context.run(test, tell)
         tell(TestFinished(test=test.id, outcome=outcome))
+        if session.lost:
+            return  # every further test would fail with the same error; a new process takes what is left
 
 
 class _Context:
