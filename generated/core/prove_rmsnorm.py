@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1b781ef46b658950294063b7374271242be6f261210da3f78e5a198b0972da62
+Meaning: ec666f7bf1e69d9b3a74b7f030cfe28920f63df97dbb7480e2393439acef9ca8
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

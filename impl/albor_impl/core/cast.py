@@ -13,8 +13,8 @@ import triton.language as tl
 
 from .._triton import empty_like, example, kernel
 
-BLOCK = 4096  # elements of a program
-WARPS = 8
+BLOCK = 1024  # elements of a program
+WARPS = 4
 
 
 @kernel(*[example(f"h=*{t} x=*fp32 n=i32:16", label=t, BLOCK=BLOCK, num_warps=WARPS) for t in ("bf16", "fp16")])

@@ -5,8 +5,8 @@
 
 Traffic: the forward reads x and writes y, the backward reads g and x and writes dx, each once while a row fits a
 block (16,384 columns forward, 8,192 backward); a longer row is read a second time, mostly from L2. One launch for all
-rows in each direction; the rows' contributions to dw go to one float32 partial for each program, and these are then
-summed in a fixed order.
+rows in each direction; the rows' contributions to dw go to one float32 partial for each program, and a second launch
+sums these in a fixed order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from .._triton import empty, empty_like, example, kernel, unify
 
 FORWARD_BLOCK = 16384  # columns of a row that are kept on chip at once
 BACKWARD_BLOCK = 8192  # with g, x, w and dw in registers, twice as many spill
-TILE = 4096  # elements of a program that takes several short rows
-BACKWARD_PROGRAMS = 2  # for each multiprocessor: as many as its registers hold, and the partials stay small
+TILE = 2048  # elements of a program that takes several short rows
+BACKWARD_WARPS = 16  # for each multiprocessor: as many as its registers hold, and the partials stay small
 CPU_BACKWARD_PROGRAMS = 3
+STAGED_BYTES = 1 << 16  # of g and x that a program of the backward fetches ahead, at most: any GPU's shared memory
+SUM_COLUMNS, SUM_ROWS = 16, 128  # of a program that sums partials, at a time
 
 _FORWARD = "x=*{t} y=*{t} w=*{t} {rstd} x_stride=i32:16 rows=i32:16 n=i32:16 eps=fp32"
 _BACKWARD = (
@@ -42,21 +44,29 @@ def _tiles(n: int, most: int) -> dict[str, int]:
     return {"BLOCK": block, "ROWS": rows, "ONE_BLOCK": n <= block, "num_warps": warps}
 
 
-def _examples(types: str, most: int) -> list[Any]:
+def _stages(tiles: dict[str, int], dtype: torch.dtype) -> int:
+    """How many tiles of g and x a program of the backward has under way: three, or one where two would not fit."""
+    return 3 if 4 * tiles["ROWS"] * tiles["BLOCK"] * dtype.itemsize <= STAGED_BYTES else 1
+
+
+def _examples(types: str, most: int, staged: bool) -> list[Any]:
     """With the inverse root mean squares kept for the backward, as in training, and once without."""
     sizes = {"350M": 1024, "7B": 4096, "long row": most, "two blocks": most + 4096}
+
+    def launch(n: int, dtype: torch.dtype) -> dict[str, int]:
+        tiles = _tiles(n, most)
+        return {**tiles, **({"STAGES": _stages(tiles, dtype)} if staged else {})}
+
     training = [
-        example(types.format(t=t, rstd="rstd=*fp32"), label=f"{label} {t}", **_tiles(n, most))
+        example(types.format(t=t, rstd="rstd=*fp32"), label=f"{label} {t}", **launch(n, dtype))
         for label, n in sizes.items()
-        for t in ("bf16", "fp32")
+        for t, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32))
     ]
-    return [
-        *training,
-        example(types.format(t="bf16", rstd=""), label="7B bf16, no rstd", rstd=None, **_tiles(4096, most)),
-    ]
+    last = launch(4096, torch.bfloat16)
+    return [*training, example(types.format(t="bf16", rstd=""), label="7B bf16, no rstd", rstd=None, **last)]
 
 
-@kernel(*_examples(_FORWARD, FORWARD_BLOCK))
+@kernel(*_examples(_FORWARD, FORWARD_BLOCK, staged=False))
 def _forward_kernel(
     x, y, w, rstd, x_stride, rows, n, eps,
     BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE_BLOCK: tl.constexpr,
@@ -85,10 +95,10 @@ def _forward_kernel(
             tl.store(y_row + start + cols, more * r * weight, mask=inside)
 
 
-@kernel(*_examples(_BACKWARD, BACKWARD_BLOCK))
+@kernel(*_examples(_BACKWARD, BACKWARD_BLOCK, staged=True))
 def _backward_kernel(
     g, x, w, rstd, dx, partials, g_stride, x_stride, rows, n, eps,
-    BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE_BLOCK: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     pid = tl.program_id(0)
     cols = tl.arange(0, BLOCK)[None, :]
@@ -97,7 +107,8 @@ def _backward_kernel(
     if ONE_BLOCK:
         weight = tl.load(w + cols, mask=cols < n, other=0.0).to(tl.float32)
         dw = tl.zeros([ROWS, BLOCK], dtype=tl.float32)
-        for first in range(pid * ROWS, rows, step):
+        # Rows to come are fetched while one is worked on.
+        for first in tl.range(pid * ROWS, rows, step, num_stages=STAGES):
             row = first + tl.arange(0, ROWS)[:, None].to(tl.int64)
             mask = (row < rows) & (cols < n)
             value = tl.load(x + row * x_stride + cols, mask=mask, other=0.0).to(tl.float32)
@@ -143,6 +154,19 @@ def _backward_kernel(
                 tl.store(partial + start + cols, before + grad * normed, mask=inside)
 
 
+@kernel(*[
+    example(f"partials=*fp32 dw=*{t} programs=i32 n=i32:16", label=t, COLUMNS=SUM_COLUMNS, ROWS=SUM_ROWS, num_warps=4)
+    for t in ("bf16", "fp32")
+])  # fmt: skip
+def _sum_kernel(partials, dw, programs, n, COLUMNS: tl.constexpr, ROWS: tl.constexpr):
+    cols = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for first in range(0, programs, ROWS):
+        row = first + tl.arange(0, ROWS)[:, None].to(tl.int64)
+        total += tl.load(partials + row * n + cols, mask=(row < programs) & (cols < n), other=0.0)
+    tl.store(dw + cols, tl.sum(total, axis=0, keep_dims=True), mask=cols < n)
+
+
 def _rows(tensor: torch.Tensor) -> torch.Tensor:
     """`tensor` itself when the elements of a row are adjacent (any stride between rows), else a copy."""
     return tensor if tensor.stride(1) == 1 or tensor.shape[1] == 1 else tensor.contiguous()
@@ -183,14 +207,21 @@ def _backward(
         return dx, torch.zeros_like(w)
     g, x, w = _rows(g), _rows(x), w.contiguous()
     tiles = _tiles(n, BACKWARD_BLOCK)
-    most = BACKWARD_PROGRAMS * _multiprocessors(x.device) if x.device.type == "cuda" else CPU_BACKWARD_PROGRAMS
+    if x.device.type == "cuda":
+        most = _multiprocessors(x.device) * max(1, BACKWARD_WARPS // tiles["num_warps"])
+    else:
+        most = CPU_BACKWARD_PROGRAMS
     programs = min(most, triton.cdiv(rows, tiles["ROWS"]))
     partials = empty((programs, n), torch.float32, x.device)
     _backward_kernel[(programs,)](
         g, x, w, rstd, dx, partials, g.stride(0), x.stride(0), rows, n, float(eps),
-        **tiles,
+        STAGES=_stages(tiles, x.dtype), **tiles,
     )  # fmt: skip
-    return dx, partials.sum(0).to(w.dtype)
+    dw = empty_like(w)
+    _sum_kernel[(triton.cdiv(n, SUM_COLUMNS),)](
+        partials, dw, programs, n, COLUMNS=SUM_COLUMNS, ROWS=SUM_ROWS, num_warps=4
+    )  # fmt: skip
+    return dx, dw
 
 
 def rmsnorm(x: torch.Tensor, w: torch.Tensor, eps: float) -> torch.Tensor:

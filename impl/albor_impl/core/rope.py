@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty, example, kernel, unify
 
-TILE = 2048  # pairs of a program: with four warps, sixteen of a thread
+TILE = 1024  # pairs of a program: with four warps, eight of a thread
 KEPT_POSITIONS = 1 << 17  # tables up to this position are kept: 64 MiB for D = 128
 _TABLES = 8  # how many (device, D, base) are kept
 

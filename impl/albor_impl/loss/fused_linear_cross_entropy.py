@@ -27,14 +27,16 @@ from .._triton import empty, empty_like, unify
 from ..core.gemm import ieee_products
 from .cross_entropy import LARGEST_BLOCK, SWEEP_BLOCK, _cross_entropy_kernel, check_labels, row_blocks, scale_
 
-LEAST_ROWS = 1024
+LEAST_ROWS = 2048
 
 
 def group_rows(tokens: int, vocabulary: int, hidden: int) -> int:
     """Rows of a group: as many as make the logits of the group no larger than all hidden states.
 
     Each group reads and writes the float32 sum for dw once, which takes longer than its products where it has a few
-    hundred rows. So it has at least LEAST_ROWS, unless that were more than a quarter of all.
+    hundred rows. So it has at least LEAST_ROWS, unless that were more than a quarter of all. (On an H200, with 8192
+    tokens of 4096 elements and a vocabulary of 32768, all of it takes 11.6 ms with 1024 rows, 10.1 with 2048 and 9.6
+    with 4096.)
     """
     return max(1, tokens // -(-vocabulary // hidden), min(LEAST_ROWS, tokens // 4))
 
@@ -53,7 +55,7 @@ def add_product_(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
     if a.dtype == torch.float32:
         out.addmm_(a.T, b)
     elif out.device.type == "cuda":
-        out.add_(torch.mm(a.T, b, out_dtype=torch.float32))
+        torch.addmm(out, a.T, b, out_dtype=torch.float32, out=out)
     else:
         out.addmm_(a.T.float(), b.float())
 

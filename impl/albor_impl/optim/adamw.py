@@ -36,8 +36,8 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 Tensors = Sequence[torch.Tensor]
 
 # Elements of a tensor that one program takes, and how many of them at a time.
-CHUNK = 65536
-BLOCK = 2048
+CHUNK = 8192
+BLOCK = 1024
 # The interpreter pays by the program, not by the element.
 INTERPRETED_BLOCK = 4096
 
