@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a921ebb4f26c238db354bdadf8828a41fcb01a87f786a744ff9f706cf6ba2e43
+Meaning: c8446cabdb33e70bb6e2df15074bf7a2dcd1df7bbd7386be010279778a289843
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

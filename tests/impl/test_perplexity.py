@@ -65,3 +65,11 @@ def test_wrong_arguments_are_named():
         module.logits_perplexity(nll[None], torch.tensor([0]), -100)
     with pytest.raises(ValueError, match="valid: S is 1"):
         module.perplexity(nll, valid[:, :1])
+
+
+def test_a_label_outside_the_vocabulary_is_looked_for_on_every_device(monkeypatch):
+    """On a GPU PyTorch would use it as an index, and the whole process would lose the device."""
+    asked = []
+    monkeypatch.setattr(module, "check_labels", lambda y, z, ignore, wait=False: asked.append(wait))
+    module.logits_perplexity(torch.zeros(1, 2), torch.tensor([1]), -100)
+    assert asked == [True]

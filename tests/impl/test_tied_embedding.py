@@ -62,5 +62,5 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match=r"expected a table \[V, E\]"):
             tied_logits(table, middle, tokens)
     for bad in (-1, 4):
-        with pytest.raises(IndexError):
+        with pytest.raises(ValueError, match=rf"id {bad} of token 0 is outside \[0, 4\)"):
             tied_logits(w, a, torch.tensor([bad]))

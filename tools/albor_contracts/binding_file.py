@@ -5,18 +5,33 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .errors import ContractError, Diagnostic, Text
 from .load.bind import bind
 from .load.nodes import compose
-from .load.source import read_source
+from .load.source import Source, read_source
 from .model import CONTRACT_NAME, DTYPES, IDENTIFIER, OBLIGATION_ID, TARGET, Contract, Entry, key
 from .outline import Outline, outline_of
 from .suggest import did_you_mean
 
 BINDING_NAME = r"[a-z][a-z0-9_-]*"
+
+
+_TOPIC = r"[A-Za-z_][A-Za-z0-9_-]*"
+DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviations(Entry):
+    """Documented conventions that differ on one device only: obligation or falsification test -> the convention."""
+
+    cpu: dict[str, Text] = key("Where the callable runs on a CPU.", factory=dict, keys=_TOPIC)
+    cuda: dict[str, Text] = key("Where it runs on a GPU.", factory=dict, keys=_TOPIC)
+
+    def on(self, device: str) -> dict[str, Text]:
+        return {"cpu": self.cpu, "cuda": self.cuda}.get(device, {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +61,16 @@ class Target(Entry):
     deviates: dict[str, Text] = key(
         "obligation or falsification test -> the documented convention that differs; it is declined, neither passed "
         "nor failed. Under any other key it is a note.",
-        factory=dict, keys=r"[A-Za-z_][A-Za-z0-9_-]*",
+        factory=dict, keys=_TOPIC,
     )  # fmt: skip
+    deviates_on: Deviations | None = key(
+        "device -> the same, for obligations that are declined on that device only and judged on the others.",
+        default=None,
+    )  # fmt: skip
+
+    def deviations(self, device: str) -> dict[str, Text]:
+        """What differs on this device: everywhere, or there only."""
+        return self.deviates | (self.deviates_on.on(device) if self.deviates_on is not None else {})
 
     @property
     def function(self) -> Text | None:
@@ -62,7 +85,7 @@ class Binding(Entry):
     name: Text = key("Name of the binding: the file's name without .yaml.", pattern=BINDING_NAME)
     description: Text = key("Whose kernels these are.", default=Text(""))
     framework: Text = key("Arrays the callables take: numpy or torch.", one_of=("numpy", "torch"))
-    devices: tuple[Text, ...] = key("Devices they run on.", default=(Text("cpu"),), one_of=("cpu", "cuda"))
+    devices: tuple[Text, ...] = key("Devices they run on.", default=(Text("cpu"),), one_of=DEVICES)
     dtypes: tuple[Text, ...] = key("Dtypes they support.", default=(Text("f32"),), one_of=DTYPES)
     kernels: dict[str, dict[str, Target]] = key("family/kernel -> equation -> callable.", keys=CONTRACT_NAME)
 
@@ -75,7 +98,12 @@ def names_callable(binding: str) -> bool:
 def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Binding:
     """Reads a binding file. Raises `ContractError` with every problem of the file."""
     source = read_source(path, data=data)
-    binding = bind(source, compose(source), Binding, "a binding")
+    try:
+        binding = bind(source, compose(source), Binding, "a binding")
+    except ContractError as error:
+        raise ContractError(
+            *(replace(d, hint="a GPU is called cuda") if "key `gpu`" in d.message else d for d in error.diagnostics)
+        ) from None
     diagnostics: list[Diagnostic] = []
     stem = os.path.basename(source.file).removesuffix(".yaml")
     if binding.name != stem:
@@ -98,9 +126,32 @@ def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Bin
                     "E502", f"`autograd` needs `framework: torch`, not {binding.framework}", target.autograd.position,
                     hint="autograd is PyTorch's", source=source.line(target.autograd.position),
                 ))  # fmt: skip
+            for device in DEVICES:
+                topics = target.deviates_on.on(device) if target.deviates_on is not None else {}
+                for topic in topics:
+                    diagnostics += _misplaced(binding, target, device, topic, source)
     if diagnostics:
         raise ContractError(*diagnostics)
     return binding
+
+
+def _misplaced(binding: Binding, target: Target, device: str, topic: str, source: Source) -> Iterator[Diagnostic]:
+    """What is said for one device about a device the binding does not run on, about all devices at once, or about
+    nothing that could be declined."""
+    place = topic.position if isinstance(topic, Text) else target.position
+    problem = hint = ""
+    if device not in binding.devices:
+        problem = f"`deviates_on` speaks of {device}, and the binding does not run there"
+        hint = f"its devices are: {', '.join(binding.devices)}"
+    elif topic in target.deviates:
+        problem = f"{topic} stands under `deviates` and under `deviates_on`"
+        hint = "`deviates` holds on every device: keep one of the two"
+    elif not re.fullmatch(OBLIGATION_ID, topic):
+        problem = f"`deviates_on` names {topic}, which is no obligation"
+        hint = "a note belongs under `deviates`; here stand obligations such as RN-SCALE"
+    if problem:
+        yield Diagnostic("E502" if device not in binding.devices else "E504", problem, place, hint=hint,
+                         source=source.line(place))  # fmt: skip
 
 
 def check_binding_links(
@@ -124,7 +175,10 @@ def check_binding_links(
                                       f"its equations are: {', '.join(outline.equations)}"),
                 )  # fmt: skip
             known = (*outline.laws, *outline.tests)
-            for topic in target.deviates:
+            for topic in (
+                *target.deviates,
+                *(t for d in DEVICES for t in target.deviations(d) if t not in target.deviates),
+            ):
                 if re.fullmatch(OBLIGATION_ID, topic) and topic not in known:
                     yield Diagnostic(
                         "E504", f"the contract {name} has no obligation {topic}",

@@ -36,7 +36,7 @@ class Bound:
     dtypes: tuple[str, ...]
     targets: Mapping[str, Target]
     declined: Mapping[str, str] = field(default_factory=dict)
-    deviates: Mapping[str, str] = field(default_factory=dict)
+    deviates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # device -> obligation -> why
 
     def kernels(
         self, spec: Definitions, device: str, dtypes: tuple[str, ...] | None = None, everything: bool = False
@@ -45,7 +45,7 @@ class Bound:
         chosen = list(dtypes or ()) if everything else [d for d in self.dtypes if dtypes is None or d in dtypes]
         return [
             Kernel(
-                spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates,
+                spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates.get(device, {}),
                 simulated=self.framework == "numpy",
             )
             for d in chosen
@@ -79,7 +79,7 @@ def _from_file(
         return None
     targets: dict[str, Target] = {}
     declined: dict[str, str] = {}
-    deviates: dict[str, str] = {}
+    deviates: dict[str, dict[str, str]] = {str(device): {} for device in binding.devices}
     for equation, text in entries.items():
         signature = signatures.get(equation)
         if signature is None:
@@ -89,7 +89,8 @@ def _from_file(
                 equation if isinstance(equation, Text) else text.position,
                 f"one of {', '.join(signatures)}",
             )
-        deviates |= {k: str(v) for k, v in text.deviates.items()}
+        for device, known in deviates.items():
+            known.update((k, str(v)) for k, v in text.deviations(device).items())
         if text.declines is not None:
             declined[equation] = str(text.declines)
             continue

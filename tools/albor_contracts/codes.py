@@ -408,7 +408,7 @@ _BINDINGS = (
          "bindings/torch.yaml: name: torch"),
     Code("E502", "A callable or a reason",
          "For each equation a binding names the callable under `call`, or under `autograd` a function of torch tensors "
-         "whose gradients are meant, or says in `declines` why it has none.",
+         "whose gradients are meant, or says in `declines` why it has none. `deviates_on` speaks of its devices.",
          "softmax: {args: {input: x}}",
          "softmax: {call: \"torch:softmax\", args: {input: x}}"),
     Code("E503", "The binding names an unknown contract",
@@ -416,7 +416,8 @@ _BINDINGS = (
          "kernels: {core/sofmax: {softmax: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
     Code("E504", "The binding names an unknown equation or obligation",
-         "Below the contract stand the equations of that contract; under `deviates`, its obligations and tests. "
+         "Below the contract stand the equations of that contract; under `deviates` and `deviates_on`, its obligations "
+         "and tests. "
          "`autograd` serves equations that an obligation of type gradient calls the gradients of another.",
          "kernels: {core/softmax: {forward: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),

@@ -156,17 +156,21 @@ def compute(
     bindings: Sequence[str] = (REFERENCE, IMPLEMENTATION),
     current_kernel: KernelHash = hash_of_kernel,
     stated: Mapping[tuple[str, str], tuple[str, str]] | None = None,
+    stated_on_gpu: Mapping[tuple[str, str], tuple[str, str]] | None = None,
     prose: Iterable[Prose] = (),
 ) -> Coverage:
     """Coverage of `contracts` by `records`.
 
-    `stated` is what bindings themselves say: (binding, obligation) -> ("declined" or "not applicable", reason).
+    `stated` is what bindings themselves say: (binding, obligation) -> ("declined" or "not applicable", reason);
+    `stated_on_gpu` what they say of runs on a GPU, by default the same.
     `current_kernel` gives the hash a record's kernel has now; by default it is computed from the installed source.
     """
     by_contract: dict[str, list[Record]] = {}
     for record in compact(records):
         by_contract.setdefault(record.verdict.contract, []).append(record)
-    asked = _Asked(contracts, tuple(bindings), current_kernel, stated or {})
+    stated = stated or {}
+    on_gpu = stated if stated_on_gpu is None else stated_on_gpu
+    asked = _Asked(contracts, tuple(bindings), current_kernel, {False: stated, True: on_gpu})
     tables = [_table(contract, by_contract.get(name, []), asked) for name, contract in contracts.items()]
     tables += [Table(p.name, (), {}, {}, prose=p.obligations) for p in prose]
     return Coverage(tuple(tables), tuple(bindings))
@@ -179,7 +183,7 @@ class _Asked:
     contracts: Mapping[str, Contract]
     bindings: tuple[str, ...]
     current: KernelHash
-    stated: Mapping[tuple[str, str], tuple[str, str]]
+    stated: Mapping[bool, Mapping[tuple[str, str], tuple[str, str]]]  # on a GPU or not
 
 
 def _table(contract: Contract, records: Sequence[Record], asked: _Asked) -> Table:
@@ -201,7 +205,7 @@ def _table(contract: Contract, records: Sequence[Record], asked: _Asked) -> Tabl
 
     def cell(identifier: str, binding: str, gpu: bool, meaning: str) -> Cell:
         found = runs.get((identifier, binding, gpu), [])
-        said = asked.stated.get((binding, identifier))
+        said = asked.stated[gpu].get((binding, identifier))
         # What the binding file says now outweighs what was recorded under another one.
         return _cell(found, meaning, current) if not said else Cell(said[0], said[1])
 

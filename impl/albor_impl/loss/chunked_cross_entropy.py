@@ -161,7 +161,8 @@ def chunked_cross_entropy(
 
     Args:
         z: logits [T, V], float32, bfloat16 or float16; -inf means probability zero. Not written to.
-        y: labels [T], int64, in [0, V) or `ignore`.
+        y: labels [T], int64, in [0, V) or `ignore`. On a GPU, where looking at them would wait, another label makes the
+            loss NaN.
         ignore: label of the tokens that do not count.
         chunk: classes a chunk, at least 1; it need not divide V.
 
@@ -179,7 +180,8 @@ def chunked_cross_entropy(
     valid = y != ignore
     count = valid.sum()
     state = tuple(empty((tokens,), torch.float32, z.device) for _ in range(3))
-    for tensor, start in zip(state, (float("-inf"), 0.0, 0.0), strict=True):
+    # Of a label that no chunk has, the logit stays NaN: on a GPU nobody has looked at the labels.
+    for tensor, start in zip(state, (float("-inf"), 0.0, float("nan")), strict=True):
         tensor.fill_(start)
     for first in range(0, vocabulary, chunk):
         _update(z[:, first : first + chunk], y, first, state, state)

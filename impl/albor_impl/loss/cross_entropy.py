@@ -184,10 +184,10 @@ def check_logits(z: torch.Tensor, name: str) -> None:
         raise ValueError(f"{name} must have shape [T, V] with V >= 1, got {list(z.shape)}")
 
 
-def check_labels(y: torch.Tensor, z: torch.Tensor, ignore: int) -> None:
+def check_labels(y: torch.Tensor, z: torch.Tensor, ignore: int, wait: bool = False) -> None:
     """TypeError or ValueError unless `y` holds one label for each row of `z`, in the vocabulary or ignored.
 
-    On a GPU the labels' values are not looked at, because the host would have to wait for the device.
+    On a GPU the labels' values are looked at only with `wait`, because the host has to wait for the device.
     """
     if y.dtype != torch.int64:
         raise TypeError(f"labels must be int64, got {y.dtype}")
@@ -195,7 +195,7 @@ def check_labels(y: torch.Tensor, z: torch.Tensor, ignore: int) -> None:
         raise ValueError(f"labels must have shape [{z.shape[0]}] like the rows of the logits, got {list(y.shape)}")
     if y.device != z.device:
         raise ValueError(f"labels are on {y.device}, logits on {z.device}")
-    if y.device.type == "cpu":
+    if wait or y.device.type == "cpu":
         outside = (y != ignore) & ((y < 0) | (y >= z.shape[1]))
         if outside.any():
             row = int(outside.nonzero()[0])

@@ -64,9 +64,10 @@ def logits_perplexity(z: torch.Tensor, y: torch.Tensor, ignore: int) -> torch.Te
 
     Raises:
         TypeError: a dtype is not supported.
-        ValueError: shapes do not fit, (CPU tensors) a label is outside [0, V), or every label is `ignore`.
+        ValueError: shapes do not fit, a label is outside [0, V), or every label is `ignore`.
     """
     check_logits(z, "logits")
-    check_labels(y, z, ignore)
+    # The host waits for the sum in any case, and PyTorch's cross-entropy takes a label for an index.
+    check_labels(y, z, ignore, wait=True)
     nll = torch.nn.functional.cross_entropy(z.float(), y, ignore_index=ignore, reduction="none")
     return perplexity(nll[None], (y != ignore)[None])

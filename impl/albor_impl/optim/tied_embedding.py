@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
+from ..core.embedding import embedding_autograd
 from ..core.gemm import gemm_autograd
 
 
@@ -12,7 +12,7 @@ def _logits(embedding: torch.Tensor, head: torch.Tensor, a: torch.Tensor, ids: t
     if embedding.ndim != 2 or a.shape != (embedding.shape[1],) * 2 or ids.ndim != 1:
         found = f"{list(embedding.shape)}, {list(a.shape)}, {list(ids.shape)}"
         raise ValueError(f"expected a table [V, E], a[E, E], ids[T], got shapes {found}")
-    return gemm_autograd(gemm_autograd(F.embedding(ids, embedding), a), head.T)
+    return gemm_autograd(gemm_autograd(embedding_autograd(ids, embedding), a), head.T)
 
 
 def _gradients(g: torch.Tensor, tables: list[torch.Tensor], a: torch.Tensor, ids: torch.Tensor) -> list[torch.Tensor]:

@@ -74,9 +74,11 @@ def targets_of(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], dict[st
     return found
 
 
-def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[str, str], tuple[str, str]]:
+def stated_by(
+    library: Library, bindings: Mapping[str, Binding], device: str = "cpu"
+) -> dict[tuple[str, str], tuple[str, str]]:
     """(binding, obligation or test) -> ("declined", reason): what is about an equation that the binding declines, and
-    what it documents another convention for."""
+    what it documents another convention for on this device."""
     from ..evidence import obligations_of
 
     found: dict[tuple[str, str], tuple[str, str]] = {}
@@ -90,7 +92,7 @@ def stated_by(library: Library, bindings: Mapping[str, Binding]) -> dict[tuple[s
             found |= {
                 (name, str(k)): ("declined", str(v))
                 for t in kernel.values()
-                for k, v in t.deviates.items()
+                for k, v in t.deviations(device).items()
                 if str(k) in known
             }
             for identifier, entry in obligations_of(model).items():
@@ -123,12 +125,14 @@ def coverage_of(
     selected = set(library.select(named)) if named or not wanted else set()
     if not wanted:
         library.sound()
+    known = bindings_of(project.root)
     columns = dict.fromkeys((REFERENCE, IMPLEMENTATION, *bindings))
     found = compute(
         library.contracts,
         records_of(project.root, more),
         bindings=tuple(columns),
-        stated=stated_by(library, bindings_of(project.root)),
+        stated=stated_by(library, known),
+        stated_on_gpu=stated_by(library, known, "cuda"),
         prose=[Prose(name, count) for name, count in prose.items() if name in chosen],
     )
     return replace(found, tables=tuple(t for t in found.tables if t.contract in selected or t.contract in chosen))

@@ -73,7 +73,7 @@ def plan(
         rules = dict(entries)
         entries += [(str(t.id), rules[str(t.rule)]) for t, _ in contract.tests]  # type: ignore[attr-defined]
         for binding in bindings:
-            served = _served(library.root, binding, name, offers, wanted)
+            served = _served(library.root, binding, name, device, offers, wanted)
             for equation, reason in served.declined.items():
                 declined.append(Declined(name, equation, binding, reason))
             for identifier, equation in entries:
@@ -102,6 +102,7 @@ def _served(
     root: Path,
     binding: str,
     contract: str,
+    device: str,
     offers: Mapping[str, Mapping[str, object]] | None,
     wanted: set[str] | None,
 ) -> _Served:
@@ -122,7 +123,7 @@ def _served(
         else:
             own = tuple(d for d in general if d in map(str, target.dtypes)) if target.dtypes else general
             dtypes[str(equation)] = own
-            deviates |= {str(k): str(v) for k, v in target.deviates.items()}
+            deviates |= {str(k): str(v) for k, v in target.deviations(device).items()}
     return _Served(dtypes, declined, tuple(map(str, data.devices)), deviates)
 
 
