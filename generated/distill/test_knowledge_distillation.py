@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5a2bca92be40b7556ee879250782b8dc2005f83f70855d0bd6606798fc266e6c
+Meaning: 0232e46928a09bcdba2dd6399fae030bfcf3f5601bfb2d55e927bbb2485bf774
 """
 
 from albor_contracts.testing import (

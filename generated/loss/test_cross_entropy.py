@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f7fc9360e29600e223d96fb75f4f657072e53d7b3319b25f838b04c51ede7a70
+Meaning: a9e430259619a72f3fcf5719f331eee2c2e6a3068c0eb1a21ea7777672dec8ef
 """
 
 from albor_contracts.testing import (

@@ -28,15 +28,26 @@ from ..loss import cross_entropy as hard_loss
 from ..loss.cross_entropy import (
     check_labels,
     check_logits,
+    exp_at,
     exp_nonpositive,
+    first_of_last_block,
     hand_on,
+    join_lanes,
+    or_zero,
+    place_rows,
     row_blocks,
+    row_pointer,
+    scaled_exp,
+    tile_max,
+    tile_sum,
     with_unit_columns,
 )
 
-# Two rows and three exponentials are alive at once: a quarter of what cross-entropy takes.
-LARGEST_BLOCK = 8192
-SWEEP_BLOCK = 8192
+# The longest row that is one block, and the block of the two sweeps over a longer one.
+LARGEST_BLOCK = 2048
+SWEEP_BLOCK = 4096
+# Temperatures T at which exp(x) is made of exp(x / T) by multiplication.
+POWERS = (1.0, 2.0, 4.0)
 
 
 def _examples():
@@ -46,65 +57,79 @@ def _examples():
             "stride_s=i32:16 stride_t=i32:16 stride_ds=i32:16 ignore=i32 "
             "inverse_temperature=fp32 soft_loss=fp32 soft_gradient=fp32 hard=fp32"
         )
-        sizes = (("V=8192", LARGEST_BLOCK, True, 32), ("V=131072", SWEEP_BLOCK, False, 32))
         same = student == teacher != "fp16"  # the other pairs differ in conversions: the longest loop stands for them
-        for label, block, single, warps in sizes if same else sizes[1:]:
+        precise = student == "fp32"
+        for size in (1024, 131072) if same else (131072,):
             yield example(
-                types, label=label, ROWS=1, BLOCK=block, ONE_BLOCK=single, PRECISE=student == "fp32", HARD=True,
-                num_warps=warps,
+                types, label=f"V={size}", PRECISE=precise, HARD=True, POWER=0 if precise else 2,
+                **row_blocks(4096, size, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512),
             )  # fmt: skip
         if same:
             yield example(
-                types.replace("i32:16", "i32"), label="V=33", ROWS=16, BLOCK=64, ONE_BLOCK=True,
-                PRECISE=student == "fp32", HARD=False, num_warps=4,
+                types.replace("i32:16", "i32"), label="V=33", PRECISE=precise, HARD=False, POWER=0,
+                **row_blocks(4096, 33, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512),
             )  # fmt: skip
 
 
 @kernel
-def _or_zero(x):
-    """x, or 0 where x is -inf: a base that exponents can be taken relative to, since -inf - (-inf) would be NaN."""
-    return tl.where(x == float("-inf"), 0.0, x)
+def _power(e, POWER: tl.constexpr):
+    """e^POWER for 0 to 4: exp(x) is the power T of exp(x / T), multiplications instead of another exponential."""
+    result = 1.0
+    for _ in tl.static_range(POWER):
+        result = result * e
+    return result
 
 
 @kernel
 def _add_block(
-    x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE: tl.constexpr, HARD: tl.constexpr
-):
-    """Take one block of student logits x and teacher logits z into the running maxima and sums of exponentials."""
-    new_s = tl.maximum(max_s, tl.max(x, axis=1))
-    new_t = tl.maximum(max_t, tl.max(z, axis=1))
-    base_s = _or_zero(new_s)
-    base_t = _or_zero(new_t)
-    below = x - base_s[:, None]
+    x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
+    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr,
+):  # fmt: skip
+    """Take a tile of student logits x and teacher logits z into the running maxima and sums of exponentials."""
+    new_s = tl.maximum(max_s, tile_max(x))
+    new_t = tl.maximum(max_t, tile_max(z))
+    base_s = or_zero(new_s)
+    base_t = or_zero(new_t)
+    below = x - base_s[None, :, None]
     moved = max_s - base_s
-    soft_s = soft_s * exp_nonpositive(moved * inverse_temperature, PRECISE) + tl.sum(
-        exp_nonpositive(below * inverse_temperature, PRECISE), axis=1
-    )
-    soft_t = soft_t * exp_nonpositive((max_t - base_t) * inverse_temperature, PRECISE) + tl.sum(
-        exp_nonpositive((z - base_t[:, None]) * inverse_temperature, PRECISE), axis=1
+    e = exp_at(below, inverse_temperature, PRECISE)
+    soft_s = soft_s * exp_at(moved, inverse_temperature, PRECISE) + tile_sum(e)
+    soft_t = soft_t * exp_at(max_t - base_t, inverse_temperature, PRECISE) + tile_sum(
+        exp_at(z - base_t[None, :, None], inverse_temperature, PRECISE)
     )
     if HARD:
-        hard_s = hard_s * exp_nonpositive(moved, PRECISE) + tl.sum(exp_nonpositive(below, PRECISE), axis=1)
+        e = _power(e, POWER) if POWER else exp_nonpositive(below, PRECISE)
+        hard_s = hard_s * exp_nonpositive(moved, PRECISE) + tile_sum(e)
     return new_s, new_t, soft_s, soft_t, hard_s
 
 
 @kernel
-def _gradient_and_terms(
-    x, z, base_s, base_t, log_soft_s, log_soft_t, scale_hard, hot, inverse_temperature, soft_gradient, hard,
-    PRECISE: tl.constexpr, HARD: tl.constexpr,
+def _gradient(
+    below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard,
+    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr,
 ):  # fmt: skip
-    """Gradient (not yet divided by n) and terms of the divergence for one block."""
-    below = x - base_s[:, None]
-    log_q = below * inverse_temperature - log_soft_s[:, None]
-    log_p = (z - base_t[:, None]) * inverse_temperature - log_soft_t[:, None]
-    p = exp_nonpositive(log_p, PRECISE)
-    gradient = soft_gradient * (exp_nonpositive(log_q, PRECISE) - p)
-    if HARD:
-        gradient += hard * (exp_nonpositive(below, PRECISE) * scale_hard[:, None] - hot)
-    # 0 * log 0 is 0; mass that the student calls impossible costs infinitely much, also where it underflows.
-    terms = tl.where(log_q == float("-inf"), float("inf"), p * (log_p - log_q))
-    terms = tl.where(log_p == float("-inf"), 0.0, terms)
-    return gradient, terms
+    """Gradient without the label's part, and the teacher's probabilities; arguments are logits less their maximum."""
+    q = scaled_exp(below_s, inverse_temperature, 1.0 / soft_s, PRECISE)
+    p = scaled_exp(below_t, inverse_temperature, 1.0 / soft_t, PRECISE)
+    if HARD and POWER:
+        # softmax(s) is q^T, made to sum to one.
+        weight = hard * _power(soft_s, POWER) / hard_s
+        gradient = q * (soft_gradient + weight[None, :, None] * _power(q, POWER - 1)) - soft_gradient * p
+    else:
+        gradient = soft_gradient * (q - p)
+        if HARD:
+            gradient += hard * scaled_exp(below_s, 1.0, 1.0 / hard_s, PRECISE)
+    return gradient, p
+
+
+@kernel
+def _ratio_mean(below_s, below_t, p):
+    """The teacher's mean of log(p / q) T, without the constants of the row.
+
+    0 log 0 is 0: where p is 0 because t is -inf, the ratio only has to be finite. Where s is -inf and t is not, it is
+    +inf, and the mean +inf, or NaN if p underflows.
+    """
+    return tile_sum(p * tl.maximum(below_t - below_s, -3e38))
 
 
 @kernel(*_examples())
@@ -130,84 +155,110 @@ def _distillation_kernel(
     ONE_BLOCK: tl.constexpr,
     PRECISE: tl.constexpr,
     HARD: tl.constexpr,
+    POWER: tl.constexpr,
+    LANES: tl.constexpr,
+    FIRST: tl.constexpr = "evict_last",
+    AGAIN: tl.constexpr = "evict_first",
+    WRITE: tl.constexpr = "evict_first",
+    STAGES: tl.constexpr = 1,
+    REVERSE: tl.constexpr = True,
 ):
-    # 1. Which rows; see the cross-entropy kernel for the treatment of labels.
-    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    # 1. Which rows; see the cross-entropy kernel for the treatment of rows, tiles and labels.
+    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, LANES)
     live = rows < T
     label = tl.load(y + rows, mask=live, other=0)
     valid = live & (label != ignore)
     known = valid & (label >= 0) & (label < V)
+    first_lane = (lanes == 0) | ONE_BLOCK
     share = 1.0 / tl.maximum(tl.load(count), 1).to(tl.float32)
-    s_rows = s + rows[:, None] * stride_s
-    t_rows = t + rows[:, None] * stride_t
-    ds_rows = ds + rows[:, None] * stride_ds
-    cols = tl.arange(0, BLOCK)
-    picked = tl.load(s + rows * stride_s + label, mask=known, other=float("nan")).to(tl.float32)
-    tl.debug_barrier()  # ds may be s
+    s_rows = row_pointer(s, rows, stride_s, ONE_BLOCK)
+    t_rows = row_pointer(t, rows, stride_t, ONE_BLOCK)
+    ds_rows = row_pointer(ds, rows, stride_ds, ONE_BLOCK)
+    picked_s = tl.load(s + rows * stride_s + label, mask=known, other=float("nan")).to(tl.float32)
+    picked_t = tl.load(t + rows * stride_t + label, mask=known, other=float("nan")).to(tl.float32)
 
     # 2. Maxima and sums of exponentials: of the student with and without temperature, of the teacher with it.
-    max_s = tl.full([ROWS], float("-inf"), tl.float32)
-    max_t = tl.full([ROWS], float("-inf"), tl.float32)
-    soft_s = tl.zeros([ROWS], tl.float32)
-    soft_t = tl.zeros([ROWS], tl.float32)
-    hard_s = tl.zeros([ROWS], tl.float32)
-    if ONE_BLOCK:
-        in_row = (cols < V)[None, :]
-        inside = valid[:, None] & in_row
-        x = tl.load(s_rows + cols[None, :], mask=inside, other=float("-inf")).to(tl.float32)
-        z = tl.load(t_rows + cols[None, :], mask=inside, other=float("-inf")).to(tl.float32)
-        max_s, max_t, soft_s, soft_t, hard_s = _add_block(
-            x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD
-        )
-    else:
-        for start in range(0, V, BLOCK):
-            part = start + cols[None, :]
-            here = valid[:, None] & (part < V)
-            x_part = tl.load(s_rows + part, mask=here, other=float("-inf"), eviction_policy="evict_last")
-            z_part = tl.load(t_rows + part, mask=here, other=float("-inf"), eviction_policy="evict_last")
+    max_s = tl.full([rows.shape[0]], float("-inf"), tl.float32)
+    max_t = tl.full([rows.shape[0]], float("-inf"), tl.float32)
+    soft_s = tl.zeros([rows.shape[0]], tl.float32)
+    soft_t = tl.zeros([rows.shape[0]], tl.float32)
+    hard_s = tl.zeros([rows.shape[0]], tl.float32)
+    last = 0
+    if not ONE_BLOCK:
+        last = first_of_last_block(valid, V, BLOCK)
+        for start in tl.range(0, last, BLOCK, num_stages=STAGES):
+            x = tl.load(s_rows + start + cols, eviction_policy=FIRST)
+            z = tl.load(t_rows + start + cols, eviction_policy=FIRST)
             max_s, max_t, soft_s, soft_t, hard_s = _add_block(
-                x_part.to(tl.float32), z_part.to(tl.float32), max_s, max_t, soft_s, soft_t, hard_s,
-                inverse_temperature, PRECISE, HARD,
+                x.to(tl.float32), z.to(tl.float32), max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
+                PRECISE, HARD, POWER,
             )  # fmt: skip
-    base_s = _or_zero(max_s)
-    base_t = _or_zero(max_t)
-    log_soft_s = tl.log(soft_s)
-    log_soft_t = tl.log(soft_t)
-    scale_hard = 1.0 / hard_s
-    bad = tl.where(valid, float("nan"), 0.0)
+    inside = last + cols < V
+    here = valid[None, :, None] & inside
+    x_kept = tl.load(s_rows + last + cols, mask=here, other=float("-inf"), eviction_policy=AGAIN)
+    z_kept = tl.load(t_rows + last + cols, mask=here, other=float("-inf"), eviction_policy=AGAIN)
+    max_s, max_t, soft_s, soft_t, hard_s = _add_block(
+        x_kept.to(tl.float32), z_kept.to(tl.float32), max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
+        PRECISE, HARD, POWER,
+    )  # fmt: skip
+    if not ONE_BLOCK:
+        _, hard_s = join_lanes(max_s, hard_s, 1.0, PRECISE)
+        max_s, soft_s = join_lanes(max_s, soft_s, inverse_temperature, PRECISE)
+        max_t, soft_t = join_lanes(max_t, soft_t, inverse_temperature, PRECISE)
+    base_s = or_zero(max_s)
+    base_t = or_zero(max_t)
 
     # 3. Gradient and divergence.
-    if ONE_BLOCK:
-        hot = tl.where(cols[None, :] == label[:, None], 1.0, 0.0)
-        gradient, terms = _gradient_and_terms(
-            x, z, base_s, base_t, log_soft_s, log_soft_t, scale_hard, hot, inverse_temperature, soft_gradient, hard,
-            PRECISE, HARD,
-        )  # fmt: skip
-        divergence = tl.sum(tl.where(inside, terms, 0.0), axis=1)
-        gradient = tl.where(known[:, None], gradient * share, bad[:, None])
-        tl.store(ds_rows + cols[None, :], gradient, mask=live[:, None] & in_row)
-    else:
-        divergence = tl.zeros([ROWS], tl.float32)
-        for start in range(0, V, BLOCK):
-            part = start + cols[None, :]
-            here = valid[:, None] & (part < V)
-            x_part = tl.load(s_rows + part, mask=here, other=float("-inf"), eviction_policy="evict_first")
-            z_part = tl.load(t_rows + part, mask=here, other=float("-inf"), eviction_policy="evict_first")
-            hot = tl.where(part == label[:, None], 1.0, 0.0)
-            gradient, terms = _gradient_and_terms(
-                x_part.to(tl.float32), z_part.to(tl.float32), base_s, base_t, log_soft_s, log_soft_t, scale_hard, hot,
-                inverse_temperature, soft_gradient, hard, PRECISE, HARD,
+    tl.debug_barrier()  # ds may be s
+    # A label that is not known makes the row NaN.
+    soft_gradient = tl.where(known, soft_gradient * share, float("nan"))[None, :, None]
+    hard_share = hard * share
+    below_s = x_kept.to(tl.float32) - base_s[None, :, None]
+    below_t = z_kept.to(tl.float32) - base_t[None, :, None]
+    gradient, p = _gradient(
+        below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share, PRECISE, HARD, POWER
+    )
+    mean = _ratio_mean(below_s, below_t, p)
+    gradient = tl.where(valid[None, :, None], gradient, 0.0)
+    tl.store(ds_rows + last + cols, gradient, mask=live[None, :, None] & inside, eviction_policy=WRITE)
+    if not ONE_BLOCK:
+        for done in tl.range(0, last, BLOCK, num_stages=STAGES):
+            start = last - BLOCK - done if REVERSE else done
+            x = tl.load(s_rows + start + cols, eviction_policy=AGAIN)
+            z = tl.load(t_rows + start + cols, eviction_policy=AGAIN)
+            below_s = x.to(tl.float32) - base_s[None, :, None]
+            below_t = z.to(tl.float32) - base_t[None, :, None]
+            gradient, p = _gradient(
+                below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share,
+                PRECISE, HARD, POWER,
             )  # fmt: skip
-            divergence += tl.sum(tl.where(here, terms, 0.0), axis=1)
-            gradient = tl.where(known[:, None], gradient * share, bad[:, None])
-            tl.store(ds_rows + part, gradient, mask=live[:, None] & (part < V))
+            mean += _ratio_mean(below_s, below_t, p)
+            tl.store(ds_rows + start + cols, gradient, eviction_policy=WRITE)
+        if last == 0:  # an ignored row
+            for start in range(BLOCK, V, BLOCK):
+                tl.store(ds_rows + start + cols, tl.zeros_like(gradient), mask=start + cols < V)
+        mean = tl.zeros_like(mean) + tl.sum(mean, axis=0)
 
-    # 4. The row's loss.
-    loss = soft_loss * divergence
+    # 4. The label's element, after the one that another thread may have written there.
     if HARD:
-        loss += hard * (tl.log(hard_s) + (base_s - picked))
-    loss = tl.where(known, loss, bad)
-    tl.store(row_loss + rows, loss, mask=live)
+        tl.debug_barrier()
+        at_label, _ = _gradient(
+            (picked_s - base_s)[None, :, None], (picked_t - base_t)[None, :, None], soft_s, soft_t, hard_s,
+            inverse_temperature, soft_gradient, hard_share, PRECISE, HARD, POWER,
+        )  # fmt: skip
+        at_label = tile_sum(at_label) - hard_share
+        tl.store(ds + rows * stride_ds + label, at_label, mask=known & first_lane)
+
+    # 5. The row's loss.
+    constants = tl.log(soft_s) - tl.log(soft_t)
+    # Where no logit is NaN, the mean is only for teacher mass on an impossible class, which underflows.
+    underflowed = (mean != mean) & (constants == constants)  # noqa: PLR0124
+    mean = tl.where(underflowed, float("inf"), mean)
+    loss = soft_loss * (mean * inverse_temperature + constants)
+    if HARD:
+        loss += hard * (tl.log(hard_s) + (base_s - picked_s))
+    loss = tl.where(known, loss, tl.where(valid, float("nan"), 0.0))
+    tl.store(row_loss + rows, loss, mask=live & first_lane)
 
 
 def check(s: torch.Tensor, t: torch.Tensor, y: torch.Tensor, alpha: float, temperature: float, ignore: int) -> None:
@@ -245,11 +296,13 @@ def launch(
     count = (y != ignore).sum()
     row_loss = empty((tokens,), torch.float32, s.device)
     if tokens:
-        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=256)
+        precise = s.dtype == torch.float32
+        power = int(temperature) if temperature in POWERS and not precise else 0
+        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512)
         _distillation_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             s, t, y, count, row_loss, ds, tokens, vocabulary, s.stride(0), t.stride(0), ds.stride(0), ignore,
             1.0 / temperature, alpha * temperature**2, alpha * temperature, 1.0 - alpha,
-            PRECISE=s.dtype == torch.float32, HARD=alpha < 1.0, **blocks,
+            PRECISE=precise, HARD=alpha < 1.0, POWER=power, **blocks,
         )  # fmt: skip
     return row_loss.sum() / count.clamp(min=1)
 

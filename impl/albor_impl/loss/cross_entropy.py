@@ -26,10 +26,13 @@ from .._triton import empty, empty_like, example, kernel
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
-# Elements of a block that a program keeps in registers: 32 for each of 1024 threads.
-LARGEST_BLOCK = 32768
-# Block of the two sweeps over a longer row: what the registers hold when a program has a multiprocessor to itself.
-SWEEP_BLOCK = {torch.float32: 16384, torch.bfloat16: 32768, torch.float16: 32768}
+# The longest row that is one block.
+LARGEST_BLOCK = 8192
+# Block of the two sweeps over a longer row.
+SWEEP_BLOCK = {torch.float32: 4096, torch.bfloat16: 8192, torch.float16: 8192}
+# How long rows are swept: hints for the caches at the first and second reading and at the store, stages of the
+# loops, and whether the second sweep goes backwards.
+SWEEPS = {"FIRST": "evict_last", "AGAIN": "evict_first", "WRITE": "evict_first", "STAGES": 1, "REVERSE": True}
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
@@ -49,28 +52,125 @@ def exp_nonpositive(x, PRECISE: tl.constexpr):
         r = (x - n * 0.693138122558594) - n * 9.05800061445916e-6
         result = tl.exp(r) * tl.exp2(n)
     else:
-        result = tl.exp(x)
+        result = tl.exp2(x * 1.4426950408889634)
     return result
+
+
+def row_blocks(tokens: int, vocabulary: int, largest: int, sweep: int, per_warp: int) -> dict[str, Any]:
+    """How a kernel over rows of logits is cut: rows a program, block, whether one block holds a row, warps, lanes.
+
+    `per_warp` is the number of elements of a block that a warp takes.
+    """
+    width = triton.next_power_of_2(vocabulary)
+    one_block = width <= largest
+    block = width if one_block else sweep
+    rows = min(max(1, SHARED_BLOCK // block), triton.next_power_of_2(max(tokens, 1)))
+    warps = min(32, max(4, rows * block // per_warp))
+    sizes = {"ROWS": rows, "BLOCK": block, "ONE_BLOCK": one_block, "LANES": 32 * warps, "num_warps": warps}
+    return {**sizes, **SWEEPS}
 
 
 def _examples():
     for dtype, kind in (("bf16", torch.bfloat16), ("fp16", torch.float16), ("fp32", torch.float32)):
         types = f"z=*{dtype} y=*i64 count=*i64 row_loss=*fp32 dz=*{dtype} T=i32:16 V=i32:16 "
         types += "stride_z=i32:16 stride_dz=i32:16 ignore=i32"
-        precise = dtype == "fp32"
-        for label, block, single, warps in (
-            ("V=32768", LARGEST_BLOCK, True, 32),
-            ("V=131072", SWEEP_BLOCK[kind], False, 32),
-            ("V=1024", 1024, True, 4),
-        ):
-            yield example(
-                types, label=label, ROWS=1, BLOCK=block, ONE_BLOCK=single, PRECISE=precise,
-                num_warps=warps,
-            )  # fmt: skip
+        for size in (1024, 131072):
+            blocks = row_blocks(8192, size, LARGEST_BLOCK, SWEEP_BLOCK[kind], per_warp=1024)
+            yield example(types, label=f"V={size}", PRECISE=dtype == "fp32", **blocks)
     yield example(
         "z=*bf16 y=*i64 count=*i64 row_loss=*fp32 dz=*bf16 T=i32 V=i32 stride_z=i32 stride_dz=i32 ignore=i32",
-        label="V=33", ROWS=16, BLOCK=64, ONE_BLOCK=True, PRECISE=False, num_warps=4,
+        label="V=33", PRECISE=False, **row_blocks(8192, 33, LARGEST_BLOCK, SWEEP_BLOCK[torch.bfloat16], per_warp=1024),
     )  # fmt: skip
+
+
+# A tile has three axes. A thread holds the elements of one place of the middle axis, so that the other two are added
+# up without asking another thread.
+
+
+@kernel
+def tile_max(x):
+    return tl.max(tl.max(x, axis=2), axis=0)
+
+
+@kernel
+def tile_sum(x):
+    return tl.sum(tl.sum(x, axis=2), axis=0)
+
+
+@kernel
+def or_zero(x):
+    """x, or 0 where x is -inf: a base that exponents can be taken relative to, since -inf - (-inf) would be NaN."""
+    return tl.where(x == float("-inf"), 0.0, x)
+
+
+@kernel
+def place_rows(ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr, LANES: tl.constexpr):
+    """What a program works on: row and lane of each place of the middle axis, columns of a tile [A, B, C].
+
+    Short rows lie side by side, [1, ROWS, BLOCK]. A long row is shared by LANES threads, each of which takes 8
+    neighbouring columns at a time, [BLOCK / (8 LANES), LANES, 8].
+    """
+    # int64 before the stride: T * V passes 2^31 in real runs.
+    program = tl.program_id(0).to(tl.int64)
+    if ONE_BLOCK:
+        lanes = tl.arange(0, ROWS)
+        rows = program * ROWS + lanes
+        cols = tl.arange(0, BLOCK)[None, None, :]
+    else:
+        tl.static_assert(ROWS == 1, "a row that is swept has a program of its own")
+        lanes = tl.arange(0, LANES)
+        rows = program + tl.zeros([LANES], tl.int64)
+        cols = tl.arange(0, BLOCK // LANES // 8)[:, None, None] * (8 * LANES)
+        cols += lanes[None, :, None] * 8 + tl.arange(0, 8)[None, None, :]
+    return rows, lanes, cols
+
+
+@kernel
+def row_pointer(matrix, rows, stride, ONE_BLOCK: tl.constexpr):
+    """Where the rows of a tile begin. A row that is swept is the only one: then it is a scalar."""
+    row = rows[None, :, None] if ONE_BLOCK else tl.program_id(0).to(tl.int64)
+    return matrix + row * stride
+
+
+@kernel
+def first_of_last_block(valid, V, BLOCK: tl.constexpr):
+    """First column of the last block, which may be partial, of a row that is swept; 0 for an ignored row."""
+    return tl.where(tl.max(valid.to(tl.int32), axis=0) > 0, (V - 1) // BLOCK * BLOCK, 0)
+
+
+@kernel
+def add_block(x, largest, total, PRECISE: tl.constexpr):
+    """Take a tile of logits into the running maxima and sums of exponentials."""
+    new = tl.maximum(largest, tile_max(x))
+    base = or_zero(new)
+    total = total * exp_nonpositive(largest - base, PRECISE) + tile_sum(
+        exp_nonpositive(x - base[None, :, None], PRECISE)
+    )
+    return new, total
+
+
+@kernel
+def exp_at(below, factor, PRECISE: tl.constexpr):
+    """exp(below * factor) for below <= 0."""
+    return exp_nonpositive(below * factor, True) if PRECISE else tl.exp2(below * (factor * 1.4426950408889634))
+
+
+@kernel
+def join_lanes(largest, total, inverse_temperature, PRECISE: tl.constexpr):
+    """Maximum and sum of the row of which each lane has seen a part; given to all lanes."""
+    whole = tl.max(largest, axis=0)
+    total = tl.sum(total * exp_at(largest - or_zero(whole), inverse_temperature, PRECISE), axis=0)
+    return tl.zeros_like(largest) + whole, tl.zeros_like(largest) + total
+
+
+@kernel
+def scaled_exp(below, factor, scale, PRECISE: tl.constexpr):
+    """exp(below * factor) * scale for below <= 0. Where 16 bits are wanted, the scale is a summand of the exponent."""
+    if PRECISE:
+        result = exp_nonpositive(below * factor, True) * scale[None, :, None]
+    else:
+        result = tl.exp2(below * (factor * 1.4426950408889634) + tl.log2(scale)[None, :, None])
+    return result
 
 
 @kernel(*_examples())
@@ -89,71 +189,70 @@ def _cross_entropy_kernel(
     BLOCK: tl.constexpr,
     ONE_BLOCK: tl.constexpr,
     PRECISE: tl.constexpr,
+    LANES: tl.constexpr,
+    FIRST: tl.constexpr = "evict_last",
+    AGAIN: tl.constexpr = "evict_first",
+    WRITE: tl.constexpr = "evict_first",
+    STAGES: tl.constexpr = 1,
+    REVERSE: tl.constexpr = True,
 ):
-    # 1. Which rows. int64 before the stride: T * V passes 2^31 in real runs.
-    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    # 1. Which rows.
+    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, LANES)
     live = rows < T
     label = tl.load(y + rows, mask=live, other=0)
     valid = live & (label != ignore)
     # A label outside the vocabulary must not become a wild address; it makes its row NaN, which nobody overlooks.
     known = valid & (label >= 0) & (label < V)
     share = 1.0 / tl.maximum(tl.load(count), 1).to(tl.float32)
-    z_rows = z + rows[:, None] * stride_z
-    dz_rows = dz + rows[:, None] * stride_dz
-    cols = tl.arange(0, BLOCK)
+    first_lane = (lanes == 0) | ONE_BLOCK
+    z_rows = row_pointer(z, rows, stride_z, ONE_BLOCK)
+    dz_rows = row_pointer(dz, rows, stride_dz, ONE_BLOCK)
 
-    # 2. The label's logit, before any part of the row may be overwritten (dz may be z; hence the barrier).
+    # 2. The label's logit.
     picked = tl.load(z + rows * stride_z + label, mask=known, other=float("nan")).to(tl.float32)
-    tl.debug_barrier()
 
-    # 3. Online maximum and sum of exponentials. Ignored rows are not read.
-    largest = tl.full([ROWS], float("-inf"), tl.float32)
-    total = tl.zeros([ROWS], tl.float32)
-    if ONE_BLOCK:
-        x = tl.load(z_rows + cols[None, :], mask=valid[:, None] & (cols < V)[None, :], other=float("-inf")).to(
-            tl.float32
-        )
-        largest = tl.max(x, axis=1)
-        base = tl.where(largest == float("-inf"), 0.0, largest)
-        e = exp_nonpositive(x - base[:, None], PRECISE)
-        total = tl.sum(e, axis=1)
-    else:
-        for start in range(0, V, BLOCK):
-            inside = valid[:, None] & (start + cols < V)[None, :]
-            x = tl.load(
-                z_rows + start + cols[None, :], mask=inside, other=float("-inf"), eviction_policy="evict_last"
-            ).to(tl.float32)
-            new = tl.maximum(largest, tl.max(x, axis=1))
-            # While everything seen is -inf, the exponents are taken relative to 0: -inf - (-inf) would be NaN.
-            base = tl.where(new == float("-inf"), 0.0, new)
-            total = total * exp_nonpositive(largest - base, PRECISE) + tl.sum(
-                exp_nonpositive(x - base[:, None], PRECISE), axis=1
-            )
-            largest = new
-        base = tl.where(largest == float("-inf"), 0.0, largest)
+    # 3. Online maximum and sum of exponentials. Ignored rows are not read. Blocks before the last are whole and need
+    # no mask; the last is kept.
+    last = 0
+    largest = tl.full([rows.shape[0]], float("-inf"), tl.float32)
+    total = tl.zeros([rows.shape[0]], tl.float32)
+    if not ONE_BLOCK:
+        last = first_of_last_block(valid, V, BLOCK)
+        for start in tl.range(0, last, BLOCK, num_stages=STAGES):
+            x = tl.load(z_rows + start + cols, eviction_policy=FIRST).to(tl.float32)
+            largest, total = add_block(x, largest, total, PRECISE)
+    inside = last + cols < V
+    kept = tl.load(z_rows + last + cols, mask=valid[None, :, None] & inside, other=float("-inf"), eviction_policy=AGAIN)
+    largest, total = add_block(kept.to(tl.float32), largest, total, PRECISE)
+    if not ONE_BLOCK:
+        largest, total = join_lanes(largest, total, 1.0, PRECISE)
+    base = or_zero(largest)
 
     # 4. The row's loss. Both terms are >= 0: no digits are lost when the logits are far from 0.
     loss = tl.log(total) + (base - picked)
-    tl.store(row_loss + rows, tl.where(valid, loss, 0.0), mask=live)
+    tl.store(row_loss + rows, tl.where(valid, loss, 0.0), mask=live & first_lane)
 
-    # 5. The gradient.
-    scale = 1.0 / total
-    if ONE_BLOCK:
-        hot = tl.where(cols[None, :] == label[:, None], 1.0, 0.0)
-        gradient = (e * scale[:, None] - hot) * share
-        gradient = tl.where(known[:, None], gradient, tl.where(valid[:, None], float("nan"), 0.0))
-        tl.store(dz_rows + cols[None, :], gradient, mask=live[:, None] & (cols < V)[None, :])
-    else:
-        for start in range(0, V, BLOCK):
-            inside = (start + cols < V)[None, :]
-            x = tl.load(
-                z_rows + start + cols[None, :], mask=valid[:, None] & inside, other=float("-inf"),
-                eviction_policy="evict_first",
-            ).to(tl.float32)  # fmt: skip
-            hot = tl.where((start + cols)[None, :] == label[:, None], 1.0, 0.0)
-            gradient = (exp_nonpositive(x - base[:, None], PRECISE) * scale[:, None] - hot) * share
-            gradient = tl.where(known[:, None], gradient, tl.where(valid[:, None], float("nan"), 0.0))
-            tl.store(dz_rows + start + cols[None, :], gradient, mask=live[:, None] & inside)
+    # 5. The gradient without the label's -1: of the block that was kept, then of the others, those read last first.
+    # dz may be z: by now every thread has to have read the label's logit.
+    tl.debug_barrier()
+    scale = tl.where(known, share / total, float("nan"))
+    gradient = scaled_exp(kept.to(tl.float32) - base[None, :, None], 1.0, scale, PRECISE)
+    gradient = tl.where(valid[None, :, None], gradient, 0.0)
+    tl.store(dz_rows + last + cols, gradient, mask=live[None, :, None] & inside, eviction_policy=WRITE)
+    if not ONE_BLOCK:
+        for done in tl.range(0, last, BLOCK, num_stages=STAGES):
+            start = last - BLOCK - done if REVERSE else done
+            x = tl.load(z_rows + start + cols, eviction_policy=AGAIN).to(tl.float32)
+            gradient = scaled_exp(x - base[None, :, None], 1.0, scale, PRECISE)
+            tl.store(dz_rows + start + cols, gradient, eviction_policy=WRITE)
+        if last == 0:  # an ignored row
+            for start in range(BLOCK, V, BLOCK):
+                tl.store(dz_rows + start + cols, tl.zeros_like(gradient), mask=start + cols < V)
+
+    # 6. The label's element, after the one that another thread may have written there.
+    tl.debug_barrier()
+    at_label = (exp_nonpositive(picked - base, PRECISE) / total - 1.0) * share
+    tl.store(dz + rows * stride_dz + label, at_label, mask=known & first_lane)
 
 
 @kernel(*[example(f"x=*{t} factor=*fp32 n=i64:16", label=t, BLOCK=8192, num_warps=8) for t in ("bf16", "fp16", "fp32")])
@@ -209,20 +308,6 @@ def with_unit_columns(z: torch.Tensor) -> torch.Tensor:
     return z if z.stride(1) == 1 or z.shape[1] == 1 else z.contiguous()
 
 
-def row_blocks(tokens: int, vocabulary: int, largest: int, sweep: int, per_warp: int) -> dict[str, Any]:
-    """How a kernel over rows of logits is cut: rows a program, block, whether one block holds a row, warps.
-
-    A long row takes 32 warps, which fill a multiprocessor. So few rows are in flight at a time that all of them fit
-    into the L2 cache between their two sweeps.
-    """
-    width = triton.next_power_of_2(vocabulary)
-    one_block = width <= largest
-    block = width if one_block else sweep
-    rows = min(max(1, SHARED_BLOCK // block), triton.next_power_of_2(max(tokens, 1)))
-    warps = min(32, max(4, rows * block // per_warp))
-    return {"ROWS": rows, "BLOCK": block, "ONE_BLOCK": one_block, "num_warps": warps}
-
-
 def launch(
     z: torch.Tensor, y: torch.Tensor, ignore: int, dz: torch.Tensor, blocks: dict[str, Any] | None = None
 ) -> torch.Tensor:
@@ -231,7 +316,7 @@ def launch(
     count = (y != ignore).sum()
     row_loss = empty((tokens,), torch.float32, z.device)
     if tokens:
-        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[z.dtype], per_warp=512)
+        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[z.dtype], per_warp=1024)
         _cross_entropy_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             z, y, count, row_loss, dz, tokens, vocabulary, z.stride(0), dz.stride(0), ignore,
             PRECISE=z.dtype == torch.float32, **blocks,

@@ -107,7 +107,7 @@ def fused_linear_cross_entropy(
             part = h[rows]
             logits = buffer[: len(part)]
             product_(logits, part, w.T)
-            blocks = row_blocks(len(part), vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[h.dtype], per_warp=512)
+            blocks = row_blocks(len(part), vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[h.dtype], per_warp=1024)
             _cross_entropy_kernel[(triton.cdiv(len(part), blocks["ROWS"]),)](
                 logits, y[rows], count, losses[rows], logits, len(part), vocabulary, logits.stride(0), logits.stride(0),
                 ignore, PRECISE=h.dtype == torch.float32, **blocks,
