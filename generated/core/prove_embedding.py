@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f5dfc9621741100ac9aa360d5f006d8c9eecca5a8fcc45cddaf99eb88ecf8547
+Meaning: 00c638ad7940d3cf11b9ee5ba069905c1793bae46725b1c2dde9dc2c803b9d54
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where
