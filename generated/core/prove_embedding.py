@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f5dfc9621741100ac9aa360d5f006d8c9eecca5a8fcc45cddaf99eb88ecf8547
+Meaning: c159d98e16e13e69942c3383b775f7f6550578ce538bb425bc7321fefa0f05b6
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

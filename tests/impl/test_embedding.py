@@ -88,7 +88,8 @@ def test_wrong_arguments_are_named():
 
 
 def check_order(ids, vocabulary):
-    order, first, last = embedding.ordered(ids, vocabulary)
+    with poisoned():  # a place that another program has yet to write leads out of every tensor
+        order, first, last = embedding.ordered(ids, vocabulary)
     wanted = torch.sort(ids, stable=True)
     edges = torch.searchsorted(wanted.values, torch.arange(vocabulary + 1))
     assert torch.equal(order.long(), wanted.indices)

@@ -32,10 +32,10 @@ GROUP = 256
 IDS = 4096
 CHUNK = 64
 ORDER_WARPS = 16
-# The launch that sums: rows and columns of a block, most tokens of a row that is summed beside others, and tokens that
-# are read at once of a row that has more.
+# The launch that sums: rows of a block and bytes of each (16 for each thread of a warp), most tokens of a row that is
+# summed beside others, and tokens that are read at once of a row that has more.
 ROWS = 16
-WIDTH = 256
+WIDTH = 512
 FEW = 8
 TOKENS = 16
 SUM_WARPS = 8
@@ -117,11 +117,20 @@ def _order_kernel(
         tl.store(last + rows, begin - 1, mask=live)
 
 
+@kernel
+def _gradients(g, order, place, inside, cols, g_stride, d):
+    """Rows of g, float32 [places, columns], of the tokens at these places of the order; 0 outside."""
+    token = tl.load(order + place, mask=inside, other=0).to(tl.int64)
+    mask = inside[:, None] & (cols < d)
+    return tl.load(g + token[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
+
+
 @kernel(*[
     example(
-        _BACKWARD.format(t=t), label=f"350M {t}", ROWS=ROWS, BLOCK=WIDTH, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS
+        _BACKWARD.format(t=t), label=f"350M {t}", ROWS=ROWS, BLOCK=WIDTH // size, FEW=FEW, TOKENS=TOKENS,
+        num_warps=SUM_WARPS,
     )
-    for t in ("bf16", "fp32")
+    for t, size in (("bf16", 2), ("fp32", 4))
 ])  # fmt: skip
 def _backward_kernel(
     g, order, first, last, dw, g_stride, vocabulary, d, blocks,
@@ -136,14 +145,13 @@ def _backward_kernel(
     end = tl.load(last + row, mask=live, other=0)
     count = end - begin
 
-    # 1. Rows with few tokens or none, side by side, one token of each at a time.
+    # 1. Rows with few tokens or none, side by side, two tokens of each at a time: both are on their way together.
     few = count <= FEW
     total = tl.zeros([ROWS, BLOCK], tl.float32)
-    for k in range(0, tl.max(tl.where(few, count, 0))):
-        here = few & (k < count)
-        token = tl.load(order + begin + k, mask=here, other=0).to(tl.int64)
-        mask = here[:, None] & (cols < d)
-        total += tl.load(g + token[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
+    for k in range(0, tl.max(tl.where(few, count, 0)), 2):
+        one = _gradients(g, order, begin + k, few & (k < count), cols, g_stride, d)
+        two = _gradients(g, order, begin + k + 1, few & (k + 1 < count), cols, g_stride, d)
+        total = (total + one) + two
     total = tl.where((count < 0)[:, None], float("nan"), total)
     tl.store(dw + row[:, None] * d + cols, total, mask=(live & few)[:, None] & (cols < d))
 
@@ -157,9 +165,7 @@ def _backward_kernel(
         partial = tl.zeros([TOKENS, BLOCK], tl.float32)
         for first_place in range(start, stop, TOKENS):
             place = first_place + tl.arange(0, TOKENS)
-            token = tl.load(order + place, mask=place < stop, other=0).to(tl.int64)
-            mask = (place < stop)[:, None] & (cols < d)
-            partial += tl.load(g + token[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
+            partial += _gradients(g, order, place, place < stop, cols, g_stride, d)
         at = (pid // blocks).to(tl.int64) * ROWS + chosen
         tl.store(dw + at * d + cols, tl.sum(partial, axis=0, keep_dims=True), mask=cols < d)
         waiting = tl.where(mine, ROWS, waiting)
@@ -199,11 +205,10 @@ def ordered(ids: torch.Tensor, vocabulary: int) -> tuple[torch.Tensor, torch.Ten
     tokens = len(ids)
     picked, order = (empty((tokens,), torch.int32, ids.device) for _ in range(2))
     first, last = (empty((vocabulary,), torch.int32, ids.device) for _ in range(2))
-    group = min(GROUP, triton.next_power_of_2(vocabulary))
     block = min(IDS, triton.next_power_of_2(max(tokens, 1)))
-    _order_kernel[(triton.cdiv(vocabulary, group),)](
+    _order_kernel[(triton.cdiv(vocabulary, GROUP),)](
         ids.contiguous(), picked, order, first, last, tokens, vocabulary,
-        GROUP=group, IDS=block, CHUNK=CHUNK, num_warps=ORDER_WARPS,
+        GROUP=GROUP, IDS=block, CHUNK=CHUNK, num_warps=ORDER_WARPS,
     )  # fmt: skip
     return order, first, last
 
@@ -214,12 +219,11 @@ def sum_rows(g: torch.Tensor, ids: torch.Tensor, dw: torch.Tensor) -> None:
     if dw.numel():
         g = unit_columns(g)
         order, first, last = ordered(ids, vocabulary)
-        rows = min(ROWS, triton.next_power_of_2(vocabulary))
-        width = min(WIDTH, triton.next_power_of_2(d))
+        width = min(WIDTH // dw.element_size(), triton.next_power_of_2(d))
         blocks = triton.cdiv(d, width)
-        _backward_kernel[(triton.cdiv(vocabulary, rows) * blocks,)](
+        _backward_kernel[(triton.cdiv(vocabulary, ROWS) * blocks,)](
             g, order, first, last, dw, g.stride(0), vocabulary, d, blocks,
-            ROWS=rows, BLOCK=width, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS,
+            ROWS=ROWS, BLOCK=width, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS,
         )  # fmt: skip
 
 
