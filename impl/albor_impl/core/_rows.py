@@ -28,11 +28,10 @@ def one_dtype(**arguments: tuple[torch.Tensor, str]) -> dict[str, int]:
     return sizes
 
 
-def row_tiles(n: int, most: int, tile: int = TILE) -> dict[str, int]:
-    """The block (at `most`) of a row of `n` elements, the rows of a program (`tile` elements of short ones), and the
-    warps that work on them."""
+def row_tiles(n: int, most: int) -> dict[str, int]:
+    """The block (at `most`) of a row of `n` elements, the rows of a program, and the warps that work on them."""
     block = min(triton.next_power_of_2(max(n, 1)), most)
-    rows = max(1, min(tile // block, 64))
+    rows = max(1, min(TILE // block, 64))
     # Sixteen elements of a thread keep every load wide.
     warps = min(16, max(4, rows * block // (32 * 16)))
     return {"BLOCK": block, "ROWS": rows, "ONE_BLOCK": n <= block, "num_warps": warps}
