@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c159d98e16e13e69942c3383b775f7f6550578ce538bb425bc7321fefa0f05b6
+Meaning: 3f095c63acff7cc7f50a9c2d96e2c5c5b510a2c15fa7147c7fab03863db14648
 """
 
 from albor_contracts.testing import (

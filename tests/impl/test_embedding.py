@@ -89,11 +89,15 @@ def test_wrong_arguments_are_named():
 
 def check_order(ids, vocabulary):
     with poisoned():  # a place that another program has yet to write leads out of every tensor
-        order, first, last = embedding.ordered(ids, vocabulary)
+        order, (first, last, one, two) = embedding.ordered(ids, vocabulary)
     wanted = torch.sort(ids, stable=True)
     edges = torch.searchsorted(wanted.values, torch.arange(vocabulary + 1))
     assert torch.equal(order.long(), wanted.indices)
     assert torch.equal(first.long(), edges[:-1]) and torch.equal(last.long(), edges[1:])
+    counts, places = edges.diff(), torch.cat([wanted.indices, torch.zeros(2, dtype=torch.int64)])
+    assert torch.equal(one.long(), torch.where(counts > 0, places[edges[:-1]], -1))
+    second = torch.where(counts == 2, places[edges[:-1] + 1], -1)
+    assert torch.equal(two.long(), torch.where(counts > 2, -2, second))
 
 
 @pytest.mark.parametrize(
