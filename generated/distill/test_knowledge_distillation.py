@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0232e46928a09bcdba2dd6399fae030bfcf3f5601bfb2d55e927bbb2485bf774
+Meaning: 576580d48b10757d08ae2dd41ff831924e1851f08b887077b7c98f4ea1237093
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a9e430259619a72f3fcf5719f331eee2c2e6a3068c0eb1a21ea7777672dec8ef
+Meaning: 5f38e190921ebffc36c326f95317e51f7760a4ed4dac55b1e49f4eadcd638f2c
 """
 
 from albor_contracts.testing import (

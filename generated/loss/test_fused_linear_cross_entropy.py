@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3b595446039a29f26ff04895d45636c2aa0045d7995fa71ba116fea966f80df9
+Meaning: 671abf7e0c562623a6b34a3b461348134c82c768dd8b960f9204c05e26701963
 """
 
 from albor_contracts.testing import (

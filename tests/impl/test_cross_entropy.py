@@ -14,7 +14,7 @@ U32 = 2.0**-24
 UNIT = {torch.float32: U32, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
 SMALLEST = {torch.float32: 2.0**-149, torch.bfloat16: 2.0**-133, torch.float16: 2.0**-24}
 DTYPES = list(UNIT)
-SWEEPS = {"ROWS": 1, "BLOCK": 16, "ONE_BLOCK": False, "LANES": 2, "num_warps": 4}
+SWEEPS = {"ROWS": 1, "BLOCK": 8, "ONE_BLOCK": False, "VECTOR": 4, "TILES": 2, "num_warps": 4}
 
 
 def doubles(tensor):

@@ -6,8 +6,9 @@ Formula, for a token with teacher logits t, student logits s and label y
     ds_j     = alpha * T * (q_j - p_j)                      +  (1 - alpha) * (softmax(s)_j - [j == y])
 Both are averaged over the n tokens whose label is not ignored.
 
-Traffic: student and teacher are read and the gradient is written, 3 T V elements, as far as a pair of rows stays in
-registers (up to 8192 words) or in the L2 cache between the two sweeps. No tensor of terms is ever written.
+Traffic: student and teacher are read and the gradient is written, 3 T V elements. Short pairs of rows stay in registers
+between the sums and the gradient; long ones are swept twice, and the second sweep finds them in the L2 cache as long as
+the rows in flight fit into it. No tensor of terms is ever written.
 Everything is computed in float32; only ds is rounded to the dtype of s. The result is the same in every run.
 
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2.
@@ -28,26 +29,35 @@ from ..loss import cross_entropy as hard_loss
 from ..loss.cross_entropy import (
     check_labels,
     check_logits,
+    clear_row,
     exp_at,
     exp_nonpositive,
-    first_of_last_block,
+    first_of_last_step,
     hand_on,
     join_lanes,
+    load_last_tiles,
+    load_tiles,
     or_zero,
     place_rows,
     row_blocks,
     row_pointer,
     scaled_exp,
-    tile_max,
-    tile_sum,
+    tiles_max,
     with_unit_columns,
 )
 
-# The longest row that is one block, and the block of the two sweeps over a longer one.
+# The longest row that is one block.
 LARGEST_BLOCK = 2048
-SWEEP_BLOCK = 4096
+# Registers of a thread that sweeps: with 64 of them a processor has 1024 threads, with more only half as many.
+REGISTERS = 64
 # Temperatures T at which exp(x) is made of exp(x / T) by multiplication.
 POWERS = (1.0, 2.0, 4.0)
+
+
+def _blocks(tokens: int, vocabulary: int, itemsize: int) -> dict[str, Any]:
+    """How the kernel is cut. `itemsize` is that of the wider logits."""
+    blocks = row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=512, tiles=1)
+    return blocks if blocks["ONE_BLOCK"] else {**blocks, "maxnreg": REGISTERS}
 
 
 def _examples():
@@ -59,15 +69,15 @@ def _examples():
         )
         same = student == teacher != "fp16"  # the other pairs differ in conversions: the longest loop stands for them
         precise = student == "fp32"
-        for size in (1024, 131072) if same else (131072,):
+        for size in (1024, 32768, 131072) if same else (131072,):
             yield example(
                 types, label=f"V={size}", PRECISE=precise, HARD=True, POWER=0 if precise else 2,
-                **row_blocks(4096, size, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512),
+                **_blocks(4096, size, 4 if "fp32" in (student, teacher) else 2),
             )  # fmt: skip
         if same:
             yield example(
                 types.replace("i32:16", "i32"), label="V=33", PRECISE=precise, HARD=False, POWER=0,
-                **row_blocks(4096, 33, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512),
+                **_blocks(4096, 33, 4 if precise else 2),
             )  # fmt: skip
 
 
@@ -81,25 +91,27 @@ def _power(e, POWER: tl.constexpr):
 
 
 @kernel
-def _add_block(
-    x, z, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
-    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr,
+def _add_tiles(
+    xs, zs, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
+    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
-    """Take a tile of student logits x and teacher logits z into the running maxima and sums of exponentials."""
-    new_s = tl.maximum(max_s, tile_max(x))
-    new_t = tl.maximum(max_t, tile_max(z))
+    """Take student logits xs and teacher logits zs of one step into the running maxima and sums of exponentials."""
+    new_s = tiles_max(xs, max_s, TILES)
+    new_t = tiles_max(zs, max_t, TILES)
     base_s = or_zero(new_s)
     base_t = or_zero(new_t)
-    below = x - base_s[None, :, None]
     moved = max_s - base_s
-    e = exp_at(below, inverse_temperature, PRECISE)
-    soft_s = soft_s * exp_at(moved, inverse_temperature, PRECISE) + tile_sum(e)
-    soft_t = soft_t * exp_at(max_t - base_t, inverse_temperature, PRECISE) + tile_sum(
-        exp_at(z - base_t[None, :, None], inverse_temperature, PRECISE)
-    )
+    soft_s = soft_s * exp_at(moved, inverse_temperature, PRECISE)
+    soft_t = soft_t * exp_at(max_t - base_t, inverse_temperature, PRECISE)
     if HARD:
-        e = _power(e, POWER) if POWER else exp_nonpositive(below, PRECISE)
-        hard_s = hard_s * exp_nonpositive(moved, PRECISE) + tile_sum(e)
+        hard_s = hard_s * exp_nonpositive(moved, PRECISE)
+    for i in tl.static_range(TILES):
+        below = xs[i].to(tl.float32) - base_s[:, None]
+        e = exp_at(below, inverse_temperature, PRECISE)
+        soft_s += tl.sum(e, axis=1)
+        soft_t += tl.sum(exp_at(zs[i].to(tl.float32) - base_t[:, None], inverse_temperature, PRECISE), axis=1)
+        if HARD:
+            hard_s += tl.sum(_power(e, POWER) if POWER else exp_nonpositive(below, PRECISE), axis=1)
     return new_s, new_t, soft_s, soft_t, hard_s
 
 
@@ -114,7 +126,7 @@ def _gradient(
     if HARD and POWER:
         # softmax(s) is q^T, made to sum to one.
         weight = hard * _power(soft_s, POWER) / hard_s
-        gradient = q * (soft_gradient + weight[None, :, None] * _power(q, POWER - 1)) - soft_gradient * p
+        gradient = q * (soft_gradient + weight[:, None] * _power(q, POWER - 1)) - soft_gradient * p
     else:
         gradient = soft_gradient * (q - p)
         if HARD:
@@ -129,7 +141,7 @@ def _ratio_mean(below_s, below_t, p):
     0 log 0 is 0: where p is 0 because t is -inf, the ratio only has to be finite. Where s is -inf and t is not, it is
     +inf, and the mean +inf, or NaN if p underflows.
     """
-    return tile_sum(p * tl.maximum(below_t - below_s, -3e38))
+    return tl.sum(p * tl.maximum(below_t - below_s, -3e38), axis=1)
 
 
 @kernel(*_examples())
@@ -156,15 +168,11 @@ def _distillation_kernel(
     PRECISE: tl.constexpr,
     HARD: tl.constexpr,
     POWER: tl.constexpr,
-    LANES: tl.constexpr,
-    FIRST: tl.constexpr = "evict_last",
-    AGAIN: tl.constexpr = "evict_first",
-    WRITE: tl.constexpr = "evict_first",
-    STAGES: tl.constexpr = 1,
-    REVERSE: tl.constexpr = True,
+    VECTOR: tl.constexpr,
+    TILES: tl.constexpr,
 ):
     # 1. Which rows; see the cross-entropy kernel for the treatment of rows, tiles and labels.
-    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, LANES)
+    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, VECTOR)
     live = rows < T
     label = tl.load(y + rows, mask=live, other=0)
     valid = live & (label != ignore)
@@ -183,24 +191,22 @@ def _distillation_kernel(
     soft_s = tl.zeros([rows.shape[0]], tl.float32)
     soft_t = tl.zeros([rows.shape[0]], tl.float32)
     hard_s = tl.zeros([rows.shape[0]], tl.float32)
+    STEP: tl.constexpr = BLOCK * TILES
     last = 0
     if not ONE_BLOCK:
-        last = first_of_last_block(valid, V, BLOCK)
-        for start in tl.range(0, last, BLOCK, num_stages=STAGES):
-            x = tl.load(s_rows + start + cols, eviction_policy=FIRST)
-            z = tl.load(t_rows + start + cols, eviction_policy=FIRST)
-            max_s, max_t, soft_s, soft_t, hard_s = _add_block(
-                x.to(tl.float32), z.to(tl.float32), max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
-                PRECISE, HARD, POWER,
-            )  # fmt: skip
-    inside = last + cols < V
-    here = valid[None, :, None] & inside
-    x_kept = tl.load(s_rows + last + cols, mask=here, other=float("-inf"), eviction_policy=AGAIN)
-    z_kept = tl.load(t_rows + last + cols, mask=here, other=float("-inf"), eviction_policy=AGAIN)
-    max_s, max_t, soft_s, soft_t, hard_s = _add_block(
-        x_kept.to(tl.float32), z_kept.to(tl.float32), max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
-        PRECISE, HARD, POWER,
-    )  # fmt: skip
+        last = first_of_last_step(valid, V, STEP)
+        for start in range(0, last, STEP):
+            xs = load_tiles(s_rows + start, cols, BLOCK, TILES, "evict_last")
+            zs = load_tiles(t_rows + start, cols, BLOCK, TILES, "evict_last")
+            max_s, max_t, soft_s, soft_t, hard_s = _add_tiles(
+                xs, zs, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, TILES
+            )
+    left = tl.where(valid, V - last, 0)[:, None]
+    xs_kept = load_last_tiles(s_rows + last, cols, left, BLOCK, TILES)
+    zs_kept = load_last_tiles(t_rows + last, cols, left, BLOCK, TILES)
+    max_s, max_t, soft_s, soft_t, hard_s = _add_tiles(
+        xs_kept, zs_kept, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, TILES
+    )
     if not ONE_BLOCK:
         _, hard_s = join_lanes(max_s, hard_s, 1.0, PRECISE)
         max_s, soft_s = join_lanes(max_s, soft_s, inverse_temperature, PRECISE)
@@ -211,42 +217,47 @@ def _distillation_kernel(
     # 3. Gradient and divergence.
     tl.debug_barrier()  # ds may be s
     # A label that is not known makes the row NaN.
-    soft_gradient = tl.where(known, soft_gradient * share, float("nan"))[None, :, None]
+    soft_gradient = tl.where(known, soft_gradient * share, float("nan"))[:, None]
     hard_share = hard * share
-    below_s = x_kept.to(tl.float32) - base_s[None, :, None]
-    below_t = z_kept.to(tl.float32) - base_t[None, :, None]
-    gradient, p = _gradient(
-        below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share, PRECISE, HARD, POWER
-    )
-    mean = _ratio_mean(below_s, below_t, p)
-    gradient = tl.where(valid[None, :, None], gradient, 0.0)
-    tl.store(ds_rows + last + cols, gradient, mask=live[None, :, None] & inside, eviction_policy=WRITE)
+    mean = tl.zeros_like(soft_s)
+    left = tl.where(live, V - last, 0)[:, None]
+    for i in tl.static_range(TILES):
+        below_s = xs_kept[i].to(tl.float32) - base_s[:, None]
+        below_t = zs_kept[i].to(tl.float32) - base_t[:, None]
+        gradient, p = _gradient(
+            below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share,
+            PRECISE, HARD, POWER,
+        )  # fmt: skip
+        mean += _ratio_mean(below_s, below_t, p)
+        gradient = tl.where(valid[:, None], gradient, 0.0)
+        at = i * BLOCK + cols
+        tl.store(ds_rows + last + at, gradient, at < left, eviction_policy="evict_first")
     if not ONE_BLOCK:
-        for done in tl.range(0, last, BLOCK, num_stages=STAGES):
-            start = last - BLOCK - done if REVERSE else done
-            x = tl.load(s_rows + start + cols, eviction_policy=AGAIN)
-            z = tl.load(t_rows + start + cols, eviction_policy=AGAIN)
-            below_s = x.to(tl.float32) - base_s[None, :, None]
-            below_t = z.to(tl.float32) - base_t[None, :, None]
-            gradient, p = _gradient(
-                below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share,
-                PRECISE, HARD, POWER,
-            )  # fmt: skip
-            mean += _ratio_mean(below_s, below_t, p)
-            tl.store(ds_rows + start + cols, gradient, eviction_policy=WRITE)
+        for done in range(0, last, STEP):
+            start = last - STEP - done
+            xs = load_tiles(s_rows + start, cols, BLOCK, TILES, "evict_first")
+            zs = load_tiles(t_rows + start, cols, BLOCK, TILES, "evict_first")
+            for i in tl.static_range(TILES):
+                below_s = xs[i].to(tl.float32) - base_s[:, None]
+                below_t = zs[i].to(tl.float32) - base_t[:, None]
+                gradient, p = _gradient(
+                    below_s, below_t, soft_s, soft_t, hard_s, inverse_temperature, soft_gradient, hard_share,
+                    PRECISE, HARD, POWER,
+                )  # fmt: skip
+                mean += _ratio_mean(below_s, below_t, p)
+                tl.store(ds_rows + start + i * BLOCK + cols, gradient, eviction_policy="evict_first")
         if last == 0:  # an ignored row
-            for start in range(BLOCK, V, BLOCK):
-                tl.store(ds_rows + start + cols, tl.zeros_like(gradient), mask=start + cols < V)
+            clear_row(ds_rows, cols, tl.zeros_like(gradient), V, BLOCK, TILES)
         mean = tl.zeros_like(mean) + tl.sum(mean, axis=0)
 
     # 4. The label's element, after the one that another thread may have written there.
     if HARD:
         tl.debug_barrier()
         at_label, _ = _gradient(
-            (picked_s - base_s)[None, :, None], (picked_t - base_t)[None, :, None], soft_s, soft_t, hard_s,
+            (picked_s - base_s)[:, None], (picked_t - base_t)[:, None], soft_s, soft_t, hard_s,
             inverse_temperature, soft_gradient, hard_share, PRECISE, HARD, POWER,
         )  # fmt: skip
-        at_label = tile_sum(at_label) - hard_share
+        at_label = tl.sum(at_label, axis=1) - hard_share
         tl.store(ds + rows * stride_ds + label, at_label, mask=known & first_lane)
 
     # 5. The row's loss.
@@ -298,7 +309,8 @@ def launch(
     if tokens:
         precise = s.dtype == torch.float32
         power = int(temperature) if temperature in POWERS and not precise else 0
-        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK, per_warp=512)
+        itemsize = max(s.element_size(), t.element_size())
+        blocks = blocks or _blocks(tokens, vocabulary, itemsize)
         _distillation_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             s, t, y, count, row_loss, ds, tokens, vocabulary, s.stride(0), t.stride(0), ds.stride(0), ignore,
             1.0 / temperature, alpha * temperature**2, alpha * temperature, 1.0 - alpha,

@@ -6,7 +6,9 @@ Formula
     dz_tj   = (exp(z_tj - lse_t) - [j == y_t]) / n                 valid rows; exactly 0 on ignored rows
 
 A row that fits into one block is read once and stays in registers: 2 T V elements of traffic for loss and gradient.
-A longer row is swept twice by the same program, at once, so that the second sweep finds it in the L2 cache.
+A longer row is swept twice by the same program, forwards and at once backwards: as long as the rows in flight fit into
+the L2 cache, the second sweep finds its row there, and DRAM is read once. Several vectors a thread are on their way at
+a time, and each thread keeps a maximum and a sum of its own, which are joined once.
 Everything is computed in float32; only dz is rounded to the dtype of z. The result is the same in every run.
 
 Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018), algorithm 3; Goodfellow, Bengio,
@@ -28,11 +30,6 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 # The longest row that is one block.
 LARGEST_BLOCK = 8192
-# Block of the two sweeps over a longer row.
-SWEEP_BLOCK = {torch.float32: 4096, torch.bfloat16: 8192, torch.float16: 8192}
-# How long rows are swept: hints for the caches at the first and second reading and at the store, stages of the
-# loops, and whether the second sweep goes backwards.
-SWEEPS = {"FIRST": "evict_last", "AGAIN": "evict_first", "WRITE": "evict_first", "STAGES": 1, "REVERSE": True}
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
@@ -56,45 +53,40 @@ def exp_nonpositive(x, PRECISE: tl.constexpr):
     return result
 
 
-def row_blocks(tokens: int, vocabulary: int, largest: int, sweep: int, per_warp: int) -> dict[str, Any]:
-    """How a kernel over rows of logits is cut: rows a program, block, whether one block holds a row, warps, lanes.
+def row_blocks(tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, tiles: int) -> dict[str, Any]:
+    """How a kernel over rows of logits of `itemsize` bytes is cut: rows a program, columns of a tile, warps.
 
-    `per_warp` is the number of elements of a block that a warp takes.
+    Rows of up to `largest` elements are one tile, of which a warp takes `per_warp` elements. Longer rows are swept,
+    `tiles` tiles at a time, of each of which a thread has a vector of 16 bytes. Rows of more than 64 KiB have twice
+    the warps, so that half as many are in flight: they have to stay in the L2 cache.
     """
     width = triton.next_power_of_2(vocabulary)
-    one_block = width <= largest
-    block = width if one_block else sweep
-    rows = min(max(1, SHARED_BLOCK // block), triton.next_power_of_2(max(tokens, 1)))
-    warps = min(32, max(4, rows * block // per_warp))
-    sizes = {"ROWS": rows, "BLOCK": block, "ONE_BLOCK": one_block, "LANES": 32 * warps, "num_warps": warps}
-    return {**sizes, **SWEEPS}
+    if width > largest:
+        warps, tiles = (16, tiles) if vocabulary * itemsize <= 65536 else (32, 1)
+        vector = 16 // itemsize
+        sizes = {"ROWS": 1, "BLOCK": 32 * warps * vector, "ONE_BLOCK": False, "VECTOR": vector, "TILES": tiles}
+        return {**sizes, "num_warps": warps}
+    rows = min(max(1, SHARED_BLOCK // width), triton.next_power_of_2(max(tokens, 1)))
+    warps = min(32, max(4, rows * width // per_warp))
+    return {"ROWS": rows, "BLOCK": width, "ONE_BLOCK": True, "VECTOR": 1, "TILES": 1, "num_warps": warps}
+
+
+def cross_entropy_blocks(tokens: int, vocabulary: int, itemsize: int) -> dict[str, Any]:
+    """How the kernel of cross-entropy is cut."""
+    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, tiles=2)
 
 
 def _examples():
-    for dtype, kind in (("bf16", torch.bfloat16), ("fp16", torch.float16), ("fp32", torch.float32)):
+    for dtype, itemsize in (("bf16", 2), ("fp16", 2), ("fp32", 4)):
         types = f"z=*{dtype} y=*i64 count=*i64 row_loss=*fp32 dz=*{dtype} T=i32:16 V=i32:16 "
         types += "stride_z=i32:16 stride_dz=i32:16 ignore=i32"
-        for size in (1024, 131072):
-            blocks = row_blocks(8192, size, LARGEST_BLOCK, SWEEP_BLOCK[kind], per_warp=1024)
+        for size in (1024, 32768, 131072):
+            blocks = cross_entropy_blocks(8192, size, itemsize)
             yield example(types, label=f"V={size}", PRECISE=dtype == "fp32", **blocks)
     yield example(
         "z=*bf16 y=*i64 count=*i64 row_loss=*fp32 dz=*bf16 T=i32 V=i32 stride_z=i32 stride_dz=i32 ignore=i32",
-        label="V=33", PRECISE=False, **row_blocks(8192, 33, LARGEST_BLOCK, SWEEP_BLOCK[torch.bfloat16], per_warp=1024),
+        label="V=33", PRECISE=False, **cross_entropy_blocks(8192, 33, 2),
     )  # fmt: skip
-
-
-# A tile has three axes. A thread holds the elements of one place of the middle axis, so that the other two are added
-# up without asking another thread.
-
-
-@kernel
-def tile_max(x):
-    return tl.max(tl.max(x, axis=2), axis=0)
-
-
-@kernel
-def tile_sum(x):
-    return tl.sum(tl.sum(x, axis=2), axis=0)
 
 
 @kernel
@@ -104,48 +96,83 @@ def or_zero(x):
 
 
 @kernel
-def place_rows(ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr, LANES: tl.constexpr):
-    """What a program works on: row and lane of each place of the middle axis, columns of a tile [A, B, C].
+def place_rows(ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr, VECTOR: tl.constexpr):
+    """What a program works on: row and lane of each place of the first axis, columns of a tile.
 
-    Short rows lie side by side, [1, ROWS, BLOCK]. A long row is shared by LANES threads, each of which takes 8
-    neighbouring columns at a time, [BLOCK / (8 LANES), LANES, 8].
+    Short rows lie side by side, [ROWS, BLOCK]. A long row is shared by lanes, one a thread, each of which takes
+    VECTOR neighbouring columns of a tile, [BLOCK / VECTOR, VECTOR]: it need not ask another thread to add them up.
     """
     # int64 before the stride: T * V passes 2^31 in real runs.
     program = tl.program_id(0).to(tl.int64)
     if ONE_BLOCK:
         lanes = tl.arange(0, ROWS)
         rows = program * ROWS + lanes
-        cols = tl.arange(0, BLOCK)[None, None, :]
+        cols = tl.arange(0, BLOCK)[None, :]
     else:
         tl.static_assert(ROWS == 1, "a row that is swept has a program of its own")
-        lanes = tl.arange(0, LANES)
-        rows = program + tl.zeros([LANES], tl.int64)
-        cols = tl.arange(0, BLOCK // LANES // 8)[:, None, None] * (8 * LANES)
-        cols += lanes[None, :, None] * 8 + tl.arange(0, 8)[None, None, :]
+        lanes = tl.arange(0, BLOCK // VECTOR)
+        rows = program + tl.zeros([BLOCK // VECTOR], tl.int64)
+        cols = lanes[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
     return rows, lanes, cols
 
 
 @kernel
 def row_pointer(matrix, rows, stride, ONE_BLOCK: tl.constexpr):
     """Where the rows of a tile begin. A row that is swept is the only one: then it is a scalar."""
-    row = rows[None, :, None] if ONE_BLOCK else tl.program_id(0).to(tl.int64)
+    row = rows[:, None] if ONE_BLOCK else tl.program_id(0).to(tl.int64)
     return matrix + row * stride
 
 
 @kernel
-def first_of_last_block(valid, V, BLOCK: tl.constexpr):
-    """First column of the last block, which may be partial, of a row that is swept; 0 for an ignored row."""
-    return tl.where(tl.max(valid.to(tl.int32), axis=0) > 0, (V - 1) // BLOCK * BLOCK, 0)
+def first_of_last_step(valid, V, STEP: tl.constexpr):
+    """First column of the last step, which may be partial, of a row that is swept; 0 for an ignored row."""
+    return tl.where(tl.max(valid.to(tl.int32), axis=0) > 0, (V - 1) // STEP * STEP, 0)
 
 
 @kernel
-def add_block(x, largest, total, PRECISE: tl.constexpr):
-    """Take a tile of logits into the running maxima and sums of exponentials."""
-    new = tl.maximum(largest, tile_max(x))
+def load_tiles(row, cols, BLOCK: tl.constexpr, TILES: tl.constexpr, HINT: tl.constexpr):
+    """The tiles of one step, all of them on their way before the first is used."""
+    tiles = ()
+    for i in tl.static_range(TILES):
+        tile = tl.load(row + i * BLOCK + cols, eviction_policy=HINT)
+        tiles = tiles + (tile,)  # noqa: RUF005 - Triton does not unpack
+    return tiles
+
+
+@kernel
+def load_last_tiles(row, cols, left, BLOCK: tl.constexpr, TILES: tl.constexpr):
+    """The tiles of the last step, of which there are `left` columns; -inf, which adds nothing, in the others."""
+    tiles = ()
+    for i in tl.static_range(TILES):
+        inside = i * BLOCK + cols < left
+        tile = tl.load(row + i * BLOCK + cols, mask=inside, other=float("-inf"), eviction_policy="evict_first")
+        tiles = tiles + (tile,)  # noqa: RUF005 - Triton does not unpack
+    return tiles
+
+
+@kernel
+def clear_row(row, cols, zeros, V, BLOCK: tl.constexpr, TILES: tl.constexpr):
+    """Zeros from the second step of a row on."""
+    for start in range(BLOCK * TILES, V, BLOCK):
+        tl.store(row + start + cols, zeros, start + cols < V)
+
+
+@kernel
+def tiles_max(tiles, largest, TILES: tl.constexpr):
+    """Maximum of `largest` and of each row of each tile. It is exact in every dtype, and cheaper in 16 bits."""
+    for i in tl.static_range(TILES):
+        largest = tl.maximum(largest, tl.max(tiles[i], axis=1).to(tl.float32))
+    return largest
+
+
+@kernel
+def add_tiles(tiles, largest, total, PRECISE: tl.constexpr, TILES: tl.constexpr):
+    """Take the logits of one step into the running maxima and sums of exponentials."""
+    new = tiles_max(tiles, largest, TILES)
     base = or_zero(new)
-    total = total * exp_nonpositive(largest - base, PRECISE) + tile_sum(
-        exp_nonpositive(x - base[None, :, None], PRECISE)
-    )
+    total = total * exp_nonpositive(largest - base, PRECISE)
+    for i in tl.static_range(TILES):
+        total += tl.sum(exp_nonpositive(tiles[i].to(tl.float32) - base[:, None], PRECISE), axis=1)
     return new, total
 
 
@@ -167,9 +194,9 @@ def join_lanes(largest, total, inverse_temperature, PRECISE: tl.constexpr):
 def scaled_exp(below, factor, scale, PRECISE: tl.constexpr):
     """exp(below * factor) * scale for below <= 0. Where 16 bits are wanted, the scale is a summand of the exponent."""
     if PRECISE:
-        result = exp_nonpositive(below * factor, True) * scale[None, :, None]
+        result = exp_nonpositive(below * factor, True) * scale[:, None]
     else:
-        result = tl.exp2(below * (factor * 1.4426950408889634) + tl.log2(scale)[None, :, None])
+        result = tl.exp2(below * (factor * 1.4426950408889634) + tl.log2(scale)[:, None])
     return result
 
 
@@ -189,15 +216,11 @@ def _cross_entropy_kernel(
     BLOCK: tl.constexpr,
     ONE_BLOCK: tl.constexpr,
     PRECISE: tl.constexpr,
-    LANES: tl.constexpr,
-    FIRST: tl.constexpr = "evict_last",
-    AGAIN: tl.constexpr = "evict_first",
-    WRITE: tl.constexpr = "evict_first",
-    STAGES: tl.constexpr = 1,
-    REVERSE: tl.constexpr = True,
+    VECTOR: tl.constexpr,
+    TILES: tl.constexpr,
 ):
     # 1. Which rows.
-    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, LANES)
+    rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, VECTOR)
     live = rows < T
     label = tl.load(y + rows, mask=live, other=0)
     valid = live & (label != ignore)
@@ -211,19 +234,19 @@ def _cross_entropy_kernel(
     # 2. The label's logit.
     picked = tl.load(z + rows * stride_z + label, mask=known, other=float("nan")).to(tl.float32)
 
-    # 3. Online maximum and sum of exponentials. Ignored rows are not read. Blocks before the last are whole and need
-    # no mask; the last is kept.
+    # 3. Online maximum and sum of exponentials. Ignored rows are not read. Steps before the last are whole and need no
+    # mask; the last is kept.
+    STEP: tl.constexpr = BLOCK * TILES
     last = 0
     largest = tl.full([rows.shape[0]], float("-inf"), tl.float32)
     total = tl.zeros([rows.shape[0]], tl.float32)
     if not ONE_BLOCK:
-        last = first_of_last_block(valid, V, BLOCK)
-        for start in tl.range(0, last, BLOCK, num_stages=STAGES):
-            x = tl.load(z_rows + start + cols, eviction_policy=FIRST).to(tl.float32)
-            largest, total = add_block(x, largest, total, PRECISE)
-    inside = last + cols < V
-    kept = tl.load(z_rows + last + cols, mask=valid[None, :, None] & inside, other=float("-inf"), eviction_policy=AGAIN)
-    largest, total = add_block(kept.to(tl.float32), largest, total, PRECISE)
+        last = first_of_last_step(valid, V, STEP)
+        for start in range(0, last, STEP):
+            tiles = load_tiles(z_rows + start, cols, BLOCK, TILES, "evict_last")
+            largest, total = add_tiles(tiles, largest, total, PRECISE, TILES)
+    kept = load_last_tiles(z_rows + last, cols, tl.where(valid, V - last, 0)[:, None], BLOCK, TILES)
+    largest, total = add_tiles(kept, largest, total, PRECISE, TILES)
     if not ONE_BLOCK:
         largest, total = join_lanes(largest, total, 1.0, PRECISE)
     base = or_zero(largest)
@@ -232,22 +255,25 @@ def _cross_entropy_kernel(
     loss = tl.log(total) + (base - picked)
     tl.store(row_loss + rows, tl.where(valid, loss, 0.0), mask=live & first_lane)
 
-    # 5. The gradient without the label's -1: of the block that was kept, then of the others, those read last first.
+    # 5. The gradient without the label's -1: of the step that was kept, then of the others, those read last first.
     # dz may be z: by now every thread has to have read the label's logit.
     tl.debug_barrier()
     scale = tl.where(known, share / total, float("nan"))
-    gradient = scaled_exp(kept.to(tl.float32) - base[None, :, None], 1.0, scale, PRECISE)
-    gradient = tl.where(valid[None, :, None], gradient, 0.0)
-    tl.store(dz_rows + last + cols, gradient, mask=live[None, :, None] & inside, eviction_policy=WRITE)
+    left = tl.where(live, V - last, 0)[:, None]
+    for i in tl.static_range(TILES):
+        gradient = scaled_exp(kept[i].to(tl.float32) - base[:, None], 1.0, scale, PRECISE)
+        gradient = tl.where(valid[:, None], gradient, 0.0)
+        at = i * BLOCK + cols
+        tl.store(dz_rows + last + at, gradient, at < left, eviction_policy="evict_first")
     if not ONE_BLOCK:
-        for done in tl.range(0, last, BLOCK, num_stages=STAGES):
-            start = last - BLOCK - done if REVERSE else done
-            x = tl.load(z_rows + start + cols, eviction_policy=AGAIN).to(tl.float32)
-            gradient = scaled_exp(x - base[None, :, None], 1.0, scale, PRECISE)
-            tl.store(dz_rows + start + cols, gradient, eviction_policy=WRITE)
+        for done in range(0, last, STEP):
+            start = last - STEP - done
+            tiles = load_tiles(z_rows + start, cols, BLOCK, TILES, "evict_first")
+            for i in tl.static_range(TILES):
+                gradient = scaled_exp(tiles[i].to(tl.float32) - base[:, None], 1.0, scale, PRECISE)
+                tl.store(dz_rows + start + i * BLOCK + cols, gradient, eviction_policy="evict_first")
         if last == 0:  # an ignored row
-            for start in range(BLOCK, V, BLOCK):
-                tl.store(dz_rows + start + cols, tl.zeros_like(gradient), mask=start + cols < V)
+            clear_row(dz_rows, cols, tl.zeros_like(gradient), V, BLOCK, TILES)
 
     # 6. The label's element, after the one that another thread may have written there.
     tl.debug_barrier()
@@ -316,7 +342,7 @@ def launch(
     count = (y != ignore).sum()
     row_loss = empty((tokens,), torch.float32, z.device)
     if tokens:
-        blocks = blocks or row_blocks(tokens, vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[z.dtype], per_warp=1024)
+        blocks = blocks or cross_entropy_blocks(tokens, vocabulary, z.element_size())
         _cross_entropy_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             z, y, count, row_loss, dz, tokens, vocabulary, z.stride(0), dz.stride(0), ignore,
             PRECISE=z.dtype == torch.float32, **blocks,

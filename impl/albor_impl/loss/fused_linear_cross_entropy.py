@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, unify
 from ..core.gemm import ieee_products
-from .cross_entropy import LARGEST_BLOCK, SWEEP_BLOCK, _cross_entropy_kernel, check_labels, row_blocks, scale_
+from .cross_entropy import _cross_entropy_kernel, check_labels, cross_entropy_blocks, scale_
 
 LEAST_ROWS = 2048
 
@@ -107,7 +107,7 @@ def fused_linear_cross_entropy(
             part = h[rows]
             logits = buffer[: len(part)]
             product_(logits, part, w.T)
-            blocks = row_blocks(len(part), vocabulary, LARGEST_BLOCK, SWEEP_BLOCK[h.dtype], per_warp=1024)
+            blocks = cross_entropy_blocks(len(part), vocabulary, h.element_size())
             _cross_entropy_kernel[(triton.cdiv(len(part), blocks["ROWS"]),)](
                 logits, y[rows], count, losses[rows], logits, len(part), vocabulary, logits.stride(0), logits.stride(0),
                 ignore, PRECISE=h.dtype == torch.float32, **blocks,
