@@ -27,7 +27,8 @@ TILE = 2048  # elements of a program that takes several short rows
 BACKWARD_WARPS = 16  # for each multiprocessor: as many as its registers hold, and the partials stay small
 CPU_BACKWARD_PROGRAMS = 3
 STAGED_BYTES = 1 << 16  # of g and x that a program of the backward fetches ahead, at most: any GPU's shared memory
-SUM_COLUMNS, SUM_ROWS = 16, 128  # of a program that sums partials, at a time
+SUM_COLUMNS = 16  # of a program that sums partials
+SUM_ROWS = 128  # that it takes at a time
 
 _FORWARD = "x=*{t} y=*{t} w=*{t} {rstd} x_stride=i32:16 rows=i32:16 n=i32:16 eps=fp32"
 _BACKWARD = (

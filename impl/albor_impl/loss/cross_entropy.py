@@ -30,6 +30,9 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 # The longest row that is one block.
 LARGEST_BLOCK = 8192
+# How longer rows are swept, measured on an H200: see `row_blocks`.
+NEAR = (16, 2)
+FAR = (32, 1)
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
@@ -53,16 +56,21 @@ def exp_nonpositive(x, PRECISE: tl.constexpr):
     return result
 
 
-def row_blocks(tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, tiles: int) -> dict[str, Any]:
+Sweep = tuple[int, int]  # warps of a program, tiles that it takes at a time
+
+
+def row_blocks(
+    tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, near: Sweep, far: Sweep
+) -> dict[str, Any]:
     """How a kernel over rows of logits of `itemsize` bytes is cut: rows a program, columns of a tile, warps.
 
-    Rows of up to `largest` elements are one tile, of which a warp takes `per_warp` elements. Longer rows are swept,
-    `tiles` tiles at a time, of each of which a thread has a vector of 16 bytes. Rows of more than 64 KiB have twice
-    the warps, so that half as many are in flight: they have to stay in the L2 cache.
+    Rows of up to `largest` elements are one tile, of which a warp takes `per_warp` elements. Longer rows are swept in
+    tiles of which a thread has a vector of 16 bytes: as `near` says up to 64 KiB, and as `far` says beyond, where few
+    rows may be in flight, since they have to stay in the L2 cache.
     """
     width = triton.next_power_of_2(vocabulary)
     if width > largest:
-        warps, tiles = (16, tiles) if vocabulary * itemsize <= 65536 else (32, 1)
+        warps, tiles = near if vocabulary * itemsize <= 65536 else far
         vector = 16 // itemsize
         sizes = {"ROWS": 1, "BLOCK": 32 * warps * vector, "ONE_BLOCK": False, "VECTOR": vector, "TILES": tiles}
         return {**sizes, "num_warps": warps}
@@ -73,7 +81,7 @@ def row_blocks(tokens: int, vocabulary: int, largest: int, itemsize: int, per_wa
 
 def cross_entropy_blocks(tokens: int, vocabulary: int, itemsize: int) -> dict[str, Any]:
     """How the kernel of cross-entropy is cut."""
-    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, tiles=2)
+    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, near=NEAR, far=FAR)
 
 
 def _examples():
