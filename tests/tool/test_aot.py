@@ -86,6 +86,10 @@ def test_what_counts_as_an_access():
 def test_a_kernel_that_spills_fails():
     result = aot.compile_example(_copy_kernel, _copy_kernel.examples[1], 90)
     assert not result.ok and result.spills > 0 and "local memory" in result.error
+    declared = aot.compile_example(_copy_kernel, _copy_kernel.examples[1], 90, result.spills)
+    assert declared.ok and declared.spills == result.spills
+    more = aot.compile_example(_copy_kernel, _copy_kernel.examples[1], 90, result.spills - 1)
+    assert not more.ok and more.error.endswith(f"local memory, {result.spills - 1} are declared")
 
 
 def test_too_much_shared_memory_fails():

@@ -1,10 +1,10 @@
 """The compile gate: every declared kernel is compiled ahead of time for every architecture, without a GPU.
 
-A kernel fails when it does not compile or assemble, when it keeps values in local memory (spills), or when it wants
-more shared memory than one block may have. Told besides, and judged by nobody: how much of what it moves between global
-memory and registers goes in accesses of 16 bytes a thread or more. What is compiled are the examples declared next to
-each kernel: argument types, constants and warps of the launches that happen in practice. Passing says nothing about
-results: no kernel runs.
+A kernel fails when it does not compile or assemble, when it keeps more values in local memory (spills) than its binding
+file declares, or when it wants more shared memory than one block may have. Told besides, and judged by nobody: how much
+of what it moves between global memory and registers goes in accesses of 16 bytes a thread or more. What is compiled are
+the examples declared next to each kernel: argument types, constants and warps of the launches that happen in practice.
+Passing says nothing about results: no kernel runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import multiprocessing
 import re
 import struct
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +53,7 @@ class _Job:
     kernel: str
     index: int
     target: int
+    spills: int  # bytes that are declared
 
 
 def contract_of(module: str) -> str:
@@ -67,12 +68,14 @@ def compile_all(
     package: str = "albor_impl",
     processes: int = 2,
     progress: Callable[[CompileResult, int], None] | None = None,
+    declared: Mapping[tuple[str, int], int] | None = None,
 ) -> list[CompileResult]:
     """Compile every example of every kernel of `package` for every target (80 stands for sm_80).
 
     `select` names contracts (`core/rmsnorm`) or families (`core`). Nothing selected gives an empty list, which is
     not a pass. The work is spread over `processes`; Triton's cache makes a second run short. `progress` is told each
-    result as it arrives, and how many there will be.
+    result as it arrives, and how many there will be. `declared` gives bytes that a thread may spill, by contract and
+    target.
     Raises ValueError for a target whose shared memory limit is unknown.
     """
     unknown = [target for target in targets if target not in SHARED_LIMITS]
@@ -86,7 +89,9 @@ def compile_all(
 
     kernels = declared_kernels(package, wanted)
     jobs = [
-        _Job(kernel.module, kernel.__name__, index, target)
+        _Job(
+            kernel.module, kernel.__name__, index, target, (declared or {}).get((contract_of(kernel.module), target), 0)
+        )
         for kernel in kernels
         for index in range(len(kernel.examples))
         for target in targets
@@ -112,11 +117,12 @@ def _compile(job: _Job) -> CompileResult:
     import importlib
 
     kernel = getattr(importlib.import_module(job.module), job.kernel)
-    return compile_example(kernel, kernel.examples[job.index], job.target)
+    return compile_example(kernel, kernel.examples[job.index], job.target, job.spills)
 
 
-def compile_example(kernel: Any, example: Any, target: int) -> CompileResult:
-    """Compile one `Example` of a `Kernel` for one target; a failure is part of the result, never raised."""
+def compile_example(kernel: Any, example: Any, target: int, declared: int = 0) -> CompileResult:
+    """Compile one `Example` of a `Kernel` for one target; a failure is part of the result, never raised. A thread may
+    keep `declared` bytes of its values in local memory."""
     start = time.perf_counter()
     registers = spills = shared = 0
     wide = None
@@ -126,7 +132,9 @@ def compile_example(kernel: Any, example: Any, target: int) -> CompileResult:
         registers, spills = resources(compiled.asm["cubin"])
         shared = int(compiled.metadata.shared)
         wide = wide_share(compiled.asm["ptx"])
-        faults = [f"{spills} bytes of a thread's values are kept in local memory"] if spills else []
+        faults = [f"{spills} bytes of a thread's values are kept in local memory"] if spills > declared else []
+        if faults and declared:
+            faults[0] += f", {declared} are declared"
         if shared > limit:
             faults.append(f"{shared} bytes of shared memory are wanted, {limit} are there")
         error = "; ".join(faults)

@@ -35,6 +35,14 @@ class Deviations(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spills(Entry):
+    """Values that do not fit into the registers of a thread, on purpose: a kernel that limits its registers."""
+
+    bytes: int = key("Most bytes of a thread.", over=0)
+    because: Text = key("Why, and what was measured.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target(Entry):
     """What stands for one equation. In YAML either this mapping, or just the text of `call`."""
 
@@ -66,6 +74,12 @@ class Target(Entry):
     deviates_on: Deviations | None = key(
         "device -> the same, for obligations that are declined on that device only and judged on the others.",
         default=None,
+    )  # fmt: skip
+
+    spills: dict[str, Spills] = key(
+        "architecture (sm_100) -> what a thread of its Triton kernels may keep in local memory there; elsewhere "
+        "`compile` fails on every byte.",
+        factory=dict, keys=r"sm_[0-9]+",
     )  # fmt: skip
 
     def deviations(self, device: str) -> dict[str, Text]:

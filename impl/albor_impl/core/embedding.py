@@ -40,11 +40,11 @@ ORDER_WARPS = 16
 INTERPRETED_IDS = 1024
 # The launch that sums: rows of a block and bytes of each (16 for each thread of a warp), most tokens of a row that is
 # summed beside others, and tokens that are read at once of a row that has more.
-ROWS = 16
-WIDTH = 512
+ROWS = 4
+WIDTH = 2048
 FEW = 8
-TOKENS = 8
-SUM_WARPS = 8
+TOKENS = 4
+SUM_WARPS = 4
 
 _FORWARD = "ids=*i64 w=*{t} y=*{t} w_stride=i32:16 tokens=i32:16 vocabulary=i32:16 d=i32:16 blocks=i32"
 _ORDER = "ids=*i64 picked=*i64 order=*i32 table=*i32 tokens=i32:16 vocabulary=i32:16"

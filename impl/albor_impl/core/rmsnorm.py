@@ -28,7 +28,7 @@ BACKWARD_WARPS = 16  # for each multiprocessor: as many as its registers hold, a
 CPU_BACKWARD_PROGRAMS = 3
 STAGED_BYTES = 1 << 16  # of g and x that a program of the backward fetches ahead, at most: any GPU's shared memory
 SUM_COLUMNS = 16  # of a program that sums partials
-SUM_ROWS = 128  # that it takes at a time
+SUM_ROWS = 256  # that it takes at a time
 
 _FORWARD = "x=*{t} y=*{t} w=*{t} {rstd} x_stride=i32:16 rows=i32:16 n=i32:16 eps=fp32"
 _BACKWARD = (

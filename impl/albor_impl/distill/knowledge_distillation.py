@@ -49,8 +49,8 @@ from ..loss.cross_entropy import (
 # The longest row that is one block.
 LARGEST_BLOCK = 2048
 # How longer rows are swept, measured on an H200.
-NEAR = (16, 1)
-FAR = (32, 1)
+NEAR = (8, 2)
+FAR = (16, 2)
 # Registers of a thread that sweeps: with 64 of them a processor has 1024 threads, with more only half as many.
 REGISTERS = 64
 # Temperatures T at which exp(x) is made of exp(x / T) by multiplication.

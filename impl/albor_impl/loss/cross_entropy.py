@@ -32,7 +32,7 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 LARGEST_BLOCK = 8192
 # How longer rows are swept, measured on an H200: see `row_blocks`.
 NEAR = (16, 2)
-FAR = (32, 1)
+FAR = (16, 4)
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
