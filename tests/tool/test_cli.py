@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -533,8 +534,8 @@ def compiled(monkeypatch):
     """The results that the compiler gives, and the arguments it was given."""
     given: dict = {"results": []}
 
-    def compile_all(targets, select, *, package, processes, progress):
-        given.update(targets=targets, select=select, processes=processes)
+    def compile_all(targets, select, *, package, processes, progress, declared):
+        given.update(targets=targets, select=select, processes=processes, declared=declared)
         return given["results"]
 
     monkeypatch.setattr(aot, "compile_all", compile_all)
@@ -564,6 +565,17 @@ def test_one_bad_example_fails_its_kernel(project, run, compiled):
     ]  # fmt: skip
     status, out, _ = run("compile", "--format", "json")
     assert status == 1 and json.loads(out)["ok"] is False
+
+
+def test_spills_are_those_that_the_binding_file_declares(project, run, compiled):
+    path = project / "bindings" / "impl.yaml"
+    head, call = path.read_text().rstrip().rsplit(" scale: ", 1)
+    spills = "sm_100: {bytes: 32, because: few registers on purpose}"
+    path.write_text(f"{head} scale: {{call: {call}, spills: {{{spills}}}}}\n")
+    compiled["results"] = [replace(result(target=100), spills=16), result()]
+    status, out, _ = run("compile")
+    assert status == 0 and "16 spilt" in out and "2 of 2 compile, 1 with spills that are declared" in out
+    assert compiled["declared"] == {("core/scale", 100): 32}
 
 
 def test_nothing_compiled_is_no_success(project, run, compiled):

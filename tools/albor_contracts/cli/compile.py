@@ -77,10 +77,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _declared(root: Path) -> dict[tuple[str, int], int]:
     """Bytes that a thread may spill, by contract and architecture: what the implementation's binding file says."""
-    from ..verify.plan import binding_data
+    from ._project import bindings_of
 
     found: dict[tuple[str, int], int] = {}
-    for contract, targets in binding_data(root, "impl").kernels.items():
+    binding = bindings_of(root).get("impl")
+    for contract, targets in binding.kernels.items() if binding is not None else ():
         for target in targets.values():
             for architecture, spills in target.spills.items():
                 key = contract, int(architecture.removeprefix("sm_"))
