@@ -96,6 +96,21 @@ def copy_small(x):
     return y
 
 
+@kernel
+def _long_kernel(x, n, BLOCK: tl.constexpr, MORE: tl.constexpr):
+    for start in tl.range(0, n, BLOCK, num_stages=3):
+        tl.store(x + (start + tl.arange(0, BLOCK) + MORE), 0.0)
+
+
+def test_of_a_pipelined_loop_too_only_the_ends_are_looked_at():
+    """It has half a billion steps, and its last offset is the largest that fits."""
+    with last_programs() as launches:
+        _long_kernel[(1,)](torch.empty(1, device="meta"), 2**31 - 1, BLOCK=4, MORE=0)
+    assert len(launches) == 1
+    with last_programs(), pytest.raises(IndexOverflow):
+        _long_kernel[(1,)](torch.empty(1, device="meta"), 2**31 - 1, BLOCK=4, MORE=1)
+
+
 def test_a_grid_that_no_device_takes_is_caught():
     x = torch.empty(2**31, 1, device="meta")
     with last_programs(), pytest.raises(IndexOverflow, match="passes 2147483647 in axis 0"):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import triton.language as tl
 from triton.runtime import interpreter
 
 from . import interpret
@@ -61,8 +62,8 @@ class _Everywhere:
 _stock = interpreter._interpreter
 
 
-def _ends(*bounds: Any) -> Iterator[int]:
-    """`range`, but only its first step and its last two."""
+def _ends(*bounds: Any, **options: Any) -> Iterator[int]:
+    """`range` and `tl.range`, but only their first step and their last two."""
     steps = builtins.range(*(int(b.handle.data.item()) if hasattr(b, "handle") else int(b) for b in bounds))
     return iter([steps[k] for k in sorted({0, len(steps) - 2, len(steps) - 1}) if 0 <= k < len(steps)])
 
@@ -117,8 +118,8 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
         builder.set_grid_dim(*(*grid, 1, 1, 1)[:3])
         builder.set_grid_idx(*(size - 1 for size in builder.grid_dim))
         interpreter._interpreter = _Nowhere()
-        shadowed = names.get("range", builtins.range)
-        names["range"] = _ends
+        shadowed, steps = names.get("range", builtins.range), tl.range
+        names["range"] = tl.range = _ends  # type: ignore[assignment, misc]
         try:
             interpret.rewrite(kernel.fn)(**values)
         except AssertionError as error:
@@ -127,6 +128,7 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
             ) from error
         finally:
             interpreter._interpreter = _stock
+            tl.range = steps  # type: ignore[misc]
             if shadowed is builtins.range:
                 del names["range"]
             else:
