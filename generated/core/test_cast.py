@@ -180,7 +180,7 @@ def test_ca_order(kernel, case):
 @obligation("CA-TILES", equation="from_bf16", type="equivalence")
 @given(case=ca_tiles_inputs)
 def test_ca_tiles(kernel, case):
-    """Arrays of several tiles are widened to the last element, whether it ends a tile or not."""
+    """Arrays of bfloat16 of several tiles are widened to the last element, whether it ends a tile or not."""
     h = kernel.receives(case, "h")
     a = kernel.from_bf16(h)
     b = spec.from_bf16(h)
@@ -190,7 +190,7 @@ def test_ca_tiles(kernel, case):
 @obligation("CA-TILES-HALF", equation="from_f16", type="equivalence")
 @given(case=ca_tiles_half_inputs)
 def test_ca_tiles_half(kernel, case):
-    """The same for float16."""
+    """Arrays of float16 of several tiles are widened to the last element, whether it ends a tile or not."""
     h = kernel.receives(case, "h")
     a = kernel.from_f16(h)
     b = spec.from_f16(h)

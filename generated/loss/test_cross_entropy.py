@@ -123,7 +123,7 @@ def test_ce_wide(kernel, case):
 @obligation("CE-LAST-STEP", equation="cross_entropy", type="equivalence")
 @given(case=ce_last_step_inputs)
 def test_ce_last_step(kernel, case):
-    """So do vocabularies that end anywhere in a step of several blocks."""
+    """Vocabularies that end anywhere in a step of several blocks give the same loss and gradient as the definition."""
     z, y, ignore = kernel.receives(case, "z y ignore")
     loss, dz = kernel.cross_entropy(z, y, ignore)
     expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)

@@ -38,8 +38,8 @@ CHUNK = 256
 ORDER_WARPS = 16
 # The interpreter pays little for a loop over ids, and this one shows there what happens between blocks of them.
 INTERPRETED_IDS = 1024
-# The launch that sums: rows of a block and bytes of each (16 for each thread of a warp), most tokens of a row that is
-# summed beside others, and tokens that are read at once of a row that has more.
+# The launch that sums: rows of a block and bytes of each (measured on an H200), most tokens of a row that is summed
+# beside others, and tokens that are read at once of a row that has more.
 ROWS = 4
 WIDTH = 2048
 FEW = 8
