@@ -74,11 +74,12 @@ class Shapes:
         # Without a choice there is nothing to draw.
         self.single = all(len(values) == 1 for values in self.candidates.values())
         self.all_fit = self._fits(self._complete({name: values[-1] for name, values in self.candidates.items()}))
+        self.only = self._only() if self.single and not self.conditions else None
 
     def draw(self, choices: Choices) -> dict[str, int]:
         """Dimensions that satisfy every condition and the budget, or `Empty`."""
-        if self.single and not self.conditions:
-            return self._checked(self.least)
+        if self.only is not None:
+            return self.only.copy()
         plan = choices.below(len(self.focusable) * _EQUAL_ONE_IN)
         # The highest plan is the rare one, so that shrinking leads to rectangular cases.
         distinct = plan < len(self.focusable) * (_EQUAL_ONE_IN - 1)
@@ -97,6 +98,13 @@ class Shapes:
             self._pick(name, env, drawn, values[(start := choices.below(len(values))) :] + values[:start], distinct)
             drawn.add(name)
         return self._checked({name: env[name] for name in self.free})
+
+    def _only(self) -> dict[str, int] | None:
+        """The dimensions where there is no choice, if they are possible."""
+        try:
+            return self._checked(self.least)
+        except Empty:
+            return None
 
     def _checked(self, env: Mapping[str, int]) -> dict[str, int]:
         result = dict(self._complete(env))

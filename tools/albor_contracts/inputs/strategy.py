@@ -159,6 +159,7 @@ class Cases(SearchStrategy[Case]):
         self._written = dims, dict(inputs), assume, filters, elements, layouts
         self._text = ", ".join([f"dims={dims}", *(f"{n}={t!r}" for n, t in inputs.items())])
         self.declared = [read_input(name, text) for name, text in inputs.items()]
+        self.kinds = {i.name: i.kind for i in self.declared}
         if clash := sorted({i.name for i in self.declared} & dims.keys() | dims.keys() & RESERVED):
             raise problem("E404", f"a dimension cannot be called {clash[0]!r}", hint="the name is taken")
         on_dims, self.on_scalars = self._split(assume, dims)
@@ -212,7 +213,7 @@ class Cases(SearchStrategy[Case]):
             case = self._draw(Choices(data))
         except Empty:
             reject()
-        if not all(keep(case) for keep in self.filters):
+        if self.filters and not all(keep(case) for keep in self.filters):
             reject()
         return case
 
@@ -237,7 +238,7 @@ class Cases(SearchStrategy[Case]):
             {i.name: drawing.env[i.name] for i in self.declared},
             layouts,
             drawing.recipes,
-            {i.name: i.kind for i in self.declared},
+            self.kinds,
             "f64",
             seed,
             drawing.regions,

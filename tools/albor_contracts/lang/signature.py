@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import Text, problem
 from .names import why_not
@@ -29,6 +30,10 @@ class Signature:
     @property
     def types(self) -> dict[str, Type]:
         return {p.name: p.type for p in (*self.inputs, *self.outputs)}
+
+    @cached_property
+    def has_arrays(self) -> bool:
+        return any(p.type.is_array for p in (*self.inputs, *self.outputs))
 
     @property
     def dims(self) -> tuple[str, ...]:

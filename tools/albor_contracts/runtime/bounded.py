@@ -27,9 +27,8 @@ approach to probabilistic rounding error analysis (2019) for the factor sqrt(k) 
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -59,17 +58,19 @@ class _Precision:
 _now = _Precision()
 
 
-@contextlib.contextmanager
-def accumulating(dtype: str, under_test: str | None = None) -> Iterator[None]:
+class accumulating:
     """Bounds inside are those of a computation that accumulates in `dtype`, for a kernel of dtype `under_test`."""
-    saved = _now.unit, _now.tiny, _now.narrow
-    form = FORMATS[dtype]
-    _now.unit, _now.tiny = form.unit, form.smallest_normal
-    _now.narrow = None if under_test in (None, dtype) else FORMATS[str(under_test)]
-    try:
-        yield
-    finally:
-        _now.unit, _now.tiny, _now.narrow = saved
+
+    def __init__(self, dtype: str, under_test: str | None = None) -> None:
+        self.form = FORMATS[dtype]
+        self.narrow = None if under_test in (None, dtype) else FORMATS[str(under_test)]
+
+    def __enter__(self) -> None:
+        self.saved = _now.unit, _now.tiny, _now.narrow
+        _now.unit, _now.tiny, _now.narrow = self.form.unit, self.form.smallest_normal, self.narrow
+
+    def __exit__(self, *_: object) -> None:
+        _now.unit, _now.tiny, _now.narrow = self.saved
 
 
 class Bounded:

@@ -73,7 +73,7 @@ def claim(statement: Any) -> None:
         return
     result = Truth.of(statement)
     watch(result)
-    if bool(result.possible.all()):
+    if (result.value if result.unsure is False else result.possible).all():
         return
     gap = _worst(result.gaps)
     raise Falsified(explain(gap) if gap is not None else "the claim is false", gap)
@@ -162,7 +162,7 @@ def watch(result: Truth) -> None:
         top.judged += 1
         for gap in result.gaps:
             if gap.relation == "approx" and np.size(gap.ratio):
-                worst = float(np.max(gap.ratio))
+                worst = float(gap.ratio.max())
                 if not worst <= 1.0:  # beyond the bound somewhere, or not a number
                     worst = float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0)))
                 top.worst = max(top.worst, worst)

@@ -34,6 +34,7 @@ from .each import one_by_one, varies
 from .functions import carrying_bounds
 from .host_waits import counting_waits
 from .missing import Missing, NotOffered
+from .poison import poisoned
 from .quiet import quiet
 from .truth import Truth
 
@@ -216,8 +217,8 @@ class Definitions:
         for a in map(_wide, arguments):
             if isinstance(a, float):
                 # A kernel may hold a scalar in its own precision, where it may have to be rounded.
-                held = float(round_to(a, precision)) == a
-                given.append(Bounded(a, unit * abs(a) if math.isfinite(a) and not held else 0.0))
+                held = not math.isfinite(a) or float(round_to(a, precision)) == a
+                given.append(Bounded(a, 0.0 if held else unit * abs(a)))
             else:
                 given.append(a)
         with accumulating(precision, under_test), carrying_bounds(), quiet:
@@ -453,15 +454,13 @@ class Kernel:
             raw,
             lambda: {p.name: r for p, r in zip(signature.inputs, raw, strict=True)} | sizes_in(signature, raw),
         )
-        from .poison import poisoned
-
         if program is not None:
             if target.arguments is None or positional:
                 positional = [program.device, *positional]
             else:
                 keywords = {"device": program.device, **keywords}
         try:
-            if not any(p.type.is_array for p in (*signature.inputs, *signature.outputs)):
+            if not signature.has_arrays:
                 return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
             with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
                 outputs = target.call(*positional, **keywords)
