@@ -330,10 +330,9 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(project, validate, monke
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("albor_contracts.verdict_cache.tempfile.mkstemp", refuse)
-    assert validate() == expected and not kept(project).exists()
-    monkeypatch.undo()
-    os.chdir(project)
+    with monkeypatch.context() as refused:
+        refused.setattr("albor_contracts.verdict_cache.tempfile.mkstemp", refuse)
+        assert validate() == expected and not kept(project).exists()
     (project / ".albor" / "cache").chmod(0o700)
 
 

@@ -77,7 +77,7 @@ class FileCache(Cache):
         return self._find(file, "outline", key, _outline_from)
 
     def verdict(self, file: str, key: str) -> Verdict | None:
-        return self._find(file, "verdict", key, _verdict_from)
+        return self._find(file, "verdict", key, verdict_from)
 
     def problems(self, file: str, key: str) -> tuple[Diagnostic, ...] | None:
         return self._find(file, "problems", key, _diagnostics_from)
@@ -280,7 +280,12 @@ def _outline_from(data: Any) -> Outline | ContractError:
     )
 
 
-def _verdict_from(data: Any) -> Verdict:
+def verdict_data(verdict: Verdict) -> Any:
+    """A verdict as data for JSON."""
+    return _data(verdict)
+
+
+def verdict_from(data: Any) -> Verdict:
     return Verdict(
         links=_diagnostics_from(data["links"]),
         signatures=_diagnostics_from(data["signatures"]),

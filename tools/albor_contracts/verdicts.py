@@ -8,21 +8,25 @@ Each contract is judged by itself, from its file and from those it depends on; w
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .beside import beside, can_work_beside
 from .errors import ContractError, Diagnostic
 from .evidence.locate import locate
 from .load.paths import contract_name, files_named, gather
 from .load.source import read_bytes
 from .outline import Outline, closure, outline_of
-from .verdict_cache import Cache, Verdict, digest
+from .verdict_cache import Cache, Verdict, digest, verdict_data, verdict_from
 
 if TYPE_CHECKING:
     from .model import Contract
+
+MANY = 16  # contracts that are checked in two processes
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Judge:
         found = {name: v for name, v in verdicts.items() if v is not None and _same_sources(v)}
         stale = [name for name in outlines if name not in found]
         if stale:
-            for name, verdict in self.check(stale, outlines).items():
+            for name, verdict in self.check_all(stale, outlines).items():
                 found[name] = verdict
                 self.cache.keep_verdict(outlines[name].path, self.key(name, outlines), verdict)
         ordered = [found[name] for name in outlines]
@@ -114,6 +118,18 @@ class Judge:
             parts += ["near misses among", *outlines]  # a message names the contract that was probably meant
         return digest(*parts)
 
+    def check_all(self, stale: list[str], outlines: Mapping[str, Outline]) -> dict[str, Verdict]:
+        """The verdicts on some contracts. Of many, a copy of this process checks about half."""
+        if len(stale) < MANY or not can_work_beside():
+            return self.check(stale, outlines)
+        for name in closure(stale, outlines):
+            self.model(outlines[name].path)  # read before there are two of us
+        first, second = _halves(stale, {name: len(self.files[outlines[name].path][1]) for name in stale})
+        other = beside(lambda: _written(self.check(second, outlines)))
+        verdicts = self.check(first, outlines)
+        found = other()
+        return verdicts | (self.check(second, outlines) if found is None else _read(found))
+
     def check(self, stale: Iterable[str], outlines: Mapping[str, Outline]) -> dict[str, Verdict]:
         """The verdicts on some contracts. Those they depend on are read and checked too, but not judged."""
         from .checked import check_each
@@ -145,6 +161,24 @@ class Judge:
         from .links_between import links_between
 
         return links_between(outlines, {name: verdict.links for name, verdict in found.items()})
+
+
+def _halves(names: list[str], sizes: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Two parts of about the same size, in order: contracts of a family depend on each other more than on others."""
+    whole, so_far = sum(sizes.values()), 0
+    for place, name in enumerate(names, 1):
+        so_far += sizes[name]
+        if 2 * so_far >= whole:
+            return names[:place], names[place:]
+    return names, []
+
+
+def _written(verdicts: Mapping[str, Verdict]) -> bytes:
+    return json.dumps({name: verdict_data(verdict) for name, verdict in verdicts.items()}).encode("ascii")
+
+
+def _read(data: bytes) -> dict[str, Verdict]:
+    return {name: verdict_from(verdict) for name, verdict in json.loads(data).items()}
 
 
 def _same_sources(verdict: Verdict) -> bool:
