@@ -215,6 +215,21 @@ def test_an_original_that_fails_proves_nothing(tmp_path, monkeypatch, capsys):
     assert "+ return (a + x + 1).astype(x.dtype)" in capsys.readouterr().out
 
 
+def test_a_list_of_mutants_as_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(make_project(tmp_path))
+    write(tmp_path, "mutants/core/scale.yaml", """\
+equivalent:
+  - reason: a guess
+    mutants: [{function: scale, find: "return (a * x).astype(x.dtype)", put: "return (a + x).astype(x.dtype)"}]
+""")  # fmt: skip
+    assert main(["mutate", "core/scale", "--list", "--format", "json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["contracts"]
+    assert answer["contract"] == "core/scale"
+    reasons = {m["put"]: m["reason"] for m in answer["mutants"]}
+    assert reasons["return (a + x).astype(x.dtype)"] == "a guess"
+    assert list(reasons.values()).count("") == len(reasons) - 1 > 0
+
+
 def _loops():
     while True:
         pass
@@ -270,3 +285,10 @@ def test_what_is_listed_is_still_in_the_source(contract, monkeypatch, capsys):
     known = known_mutants(ROOT, contract)
     assert known is not None
     assert ("listed as equivalent" in capsys.readouterr().out) == bool(known.equivalent)
+
+
+def test_the_lists_are_of_one_implementation(monkeypatch, capsys):
+    """The sources of another binding have other mutants, of which nothing is known."""
+    monkeypatch.chdir(ROOT)
+    assert main(["mutate", "data/fim", "--list", "--binding", "reference"]) == 0
+    assert "listed as equivalent" not in capsys.readouterr().out

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..mutate.run import Verdict
 
 DTYPES = ("f32", "bf16")  # bf16 shows where a kernel leaves float32
+LISTED = "impl"  # the binding whose sources mutants/ speaks of; of any other nothing is known
 EVERY = 15.0  # seconds between lines of progress
 
 
@@ -49,7 +50,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..library import open_selected
-    from ..mutate import equivalents, known_mutants
     from ._project import find_kernels, keep_scratch, print_json
 
     library = open_selected(options.contracts)
@@ -65,18 +65,21 @@ def run(options: argparse.Namespace) -> int:
             continue
         if options.list:
             files = {module: _file(module) for module, _ in mutants}
-            known = equivalents(known_mutants(library.root, name), [m for _, m in every])
-            for module, m in mutants:
-                print(_diff(files[module], m, f"{m.operator}, listed as equivalent" if m in known else m.operator))
+            known = _known(library, name, options.binding, [m for _, m in every])
+            listed = [{**_shown(files[module], m), "reason": str(known.get(m, ""))} for module, m in mutants]
+            found.append({"contract": name, "binding": options.binding, "mutants": listed})
+            if options.format == "text":
+                for module, m in mutants:
+                    print(_diff(files[module], m, f"{m.operator}, listed as equivalent" if m in known else m.operator))
             continue
         tally = _Tally(name, options.binding, library.root)
         bad |= not tally.collect(library, mutants, options)
         found.append(tally.data())
         if options.format == "text":
             print(tally.text(), flush=True)
-    if options.format == "json" and not options.list:
-        print_json({"holds": not bad, "contracts": found})
-    if not found and not options.list:
+    if options.format == "json":
+        print_json({"contracts": found} if options.list else {"holds": not bad, "contracts": found})
+    if not found:
         print("there is nothing to change", file=sys.stderr)
         return 2
     return 1 if bad else 0
@@ -90,6 +93,13 @@ def _mutants(library: Library, name: str, binding: str) -> list[tuple[str, Mutan
     targets = binding_data(library.root, binding).kernels.get(name, {}).values()
     modules = sorted({str(t.function).partition(":")[0] for t in targets if t.function is not None})
     return [(module, m) for module in modules for m in mutants_of(_file(module).read_text(encoding="utf-8"))]
+
+
+def _known(library: Library, name: str, binding: str, mutants: list[Mutant]) -> dict[Mutant, Text]:
+    """Those among the mutants of one contract that are listed as equivalent, with the reasons."""
+    from ..mutate import equivalents, known_mutants
+
+    return equivalents(known_mutants(library.root, name), mutants) if binding == LISTED else {}
 
 
 def _file(module: str) -> Path:
@@ -115,14 +125,14 @@ class _Tally:
         self.problem = ""
 
     def collect(self, library: Library, mutants: list[tuple[str, Mutant]], options: argparse.Namespace) -> bool:
-        from ..mutate import equivalents, known_mutants
+        from ..mutate import known_mutants
         from ..mutate.bench import Trial
         from ..mutate.run import Job, OriginalFails, sample, try_mutants
         from ..verify.plan import plan
 
         known = known_mutants(self.root, self.contract)
         every = [m for _, m in _mutants(library, self.contract, self.binding)]
-        self.listed = equivalents(known, every)
+        self.listed = _known(library, self.contract, self.binding, every)
         contracts = {self.contract: library.checked[self.contract]}
         tests, _ = plan(library, contracts, [self.binding], dtypes=DTYPES)
         if not tests:
@@ -199,9 +209,7 @@ class _Tally:
     def data(self) -> dict[str, Any]:
         shown = [
             {
-                "file": str(_file(v.module)), "line": v.mutant.line, "column": v.mutant.column,
-                "function": v.mutant.function, "operator": v.mutant.operator, "find": v.mutant.find,
-                "put": v.mutant.put, "nth": v.mutant.nth,
+                **_shown(_file(v.module), v.mutant),
                 "outcome": "equivalent" if v.outcome == "survived" and v.mutant in self.listed else v.outcome,
                 "by": v.by, "message": v.message, "seconds": v.seconds, "reason": str(self.listed.get(v.mutant, "")),
             }
@@ -211,6 +219,14 @@ class _Tally:
             "contract": self.contract, "binding": self.binding, "problem": self.problem, **self.counts(),
             "verdicts": shown,
         }  # fmt: skip
+
+
+def _shown(file: Path, mutant: Mutant) -> dict[str, Any]:
+    """One mutant as data."""
+    return {
+        "file": str(file), "line": mutant.line, "column": mutant.column, "function": mutant.function,
+        "operator": mutant.operator, "find": mutant.find, "put": mutant.put, "nth": mutant.nth,
+    }  # fmt: skip
 
 
 def _diff(file: Path, mutant: Mutant, words: str) -> str:
