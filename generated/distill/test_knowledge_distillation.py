@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 576580d48b10757d08ae2dd41ff831924e1851f08b887077b7c98f4ea1237093
+Meaning: cff47c311e9e4692052ef2fd725c6d4121ccc0add34d60a829a104d6ba18cb60
 """
 
 from albor_contracts.testing import (
@@ -169,6 +169,15 @@ kd_wide_inputs = cases(
     ignore="int in {-100, -1}",
     far="int in [0, V - 1]",
     low="real in {-inf, -10, 10}",
+)
+kd_usual_inputs = cases(
+    dims={"T": "1..8", "V": "2, 3, 33, 257, 2049, 4099"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0.1, 0.9]",
+    temperature="real in {1, 2, 4}",
+    ignore="int in {-100, -1}",
 )
 kd_repeat_inputs = cases(
     dims={"T": "1..8", "V": "1..4099"},
@@ -405,6 +414,17 @@ def test_kd_wide(kernel, case):
     step_t = array[r, v](where(v < far, t[r, v] + low, t[r, v]))
     loss, ds = kernel.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
     expected_loss, expected_ds = spec.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(ds, expected_ds))
+
+
+@obligation("KD-USUAL", equation="knowledge_distillation", type="equivalence")
+@given(case=kd_usual_inputs)
+def test_kd_usual(kernel, case):
+    """The temperatures that are used, 1, 2 and 4, agree with the definition, in one block and in several."""
+    s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
+    loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(ds, expected_ds))
 

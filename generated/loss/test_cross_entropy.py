@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d81931515fd4bf037f0584c6130c3e666ae0d37ace4c628c1ae1645af0941017
+Meaning: 731710886137a89f9877478f127ace8954b73d6dc32608ad08f8fb4cd313bfc6
 """
 
 from albor_contracts.testing import (
@@ -45,6 +45,13 @@ ce_last_step_inputs = cases(
     dims={"T": "1..1", "V": "8193, 15001, 46001"},
     elements=46003,
     z="float[T, V] in [-40, -2]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+ce_beside_inputs = cases(
+    dims={"T": "2..3", "V": "8193, 12287, 16383, 16384"},
+    elements=32771,
+    z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
 )
@@ -124,6 +131,17 @@ def test_ce_wide(kernel, case):
 @given(case=ce_last_step_inputs)
 def test_ce_last_step(kernel, case):
     """Vocabularies that end anywhere in a step of several blocks give the same loss and gradient as the definition."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-BESIDE", equation="cross_entropy", type="equivalence")
+@given(case=ce_beside_inputs)
+def test_ce_beside(kernel, case):
+    """Each of several wide rows has its own loss and gradient, and an ignored one only zeros."""
     z, y, ignore = kernel.receives(case, "z y ignore")
     loss, dz = kernel.cross_entropy(z, y, ignore)
     expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)

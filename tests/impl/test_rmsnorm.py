@@ -52,6 +52,15 @@ def test_many_rows_share_programs():
     check(draw((301, 33), torch.float32, 7), draw((301, 33), torch.float32, 8), draw((33,), torch.float32, 9, 0.5, 2))
 
 
+def test_more_programs_than_the_sum_takes_at_a_time(monkeypatch):
+    """As on a GPU, which has hundreds of them where the interpreter has three."""
+    monkeypatch.setattr(rmsnorm, "CPU_BACKWARD_PROGRAMS", 301)
+    rows, n = rmsnorm.SUM_ROWS + 45, 1025
+    with record_launches() as log:
+        check(draw((rows, n), torch.float32, 29), draw((rows, n), torch.float32, 30), draw((n,), torch.float32, 31))
+    assert [launch.grid[0] for launch in log if launch.kernel == "_backward_kernel"] == [rows]
+
+
 def test_mass_in_the_last_column():
     x = torch.full((3, 129), 1e-3)
     x[:, -1] = 50

@@ -21,6 +21,7 @@ from albor_contracts.inputs.values import FLOAT_RECIPES, INTEGER_RECIPES
 from albor_contracts.lang.types import parse_domain
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import pretty
 
 
 def sample(strategy, count=200, start=0):
@@ -363,6 +364,7 @@ def test_representation_and_description(norms):
     assert len(repr(large)) < 1000 and "stream=" in repr(large) and large.recipes["x"] in repr(large)
     small = Case({"N": 2}, {"x": np.array([1.0, 0.25]), "eps": 1e-6}, kinds={"x": "float"})
     assert repr(small) == "Case(N=2, x=[1, 0.25], eps=1e-06)"
+    assert pretty(small) == repr(small)  # as Hypothesis prints it
     assert Case({}, {"x": np.array([0.3, -np.inf])}, kinds={"x": "float"}).received("bf16").x.tolist() == [
         0.30078125,
         -np.inf,

@@ -85,6 +85,10 @@ class Case:
             parts.append(f"stream={self.stream}")
         return f"Case({', '.join(parts)})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints: not every element."""
+        printer.text(repr(self))
+
     def _shown(self, name: str, value: Any, full: bool = False) -> str:
         if not isinstance(value, np.ndarray):
             return repr(value)
