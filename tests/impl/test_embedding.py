@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from albor_impl._triton import poisoned, record_launches
+from albor_impl._triton import poisoned, record_launches, sanitized
 from albor_impl.core import embedding
 from albor_reference.core import embedding as reference
 from core_bounds import FLOATS, LAMBDA, U32, draw, exact, layouts, worst
@@ -38,6 +38,16 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     before = g.clone(), w.clone(), ids.clone()
     check(g, ids, w)
     assert all(torch.equal(a, b) for a, b in zip((g, w, ids), before, strict=True))
+
+
+@pytest.mark.parametrize(("tokens", "stride"), [(3, 2**30), (embedding.FEW + 3, 2**28)])
+def test_rows_of_a_gradient_far_apart(tokens, stride):
+    """The offset of a token passes 2^31, and its number was read from memory: the check of index width sees a 0."""
+    memory = torch.empty(tokens * stride, dtype=torch.float16)  # gigabytes, of which one page a token is touched
+    g = memory.as_strided((tokens, 4), (stride, 1))
+    g.copy_(draw((tokens, 4), torch.float16, 20))
+    with sanitized():
+        check(g, torch.tensor([0] + [1] * (tokens - 1)), draw((2, 4), torch.float16, 21))
 
 
 def test_every_element_is_written_once_in_three_launches():
