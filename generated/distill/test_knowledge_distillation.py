@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cff47c311e9e4692052ef2fd725c6d4121ccc0add34d60a829a104d6ba18cb60
+Meaning: bd1906f5d3d87b75b537f7ee6a8e2e39020c07eab7dc0d596adb44e2df0e6c9c
 """
 
 from albor_contracts.testing import (
