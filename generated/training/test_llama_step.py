@@ -1,7 +1,7 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b72fbe6ff0b0a4b555b3ce643a4c718cc58a1b0f303fe03051effcac77a0f1fa
+Meaning: b4372560fe5deffc42c2663c074e417b8d7bdac081f92da3878b53208749436a
 """
 
 from albor_contracts.testing import (
@@ -626,6 +626,19 @@ ls_accumulate_inputs = cases(
     eps="real in [0.00001, 0.001]",
     ignore="int in {-100, -1}",
 )
+ls_one_inputs = cases(
+    dims={"A": "1..1", "B": "1..1", "S": "1..1", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1"},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-0.1, 0.1]",
+    wkv="float[L, 2, K, D, E] in [-0.1, 0.1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V) or {ignore}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+)
 ls_run_inputs = cases(
     dims={"A": "1..2", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "R": "U * V + Z + 2 * L * H * D + 2 * L * K * D + 3 * L * F", "N": "2"},
     work={"R * E": 2**18},
@@ -1154,6 +1167,21 @@ def test_ls_accumulate(kernel, case):
     wanted = array[i, m, s](y[m // B, m % B, s])
     found, d0, d1, d2, d3, d4 = kernel.gradients(table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore)
     expected, e0, e1, e2, e3, e4 = kernel.gradients(table, norm, wqo, wkv, wmlp, joined, wanted, base, eps, ignore)
+    claim(approx(found, expected))
+    claim(approx(d0, e0))
+    claim(approx(d1, e1))
+    claim(approx(d2, e2))
+    claim(approx(d3, e3))
+    claim(approx(d4, e4))
+
+
+@obligation("LS-ONE", equation="gradients", type="equivalence", cost=2)
+@given(case=ls_one_inputs)
+def test_ls_one(kernel, case):
+    """A single target counts in full, and where it is ignored, loss and gradients are zero."""
+    table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore = kernel.receives(case, "table norm wqo wkv wmlp x y base eps ignore")
+    found, d0, d1, d2, d3, d4 = kernel.gradients(table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore)
+    expected, e0, e1, e2, e3, e4 = spec.gradients(table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore)
     claim(approx(found, expected))
     claim(approx(d0, e0))
     claim(approx(d1, e1))

@@ -50,6 +50,21 @@ def test_rows_of_a_gradient_far_apart(tokens, stride):
         check(g, torch.tensor([0] + [1] * (tokens - 1)), draw((2, 4), torch.float16, 21))
 
 
+def test_long_rows_of_a_table_with_many_tokens():
+    """The element where such a row begins passes 2^31. One program is launched: there would be a million."""
+    d, rows, block, tokens = 2**30, embedding.ROWS, 16, embedding.FEW + 3
+    order, table = embedding.ordered(torch.full((tokens,), rows - 1), rows)
+    g, dw = draw((tokens, block), torch.float16, 22), torch.empty(rows * d, dtype=torch.float16)
+    with sanitized():
+        embedding._backward_kernel[(1,)](
+            g, order, table, dw, g.stride(0), rows, d, d // block,
+            ROWS=rows, BLOCK=block, FEW=embedding.FEW, TOKENS=embedding.TOKENS, num_warps=4,
+        )  # fmt: skip
+    sizes = np.abs(exact(g)).sum(0)
+    found = dw[(rows - 1) * d :][:block]
+    assert worst(found, exact(g).sum(0), LAMBDA * np.sqrt(tokens) * U32 * sizes) <= 1
+
+
 def test_every_element_is_written_once_in_three_launches():
     g, w = draw((9, 33), torch.float32, 8), draw((5, 33), torch.float32, 9)
     ids = torch.tensor([4, 4, 0, 4, 1, 1, 0, 4, 4])
