@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3f095c63acff7cc7f50a9c2d96e2c5c5b510a2c15fa7147c7fab03863db14648
+Meaning: b98a323fdb0d8685e09e231f7505149cd81c61fc54e60af58cf3788a1e906d23
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3f095c63acff7cc7f50a9c2d96e2c5c5b510a2c15fa7147c7fab03863db14648
+Meaning: b98a323fdb0d8685e09e231f7505149cd81c61fc54e60af58cf3788a1e906d23
 """
 
 from albor_contracts.testing import (
@@ -63,6 +63,12 @@ em_absent_inputs = cases(
 em_many_inputs = cases(
     dims={"T": "257, 513", "V": "1..3", "D": "1..9"},
     g="float[T, D] in [0.5, 1.5]",
+    ids="i64[T] in [0, V)",
+    w="float[V, D] in [-2, 2]",
+)
+em_many_wide_inputs = cases(
+    dims={"T": "17..33", "V": "1..2", "D": "513, 1030"},
+    g="float[T, D] in [-8, 8]",
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-2, 2]",
 )
@@ -156,6 +162,16 @@ def test_em_absent(kernel, case):
 @given(case=em_many_inputs)
 def test_em_many(kernel, case):
     """Hundreds of tokens with one id are summed as carefully as a few."""
+    g, ids, w = kernel.receives(case, "g ids w")
+    dw = kernel.embedding_backward(g, ids, w)
+    expected = spec.embedding_backward(g, ids, w)
+    claim(approx(dw, expected))
+
+
+@obligation("EM-MANY-WIDE", equation="embedding_backward", type="equivalence")
+@given(case=em_many_wide_inputs)
+def test_em_many_wide(kernel, case):
+    """Frequent ids have their sums in every column, also where a row of the table is wider than a tile."""
     g, ids, w = kernel.receives(case, "g ids w")
     dw = kernel.embedding_backward(g, ids, w)
     expected = spec.embedding_backward(g, ids, w)
