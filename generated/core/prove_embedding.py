@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b98a323fdb0d8685e09e231f7505149cd81c61fc54e60af58cf3788a1e906d23
+Meaning: 827882327b6c6331e912a82fe49e1e40d71ec7272872052fc0ba7798dbbee08b
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

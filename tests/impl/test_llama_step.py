@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from albor_contracts.falsify.matrix import load_generated
 from albor_contracts.library import find_root
+from albor_impl.core.rmsnorm import rmsnorm
 from albor_impl.training import llama_step as step
 from albor_reference.training import llama_step as reference
 
@@ -95,6 +96,27 @@ def test_errors_say_what_was_expected():
     spoiled[-1] = float("nan")
     with pytest.raises(FloatingPointError, match="nan at step 1"):
         step.train(table, spoiled, wqo, wkv, wmlp, x[None], x[None], **RULE, **NET)
+
+
+def test_three_layers_are_three_blocks():
+    """Every model of the contract has two."""
+    table, norm, wqo, wkv, wmlp = weights()
+    norm = np.ones((7, 8)) + 0.1 * np.arange(7)[:, None]
+    wqo, wkv, wmlp = (np.concatenate([w, 2 * w[:1]]) for w in (wqo, wkv, wmlp))
+    model = torched(table, norm, wqo, wkv, wmlp)
+    x = torch.tensor([[1, 5, 2, 9]])
+    state = model[0][0][x]
+    for layer in range(3):
+        state = step.block(state, *model[1:], layer, NET["base"], NET["eps"])
+    n = rmsnorm(state[0], model[1][6], NET["eps"])
+    found = step.logits(*model, x, NET["base"], NET["eps"])
+    torch.testing.assert_close(found[0], n @ model[0][1].T, rtol=1e-5, atol=1e-5)
+
+
+def test_a_run_needs_targets_for_every_step():
+    x = torch.zeros((2, 1, 1, 4), dtype=torch.int64)
+    with pytest.raises(ValueError, match="shorter"):
+        step.train(*torched(*weights()), x, x[:1], **RULE, **NET)
 
 
 def test_three_layers_have_seven_norms():
