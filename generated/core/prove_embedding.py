@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 827882327b6c6331e912a82fe49e1e40d71ec7272872052fc0ba7798dbbee08b
+Meaning: 32f3087c8a1948c9f9f232e724c0aea6e6c98a8f8e53399fd338c666c2c7094c
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where
