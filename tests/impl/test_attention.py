@@ -193,6 +193,28 @@ def test_layouts_and_inputs_unchanged():
     assert all(torch.equal(view, old) for view, old in zip(views, before, strict=True))
 
 
+COLUMNS = {
+    "every second": lambda t: torch.stack([t, t], -1).flatten(-2)[..., ::2],
+    "first axis last": lambda t: t.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2),
+    "all the same": lambda t: t[..., :1].expand(t.shape),
+}
+
+
+@pytest.mark.parametrize("lay", COLUMNS.values(), ids=COLUMNS)
+@pytest.mark.parametrize(("size", "dim"), [(1, 5), (5, 2), (3, 4)])
+def test_columns_that_are_not_adjacent(lay, size, dim):
+    given = [lay(t) for t in case(2, 2, 1, size, dim, torch.float32)]
+    assert all(t.stride(-1) != 1 for t in given)
+    g, q, k, v = given
+    plain = [t.contiguous() for t in given]
+    for found, wanted in zip(
+        (*attention(q, k, v), *attention_backward(g, q, k, v)),
+        (*attention(*plain[1:]), *attention_backward(*plain)),
+        strict=True,
+    ):
+        assert torch.equal(found, wanted)
+
+
 def test_every_element_is_written():
     g, q, k, v = case(1, 4, 2, 33, 5, torch.bfloat16)
     with poisoned(float("nan")), record_launches() as launches:
@@ -223,14 +245,20 @@ def test_torch_sdpa_in_float32(shape):
 @pytest.mark.parametrize(("q", "k", "v", "message"), [
     ((1, 3, 2, 4), (1, 2, 2, 4), (1, 2, 2, 4), "not a multiple"),
     ((1, 2, 2, 4), (1, 2, 3, 4), (1, 2, 3, 4), "differ in batch"),
-    ((1, 2, 2, 4), (1, 2, 2, 4), (1, 1, 2, 4), "k and v"),
+    ((1, 2, 2, 4), (1, 2, 2, 4), (1, 1, 2, 4), r"k and v .* got \[1, 2, 2, 4\] and \[1, 1, 2, 4\]"),
     ((2, 2, 4), (2, 2, 4), (2, 2, 4), "heads"),
+    ((2, 2, 4), (1, 2, 2, 4), (1, 2, 2, 4), "heads"),
     ((1, 2, 0, 4), (1, 2, 0, 4), (1, 2, 0, 4), "empty"),
+    ((1, 0, 2, 4), (1, 2, 2, 4), (1, 2, 2, 4), "empty"),
+    ((1, 2, 2, 4), (1, 0, 2, 4), (1, 0, 2, 4), "empty"),
     ((1, 1, 2, 129), (1, 1, 2, 129), (1, 1, 2, 129), "at most 128"),
 ])  # fmt: skip
 def test_shapes_that_do_not_fit(q, k, v, message):
+    q, k, v = map(torch.zeros, (q, k, v))
     with pytest.raises(ValueError, match=message):
-        attention(torch.zeros(q), torch.zeros(k), torch.zeros(v))
+        attention(q, k, v)
+    with pytest.raises(ValueError, match=message):
+        attention_backward(q, q, k, v)
 
 
 def test_dtypes_and_gradients_that_do_not_fit():
@@ -239,7 +267,7 @@ def test_dtypes_and_gradients_that_do_not_fit():
         attention(q.double(), k.double(), v.double())
     with pytest.raises(TypeError, match="one dtype"):
         attention(q, k.half(), v)
-    with pytest.raises(ValueError, match="shape of q"):
+    with pytest.raises(ValueError, match=r"shape of q \[1, 2, 3, 4\], got \[1, 2, 2, 4\]"):
         attention_backward(g[:, :, :2], q, k, v)
     with pytest.raises(TypeError, match="gradient of o"):
         attention_backward(g.half(), q, k, v)
