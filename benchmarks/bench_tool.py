@@ -161,7 +161,8 @@ def test_generated_beside_hand_written(versus: Any, count: int) -> None:
     def bounds_agree(case: Any) -> None:
         x, w, eps = kernel.receives(case, "x w eps")
         _, bound = _rms_norm(x.value, w.value, eps)
-        np.testing.assert_allclose(bound, kernel.rmsnorm(x, w, eps).error, rtol=1e-6)
+        # The derived one has room for float64's own error as well.
+        np.testing.assert_allclose(bound, kernel.rmsnorm(x, w, eps).error, rtol=2.0**-53 / U + 1e-12)
 
     bounds_agree()
     session.override = _settings(count)

@@ -421,7 +421,8 @@ def test_kd_wide(kernel, case):
 @obligation("KD-USUAL", equation="knowledge_distillation", type="equivalence")
 @given(case=kd_usual_inputs)
 def test_kd_usual(kernel, case):
-    """The temperatures that are used, 1, 2 and 4, agree with the definition, in one block and in several."""
+    """At the temperatures in use, 1, 2 and 4, loss and gradient are those of the definition, in one block and in
+    several."""
     s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
     loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)

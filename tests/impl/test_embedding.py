@@ -40,10 +40,11 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     assert all(torch.equal(a, b) for a, b in zip((g, w, ids), before, strict=True))
 
 
-@pytest.mark.parametrize(("tokens", "stride"), [(3, 2**30), (embedding.FEW + 3, 2**28)])
-def test_rows_of_a_gradient_far_apart(tokens, stride):
+@pytest.mark.parametrize("tokens", [3, embedding.FEW + 3])
+def test_rows_of_a_gradient_far_apart(tokens):
     """The offset of a token passes 2^31, and its number was read from memory: the check of index width sees a 0."""
-    memory = torch.empty(tokens * stride, dtype=torch.float16)  # gigabytes, of which one page a token is touched
+    stride = 2**31 // (tokens - 1) + 1
+    memory = torch.empty((tokens - 1) * stride + 4, dtype=torch.float16)  # of 4 GiB one page a token is touched
     g = memory.as_strided((tokens, 4), (stride, 1))
     g.copy_(draw((tokens, 4), torch.float16, 20))
     with sanitized():
@@ -52,17 +53,17 @@ def test_rows_of_a_gradient_far_apart(tokens, stride):
 
 def test_long_rows_of_a_table_with_many_tokens():
     """The element where such a row begins passes 2^31. One program is launched: there would be a million."""
-    d, rows, block, tokens = 2**30, embedding.ROWS, 16, embedding.FEW + 3
+    rows, block, tokens = embedding.ROWS, 16, embedding.FEW + 3
+    d = 2**31 // (rows - 1) + 1
     order, table = embedding.ordered(torch.full((tokens,), rows - 1), rows)
-    g, dw = draw((tokens, block), torch.float16, 22), torch.empty(rows * d, dtype=torch.float16)
+    g, dw = draw((tokens, block), torch.float16, 22), torch.empty((rows - 1) * d + block, dtype=torch.float16)
     with sanitized():
         embedding._backward_kernel[(1,)](
             g, order, table, dw, g.stride(0), rows, d, d // block,
             ROWS=rows, BLOCK=block, FEW=embedding.FEW, TOKENS=embedding.TOKENS, num_warps=4,
         )  # fmt: skip
     sizes = np.abs(exact(g)).sum(0)
-    found = dw[(rows - 1) * d :][:block]
-    assert worst(found, exact(g).sum(0), LAMBDA * np.sqrt(tokens) * U32 * sizes) <= 1
+    assert worst(dw[(rows - 1) * d :], exact(g).sum(0), LAMBDA * np.sqrt(tokens) * U32 * sizes) <= 1
 
 
 def test_every_element_is_written_once_in_three_launches():

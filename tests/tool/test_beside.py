@@ -18,10 +18,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 ROOT = find_root()
 # Other tests have started threads in this process, and forking is not for such.
 ALONE = """\
-import json, os, sys
+import json, os
 from albor_contracts import verdicts
-from albor_contracts.beside import can_work_beside
-from albor_contracts.verdict_cache import Cache, verdict_data
+from albor_contracts.verdict_cache import Cache
 from albor_contracts.verdicts import Judge
 
 verdicts.can_work_beside = lambda: {beside}

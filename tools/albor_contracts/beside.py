@@ -18,12 +18,15 @@ def can_work_beside() -> bool:
 def beside(work: Callable[[], bytes]) -> Callable[[], bytes | None]:
     """Begins `work` in a copy of this process. What is returned waits for its bytes; None: there are none, because
     there is no copy or it failed, and the work has to be done here."""
+    reading, writing = os.pipe()
     try:
-        reading, writing = os.pipe()
         process = os.fork()
     except OSError:
+        os.close(reading)
+        os.close(writing)
         return lambda: None
     if not process:
+        os.close(reading)  # so that writing fails, and the copy ends, where nobody reads any more
         _work(work, writing)
     os.close(writing)
 

@@ -71,10 +71,8 @@ class Shapes:
         # Ranges that begin beyond the budget ask for large arrays: twice the smallest then fit.
         self.elements = max(elements, 2 * self._total(self._complete(self.least)))
         self.modest = self._modest()
-        # Without a choice there is nothing to draw.
-        self.single = all(len(values) == 1 for values in self.candidates.values())
         self.all_fit = self._fits(self._complete({name: values[-1] for name, values in self.candidates.items()}))
-        self.only = self._only() if self.single and not self.conditions else None
+        self.only = self._only()
 
     def draw(self, choices: Choices) -> dict[str, int]:
         """Dimensions that satisfy every condition and the budget, or `Empty`."""
@@ -100,7 +98,9 @@ class Shapes:
         return self._checked({name: env[name] for name in self.free})
 
     def _only(self) -> dict[str, int] | None:
-        """The dimensions where there is no choice, if they are possible."""
+        """The dimensions where there is no choice, if they are possible: then there is nothing to draw."""
+        if self.conditions or any(len(values) > 1 for values in self.candidates.values()):
+            return None
         try:
             return self._checked(self.least)
         except Empty:

@@ -213,7 +213,7 @@ class Cases(SearchStrategy[Case]):
             case = self._draw(Choices(data))
         except Empty:
             reject()
-        if self.filters and not all(keep(case) for keep in self.filters):
+        if not all(keep(case) for keep in self.filters):
             reject()
         return case
 

@@ -73,7 +73,7 @@ def claim(statement: Any) -> None:
         return
     result = Truth.of(statement)
     watch(result)
-    if (result.value if result.unsure is False else result.possible).all():
+    if bool(result.possible.all()):
         return
     gap = _worst(result.gaps)
     raise Falsified(explain(gap) if gap is not None else "the claim is false", gap)
