@@ -213,14 +213,15 @@ class Cases(SearchStrategy[Case]):
             case = self._draw(Choices(data))
         except Empty:
             reject()
-        if not all(keep(case) for keep in self.filters):
-            reject()
+        for keep in self.filters:
+            if not keep(case):
+                reject()
         return case
 
     def _draw(self, choices: Choices) -> Case:
         dims = self.shapes.draw(choices)
         seed = choices.below(_SEEDS)
-        drawing = Drawing(choices, seed, dict(dims))
+        drawing = Drawing(choices, seed)
         for _ in range(_ATTEMPTS):
             drawing.env = dict(dims)
             for number, scalar in enumerate(self.scalars):
@@ -247,12 +248,14 @@ class Cases(SearchStrategy[Case]):
     def _draw_layouts(self, choices: Choices, seed: int, values: dict[str, np.ndarray]) -> dict[str, str]:
         layouts = dict.fromkeys(values, "contiguous")
         code = choices.below(self.plain + len(self.layout_plans) + self.mixed) - self.plain
+        if code < 0:
+            return layouts
         if code >= len(self.layout_plans):
             rng = _STREAMS.start(seed, len(self.scalars) + len(self.arrays))
             for array in self.arrays:
                 names = applicable(len(array.shape or ()))
                 layouts[array.name] = names[int(rng.integers(0, len(names)))]
-        elif code >= 0:
+        else:
             name, layout = self.layout_plans[code]
             layouts[name] = layout
         for array in self.arrays:
@@ -270,17 +273,20 @@ class Cases(SearchStrategy[Case]):
 class Streams(threading.local):
     """One independent random stream for each input, so that changing one input leaves the others as they are.
 
-    Philox is addressed by a key, here (seed, number of the input); setting the key is cheaper than a new generator.
+    Philox is addressed by a key, here (seed, number of the input); setting the key is cheaper than a new generator,
+    and cheaper from tuples of Python's integers than from the arrays that `state` gives.
     """
 
     def __init__(self) -> None:
         self.bits = np.random.Philox(key=0)
         self.rng = np.random.Generator(self.bits)
-        self.state: Any = self.bits.state
+        state: Any = self.bits.state
+        self.key: dict[str, Any] = {"counter": (0, 0, 0, 0), "key": (0, 0)}
+        self.state = {**state, "state": self.key, "buffer": (0, 0, 0, 0)}
 
     def start(self, seed: int, number: int) -> np.random.Generator:
         """The generator, at the beginning of this stream."""
-        self.state["state"]["key"][:] = seed, number
+        self.key["key"] = seed, number
         self.bits.state = self.state
         return self.rng
 
@@ -291,10 +297,11 @@ _STREAMS = Streams()
 class Drawing:
     """What is known of a case while its inputs are drawn one after the other."""
 
-    def __init__(self, choices: Choices, seed: int, env: dict[str, Any]) -> None:
+    env: dict[str, Any]
+
+    def __init__(self, choices: Choices, seed: int) -> None:
         self.choices = choices
         self.seed = seed
-        self.env = env
         self.recipes: dict[str, str] = {}
         self.regions: dict[str, FloatRegion] = {}
 
@@ -317,17 +324,18 @@ class Drawing:
 
     def array(self, declared: Input, number: int) -> np.ndarray:
         shape = tuple([self.env[s] if isinstance(s, str) else s for s in declared.shape or ()])
-        x, self.recipes[declared.name] = self._array(declared, shape, _STREAMS.start(self.seed, number))
+        x, self.recipes[declared.name] = self._array(declared, shape, number)
         return x
 
-    def _array(self, declared: Input, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    def _array(self, declared: Input, shape: tuple[int, ...], number: int) -> tuple[np.ndarray, str]:
         kind, bounds, choices = declared.kind, declared.bounds, self.choices
         if kind in FLOAT_KINDS:
             region = self.regions[declared.name] = bounds.floats(self.env)
-            x, recipe = _draw_floats(shape, region, choices, rng)
+            x, recipe = self._floats(shape, region, number)
             if kind in _NARROW:
                 x = region.inside(round_to(x, kind, overflow=region.infinite), kind, x)
             return x, recipe
+        rng = _STREAMS.start(self.seed, number)
         if kind == "bool":
             recipe = BOOLEAN_RECIPES[choices.below(len(BOOLEAN_RECIPES))]
             return boolean_array(rng, shape, recipe), recipe
@@ -339,6 +347,28 @@ class Drawing:
             return byte_array(rng, shape, recipe).astype(np.uint8), recipe
         x, recipe = _draw_integers(shape, bounds.integers(self.env, kind), choices, rng)
         return (x.astype(np.uint8) if kind == "u8" else x), recipe
+
+    def _floats(self, shape: tuple[int, ...], region: FloatRegion, number: int) -> tuple[np.ndarray, str]:
+        choices, size = self.choices, math.prod(shape)
+        code = choices.below(len(_SPIKES) * len(_FLOAT_NAMES))
+        recipe = _FLOAT_NAMES[code % len(_FLOAT_NAMES)]
+        if recipe == _ELEMENTS:
+            if size <= SMALL:
+                values = palette(region)
+                picked = [values[choices.below(len(values))] for _ in range(size)]
+                return unmasked(np.array(picked, dtype=np.float64).reshape(shape), region), recipe
+            recipe = "normal"
+        x = float_array(_STREAMS.start(self.seed, number), shape, recipe, region)
+        count = _SPIKES[code // len(_FLOAT_NAMES)]
+        if count and size and (spikes := spike_values(region)):
+            x = np.array(x)
+            flat = x.reshape(-1)
+            for _ in range(count):
+                spike = choices.below(_PLACES * len(spikes))
+                flat[spike // len(spikes) % size] = spikes[spike % len(spikes)]
+            recipe = f"{recipe}, {count} spike{'s' * (count > 1)}"
+            x = unmasked(x, region)
+        return x, recipe
 
 
 def _draw_int(region: IntegerRegion, choices: Choices) -> int:
@@ -359,30 +389,6 @@ def _draw_int(region: IntegerRegion, choices: Choices) -> int:
             return low + index
         index -= high - low + 1
     return extremes[-1]
-
-
-def _draw_floats(
-    shape: tuple[int, ...], region: FloatRegion, choices: Choices, rng: np.random.Generator
-) -> tuple[np.ndarray, str]:
-    size = math.prod(shape)
-    code = choices.below(len(_SPIKES) * len(_FLOAT_NAMES))
-    recipe = _FLOAT_NAMES[code % len(_FLOAT_NAMES)]
-    if recipe == _ELEMENTS and size <= SMALL:
-        values = palette(region)
-        picked = [values[choices.below(len(values))] for _ in range(size)]
-        return unmasked(np.array(picked, dtype=np.float64).reshape(shape), region), recipe
-    recipe = "normal" if recipe == _ELEMENTS else recipe
-    x = float_array(rng, shape, recipe, region)
-    spikes = spike_values(region)
-    if (count := _SPIKES[code // len(_FLOAT_NAMES)]) and size and spikes:
-        x = np.array(x)
-        flat = x.reshape(-1)
-        for _ in range(count):
-            spike = choices.below(_PLACES * len(spikes))
-            flat[spike // len(spikes) % size] = spikes[spike % len(spikes)]
-        recipe = f"{recipe}, {count} spike{'s' * (count > 1)}"
-        x = unmasked(x, region)
-    return x, recipe
 
 
 def _draw_integers(

@@ -178,7 +178,7 @@ def float_array(rng: np.random.Generator, shape: tuple[int, ...], recipe: str, r
     if region.values and rng.random() < 0.4:
         picked = np.array(region.values)[rng.integers(0, len(region.values), rows)]
         x = np.where(rng.random(rows) < _SPECIALS_IN_ROWS, picked, x)
-    return unmasked(x.reshape(shape), region)
+    return unmasked(x if rows == shape else x.reshape(shape), region)  # a view would be copied later
 
 
 def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -188,7 +188,7 @@ def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def unmasked(x: np.ndarray, region: FloatRegion) -> np.ndarray:
     """An array of ones says nothing about a factor; replace it by one that does, where the domain has one."""
-    if x.size == 0 or x.flat[0] != 1.0 or not (x == 1.0).all():
+    if x.size == 0 or x.item(0) != 1.0 or not (x == 1.0).all():
         return x
     for low, high in region.intervals:
         f = frame(low, high)
