@@ -282,7 +282,7 @@ class Streams(threading.local):
         self.rng = np.random.Generator(self.bits)
         state: Any = self.bits.state
         self.key: dict[str, Any] = {"counter": (0, 0, 0, 0), "key": (0, 0)}
-        self.state = {**state, "state": self.key, "buffer": (0, 0, 0, 0)}
+        self.state: Any = {**state, "state": self.key, "buffer": (0, 0, 0, 0)}
 
     def start(self, seed: int, number: int) -> np.random.Generator:
         """The generator, at the beginning of this stream."""

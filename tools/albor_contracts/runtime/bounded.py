@@ -56,6 +56,7 @@ class _Precision:
 
 
 _now = _Precision()
+_F64 = np.dtype(np.float64)
 
 
 class accumulating:
@@ -77,16 +78,12 @@ class Bounded:
     """An array of values and how far a computed value may be from each. The error 0.0 marks exact values."""
 
     __array_ufunc__ = None
-    __slots__ = ("_error", "_size", "value")
+    __slots__ = ("_size", "error", "value")
 
     def __init__(self, value: Any, error: Any = 0.0, size: Any = None) -> None:
-        self.value = value if type(value) is np.ndarray and value.dtype == np.float64 else np.asarray(value, np.float64)
-        self._error = error
+        self.value = value if type(value) is np.ndarray and value.dtype is _F64 else np.asarray(value, np.float64)
+        self.error = error
         self._size = size
-
-    @property
-    def error(self) -> Any:
-        return self._error
 
     @property
     def magnitude(self) -> Any:
@@ -277,7 +274,7 @@ def _ratio(excess: np.ndarray, bound: Any) -> np.ndarray:
 
 def _is_exact(a: Bounded) -> bool:
     error = a.error
-    return isinstance(error, float) and error == 0.0
+    return type(error) is float and error == 0.0
 
 
 _SHORT = 8192  # elements up to which a dot product stays on one thread
@@ -289,7 +286,7 @@ def all_finite(x: Any) -> bool:
         return math.isfinite(x)
     if x.size > _SHORT:
         return math.isfinite(np.add.reduce(x, axis=None))
-    flat = x.reshape(-1)
+    flat = x.ravel()
     return math.isfinite(flat.dot(flat))
 
 
@@ -345,9 +342,10 @@ def _divide(a: Bounded, b: Bounded) -> Bounded:
         room = b.magnitude - b.error
         size = np.abs(value)
         error = size * (b.error / room) if _is_exact(a) else (a.error + size * b.error) / room
-        pole = ~(room > 0)
-        if not np.count_nonzero(pole):
+        clear = room > 0
+        if np.count_nonzero(clear) == clear.size:
             return _computed(value, error, OPERATORS["/"], a, b, size=size)
+        pole = ~clear
         # A divisor that is exactly zero, or not a number, is what it is; one that may be zero decides nothing.
         found = _computed(value, np.where(pole, 0.0, error), OPERATORS["/"], a, b, size=size)
         return Bounded(value, np.where(pole & (np.asarray(b.error) > 0), np.inf, found.error))
@@ -426,7 +424,7 @@ def sqrt(a: Bounded) -> Bounded:
         low = np.sqrt(np.maximum(a.value - a.error, 0.0))
         low += value
         error = a.error / low
-        if not low.all():
+        if np.count_nonzero(low) != low.size:
             error = np.where(low == 0, np.sqrt(a.error), error)
         return _at(a, value, error, "sqrt")
 
@@ -669,10 +667,10 @@ def total(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
         return _settled(result, growth * _now.unit * whole)
     error = error if np.shape(error) == value.shape else np.broadcast_to(error, value.shape)
     errors = np.add.reduce(error, axis=axes, keepdims=True)
-    found = _settled(result, errors + growth * _now.unit * (whole + errors))
-    if all_finite(errors):
-        return found
-    return Bounded(result, np.where(_lost(error, axes), np.inf, found.error))
+    bound = errors + growth * _now.unit * (whole + errors)
+    if all_finite(bound):
+        return Bounded(result, bound)
+    return Bounded(result, np.where(_lost(error, axes), np.inf, _settled(result, bound).error))
 
 
 def mean(a: Bounded, axes: tuple[int, ...], mask: Any = None) -> Bounded:
@@ -780,7 +778,7 @@ def dot(factors: Sequence[Bounded], axes: tuple[int, ...]) -> Bounded:
             # |a + ea| in the places before keeps the second-order terms.
             bound = bound + sum_of_products([*reach[:position], factor.errors(), *sizes[position + 1 :]], axes)
     found = _settled(result, bound)
-    if not all_finite(bound):
+    if found.error is not bound:
         parts = [np.isposinf(f.errors()) for f in factors]
         lost = [sum_of_products([p.astype(float), *(np.ones_like(s) for s in sizes)], axes) for p in parts if p.any()]
         for places in lost:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,21 +18,21 @@ class Format:
     emin: int
     emax: int
 
-    @property
+    @cached_property
     def unit(self) -> float:
         """Unit roundoff: half the gap above 1."""
         return 2.0**-self.digits
 
-    @property
+    @cached_property
     def smallest_normal(self) -> float:
         return 2.0**self.emin
 
-    @property
+    @cached_property
     def smallest(self) -> float:
         """Smallest positive subnormal."""
         return 2.0 ** max(self.emin - self.digits + 1, -1074)
 
-    @property
+    @cached_property
     def largest(self) -> float:
         return (2.0 - 2.0 ** (1 - self.digits)) * 2.0**self.emax
 
@@ -43,6 +45,15 @@ FORMATS = {
 }
 
 ACCUMULATES_IN = {"f64": "f64", "f32": "f32", "f16": "f32", "bf16": "f32"}
+
+
+def holds(x: float, dtype: str) -> bool:
+    """Whether `dtype` has this number; infinities and NaN count as had."""
+    if not math.isfinite(x) or dtype == "f64":
+        return True
+    if dtype == "f32":
+        return abs(x) <= FORMATS["f32"].largest and float(np.float32(x)) == x
+    return float(round_to(x, dtype)) == x
 
 
 def round_to(x: np.ndarray | float, dtype: str) -> np.ndarray:

@@ -28,7 +28,7 @@ class carrying_bounds:
 
 
 def _traced(*values: Any) -> bool:
-    return builtins.any(type(v).__name__ == "Traced" for v in values)
+    return "Traced" in [type(v).__name__ for v in values]
 
 
 def _is_bounded(*values: Any) -> bool:

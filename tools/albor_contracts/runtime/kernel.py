@@ -13,7 +13,6 @@ bound is computed only when something asks for it.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +28,7 @@ from .bounded import Bounded, accumulating, all_finite
 from .claims import not_judged
 from .deviation import Deviation
 from .device import check_device
-from .dtypes import ACCUMULATES_IN, FORMATS, round_to
+from .dtypes import ACCUMULATES_IN, FORMATS, holds, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
 from .host_waits import counting_waits
@@ -89,21 +88,29 @@ class Whole(np.ndarray):
         return np.asarray(array)
 
 
+_IN_NUMPY: dict[str, np.dtype[Any]] = {
+    "f64": np.dtype("float64"), "f32": np.dtype("float32"), "f16": np.dtype("float16"), "bf16": np.dtype("float32"),
+    "i64": np.dtype("int64"), "i32": np.dtype("int32"), "i8": np.dtype("int8"), "u8": np.dtype("uint8"),
+    "bool": np.dtype("bool"),
+}  # fmt: skip
+
+
 class Output(Bounded):
     """A kernel's output. Its error bound is derived when it is first needed."""
 
     __slots__ = ("_derive", "name")
 
     def __init__(self, value: Any, derive: Callable[[], Any], name: str) -> None:
-        super().__init__(value, None)
+        super().__init__(value)
+        del self.error  # until it is looked for
         self._derive = derive
         self.name = name
 
-    @property
-    def error(self) -> Any:
-        if self._error is None:
-            self._error = self._derive()
-        return self._error
+    def __getattr__(self, name: str) -> Any:
+        if name != "error":
+            raise AttributeError(f"an output has no attribute {name!r}")
+        self.error = self._derive()
+        return self.error
 
 
 class OutputTruth(Truth):
@@ -217,8 +224,7 @@ class Definitions:
         for a in map(_wide, arguments):
             if isinstance(a, float):
                 # A kernel may hold a scalar in its own precision, where it may have to be rounded.
-                held = not math.isfinite(a) or float(round_to(a, precision)) == a
-                given.append(Bounded(a, 0.0 if held else unit * abs(a)))
+                given.append(Bounded(a, 0.0 if holds(a, precision) else unit * abs(a)))
             else:
                 given.append(a)
         with accumulating(precision, under_test), carrying_bounds(), quiet:
@@ -553,12 +559,10 @@ class Kernel:
                 "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array"
             )
         array = np.asarray(got)
-        wanted = {
-            "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "float32", "bool": "bool", "u8": "uint8",
-            "i64": "int64", "i32": "int32", "i8": "int8",
-        }[expected]  # fmt: skip
-        if array.dtype.name != wanted:
-            raise KernelFault("wrong dtype", f"{target.name} returned {name} as {array.dtype.name}, expected {wanted}")
+        wanted = _IN_NUMPY[expected]
+        if array.dtype != wanted and array.dtype.name != wanted.name:  # in another byte order it is accepted
+            found = array.dtype.name
+            raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {wanted.name}")
         return array.astype(np.float64) if type_.is_floating else array
 
     def _bounds(self, signature: Signature, received: Sequence[Any]) -> tuple[Any, ...] | None:
