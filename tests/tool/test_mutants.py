@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from albor_contracts.cli import main
 from albor_contracts.errors import ContractError
-from albor_contracts.mutate import equivalents, known_mutants, mutants_of
+from albor_contracts.mutate import equivalents, known_mutants, mutants_of, shared_modules
 from albor_contracts.mutate.run import _Copy, _verdict, sample
 from sample_project import KERNEL, make_project, write
 
@@ -207,6 +207,52 @@ equivalent:
     assert "listed as equivalent, but killed: SC-" in out
 
 
+def _sharing(root):
+    """The sample, with a multiplication that its kernels import."""
+    kernel = KERNEL.replace("import numpy as np", "import numpy as np\n\nfrom ._times import times")
+    project = make_project(root, kernel=kernel.replace("a * x", "times(a, x)"))
+    for core in project.glob("*/kernels_*/core"):
+        write(core, "_times.py", "def times(a, x):\n    spare = 7\n    return a * x\n")
+    (file,) = project.glob("impl/kernels_*/core/_times.py")
+    return project, ".".join(file.relative_to(project).with_suffix("").parts)
+
+
+def test_mutants_of_a_module_that_kernels_share(tmp_path, monkeypatch, capsys):
+    project, module = _sharing(tmp_path)
+    monkeypatch.chdir(project)
+    write(project, "mutants/core/_times.yaml", """\
+equivalent:
+  - reason: nothing reads it
+    mutants: [{function: times, find: "spare = 7", put: "spare = 6"}]
+""")  # fmt: skip
+    assert main(["mutate", "core/scale", "--list"]) == 0
+    assert "_times" not in capsys.readouterr().out
+    assert main(["mutate", "--list"]) == 0
+    assert "_times.py:2:13: constant, listed as equivalent, in times" in capsys.readouterr().out
+    assert main(["mutate", "--module", module, "--format", "json"]) == 1
+    (answer,) = json.loads(capsys.readouterr().out)["contracts"]
+    assert answer["contract"] == module and answer["problem"] == ""
+    outcomes = {v["put"]: v["outcome"] for v in answer["verdicts"]}
+    assert outcomes == {"return a + x": "killed", "spare = 6": "equivalent", "spare = 8": "survived"}
+
+
+def test_a_module_that_no_kernels_share_is_named(tmp_path, monkeypatch, capsys):
+    project, module = _sharing(tmp_path)
+    monkeypatch.chdir(project)
+    assert main(["mutate", "--module", module + "s"]) == 2
+    assert f"did you mean `{module}`?" in capsys.readouterr().err
+    assert main(["mutate", "--module", "json"]) == 2
+    assert f"shared are {module}" in capsys.readouterr().err
+
+
+def test_what_kernels_stand_on_is_not_what_they_share():
+    assert shared_modules({"core/softmax": ["albor_impl.core.softmax"], "core/silu": ["albor_impl.core.silu"]}) == {
+        "albor_impl.core._rows": ["core/softmax", "core/silu"]
+    }
+    with pytest.raises(LookupError, match="no_such_module"):
+        shared_modules({"core/softmax": ["no_such_module"]})
+
+
 def test_an_original_that_fails_proves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(make_project(tmp_path, kernel=KERNEL.replace("a * x", "a * x + 1")))
     assert main(["mutate", "core/scale"]) == 1
@@ -281,7 +327,9 @@ ROOT = Path(__file__).parents[2]
 def test_what_is_listed_is_still_in_the_source(contract, monkeypatch, capsys):
     """An entry that matches nothing any more would be found by the next run only, which takes hours."""
     monkeypatch.chdir(ROOT)
-    assert main(["mutate", contract, "--list"]) == 0
+    shared = "/_" in contract  # a module that kernels share, and no contract names
+    named = ["--module", f"albor_impl.{contract.replace('/', '.')}"] if shared else [contract]
+    assert main(["mutate", *named, "--list"]) == 0
     known = known_mutants(ROOT, contract)
     assert known is not None
     assert ("listed as equivalent" in capsys.readouterr().out) == bool(known.equivalent)

@@ -8,10 +8,13 @@ import os
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..errors import Text
     from ..library import Library
     from ..mutate.edits import Mutant
@@ -42,6 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--function", default=None, metavar="NAME", help="only mutants of this function or Class.method"
     )
     parser.add_argument(
+        "--module",
+        default=None,
+        metavar="NAME",
+        help="mutants of this module, which the kernels of several contracts share: one of these has to kill each",
+    )
+    parser.add_argument(
         "-n", dest="workers", type=_positive, default=min(2, os.cpu_count() or 1), metavar="N", help="processes at once"
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and try none")
@@ -56,24 +65,22 @@ def run(options: argparse.Namespace) -> int:
     keep_scratch(library.root)
     find_kernels(library.root)
     found, bad = [], False
-    for name in library.select(options.contracts):
-        mutants = every = _mutants(library, name, options.binding)
-        if options.function is not None:
-            mutants = [(module, m) for module, m in mutants if m.function == options.function]
+    for subject in _subjects(library, options):
+        mutants = [(k, m) for k, m in subject.mutants if options.function in (None, m.function)]
         if not mutants:
-            print(f"{name}: the binding {options.binding} has no function to change", file=sys.stderr)
+            print(f"{subject.name}: the binding {options.binding} has no function to change", file=sys.stderr)
             continue
         if options.list:
             files = {module: _file(module) for module, _ in mutants}
-            known = _known(library, name, options.binding, [m for _, m in every])
+            known = subject.known(library.root, options.binding)
             listed = [{**_shown(files[module], m), "reason": str(known.get(m, ""))} for module, m in mutants]
-            found.append({"contract": name, "binding": options.binding, "mutants": listed})
+            found.append({"contract": subject.name, "binding": options.binding, "mutants": listed})
             if options.format == "text":
                 for module, m in mutants:
                     print(_diff(files[module], m, f"{m.operator}, listed as equivalent" if m in known else m.operator))
             continue
-        tally = _Tally(name, options.binding, library.root)
-        bad |= not tally.collect(library, mutants, options)
+        tally = _Tally(subject, options, library)
+        bad |= not tally.collect(mutants)
         found.append(tally.data())
         if options.format == "text":
             print(tally.text(), flush=True)
@@ -85,21 +92,55 @@ def run(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _mutants(library: Library, name: str, binding: str) -> list[tuple[str, Mutant]]:
-    """Module and edit, for the modules that the binding's callables of one contract stand in."""
-    from ..mutate import mutants_of
+@dataclass(frozen=True)
+class _Subject:
+    """What is changed: the kernels of one contract, or a module that those of several contracts share."""
+
+    name: str  # of the contract, or of the module
+    listed: str  # mutants/<this>.yaml knows some of its mutants
+    contracts: tuple[str, ...]  # one of these has to kill a mutant
+    mutants: tuple[tuple[str, Mutant], ...]  # module and edit
+
+    def known(self, root: Path, binding: str) -> dict[Mutant, Text]:
+        """Those of the mutants that are listed as equivalent, with the reasons."""
+        from ..mutate import equivalents, known_mutants
+
+        return equivalents(known_mutants(root, self.listed), [m for _, m in self.mutants]) if binding == LISTED else {}
+
+
+def _subjects(library: Library, options: argparse.Namespace) -> list[_Subject]:
+    """The kernels of each contract that is named; the module that is named; or everything."""
+    from ..errors import Position, problem
+    from ..mutate import shared_modules
+    from ..suggest import did_you_mean
     from ..verify.plan import binding_data
 
-    targets = binding_data(library.root, binding).kernels.get(name, {}).values()
-    modules = sorted({str(t.function).partition(":")[0] for t in targets if t.function is not None})
-    return [(module, m) for module in modules for m in mutants_of(_file(module).read_text(encoding="utf-8"))]
+    kernels = binding_data(library.root, options.binding).kernels
+    named = {
+        name: sorted({str(t.function).partition(":")[0] for t in kernels.get(name, {}).values() if t.function})
+        for name in library.select(options.contracts)
+    }
+    shared = shared_modules(named) if options.module is not None or not options.contracts else {}
+    if options.module is not None and options.module not in shared:
+        raise problem(
+            "E506", f"no kernels share a module {options.module!r}", Position("--module"),
+            hint=did_you_mean(options.module, shared, f"shared are {', '.join(shared) or 'none'}"),
+        )  # fmt: skip
+    own = named if options.module is None else {}
+    return [
+        *(_Subject(name, name, (name,), _mutants(modules)) for name, modules in own.items()),
+        *(
+            _Subject(module, "/".join(module.split(".")[-2:]), tuple(contracts), _mutants([module]))
+            for module, contracts in shared.items()
+            if options.module in (None, module)
+        ),
+    ]
 
 
-def _known(library: Library, name: str, binding: str, mutants: list[Mutant]) -> dict[Mutant, Text]:
-    """Those among the mutants of one contract that are listed as equivalent, with the reasons."""
-    from ..mutate import equivalents, known_mutants
+def _mutants(modules: list[str]) -> tuple[tuple[str, Mutant], ...]:
+    from ..mutate import mutants_of
 
-    return equivalents(known_mutants(library.root, name), mutants) if binding == LISTED else {}
+    return tuple((module, m) for module in modules for m in mutants_of(_file(module).read_text(encoding="utf-8")))
 
 
 def _file(module: str) -> Path:
@@ -115,59 +156,79 @@ def _file(module: str) -> Path:
 
 
 class _Tally:
-    """The verdicts on the mutants of one contract."""
+    """The verdicts on the mutants of one subject."""
 
-    def __init__(self, contract: str, binding: str, root: Path) -> None:
-        self.contract, self.binding, self.root = contract, binding, root
+    def __init__(self, subject: _Subject, options: argparse.Namespace, library: Library) -> None:
+        self.subject, self.options, self.library = subject, options, library
         self.verdicts: list[Verdict] = []
-        self.listed: dict[Mutant, Text] = {}
-        self.tried = 0
+        self.listed = subject.known(library.root, options.binding)
         self.problem = ""
 
-    def collect(self, library: Library, mutants: list[tuple[str, Mutant]], options: argparse.Namespace) -> bool:
-        from ..mutate import known_mutants
-        from ..mutate.bench import Trial
-        from ..mutate.run import Job, OriginalFails, sample, try_mutants
-        from ..verify.plan import plan
+    def collect(self, mutants: Sequence[tuple[str, Mutant]]) -> bool:
+        """Whether every mutant is killed by one of the contracts, or listed."""
+        from ..mutate.run import OriginalFails, sample
 
-        known = known_mutants(self.root, self.contract)
-        every = [m for _, m in _mutants(library, self.contract, self.binding)]
-        self.listed = _known(library, self.contract, self.binding, every)
-        contracts = {self.contract: library.checked[self.contract]}
-        tests, _ = plan(library, contracts, [self.binding], dtypes=DTYPES)
-        if not tests:
-            tests, _ = plan(library, contracts, [self.binding])
-        job = Job(
-            library.root, self.contract, self.binding, tests[0].module,
-            tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
-            tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
-            options.seed, options.workers, options.cases,
-        )  # fmt: skip
-
-        def chosen(reached: list[tuple[str, Mutant]]) -> list[tuple[str, Mutant]]:
-            drawn = sample(reached, options.limit, options.seed)
-            self.tried = len(drawn)
-            return drawn
-
-        said = time.monotonic()
+        alone = len(self.subject.contracts) == 1
+        waiting = mutants if alone else sample(mutants, self.options.limit, self.options.seed)
         try:
-            for verdict in try_mutants(job, chosen):
-                self.verdicts.append(verdict)
-                if options.format == "text" and verdict in self.survivors():
-                    words = f"survived: {verdict.mutant.operator}"  # at once: the rest may take hours
-                    print(_diff(_file(verdict.module), verdict.mutant, words), flush=True)
-                if time.monotonic() - said >= EVERY:
-                    said = time.monotonic()
-                    done = sum(v.outcome != "unreached" for v in self.verdicts)
-                    alive = sum(v.outcome == "survived" for v in self.verdicts)
-                    print(f"... {self.contract}: {done}/{self.tried} tried, {alive} alive", file=sys.stderr, flush=True)
+            for contract in self.subject.contracts:
+                found = self.tried_on(contract, waiting, alone)
+                done = {(v.module, v.mutant): v for v in self.verdicts if v.outcome == "survived"}
+                self.verdicts = [v for v in self.verdicts if v.outcome not in ("survived", "unreached")]
+                for v in found:  # reached by one contract is reached
+                    before = done.get((v.module, v.mutant))
+                    self.verdicts.append(before if before is not None and v.outcome == "unreached" else v)
+                waiting = [(v.module, v.mutant) for v in self.verdicts if v.outcome in ("survived", "unreached")]
+                if not waiting:
+                    break
         except OriginalFails as error:
             self.problem = f"the unchanged implementation does not hold, so nothing was tried: {error}"
         return not (self.problem or self.survivors() or self.mistaken())
 
+    def tried_on(self, contract: str, mutants: Sequence[tuple[str, Mutant]], alone: bool) -> list[Verdict]:
+        """What becomes of mutants at the hands of one contract's obligations, which nobody else will try if it is
+        `alone`. Raises `OriginalFails`."""
+        from ..mutate import known_mutants
+        from ..mutate.bench import Trial
+        from ..mutate.run import Job, sample, try_mutants
+        from ..verify.plan import plan
+
+        options, library = self.options, self.library
+        known = known_mutants(library.root, contract)
+        checked = {contract: library.checked[contract]}
+        tests, _ = plan(library, checked, [options.binding], dtypes=DTYPES)
+        if not tests:
+            tests, _ = plan(library, checked, [options.binding])
+        job = Job(
+            library.root, contract, options.binding, tests[0].module,
+            tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
+            tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
+            options.seed, options.workers, options.cases,
+        )  # fmt: skip
+        drawn: list[tuple[str, Mutant]] = []
+
+        def chosen(reached: list[tuple[str, Mutant]]) -> list[tuple[str, Mutant]]:
+            drawn[:] = sample(reached, options.limit if alone else None, options.seed)
+            return drawn
+
+        found: list[Verdict] = []
+        said = time.monotonic()
+        for verdict in try_mutants(job, chosen):
+            found.append(verdict)
+            if alone and options.format == "text" and self.is_survivor(verdict):
+                print(_survivor(verdict), flush=True)  # at once: the rest may take hours
+            if time.monotonic() - said >= EVERY:
+                said = time.monotonic()
+                done = sum(v.outcome != "unreached" for v in found)
+                alive = sum(v.outcome == "survived" for v in found)
+                print(f"... {contract}: {done}/{len(drawn)} tried, {alive} alive", file=sys.stderr, flush=True)
+        return found
+
+    def is_survivor(self, verdict: Verdict) -> bool:
+        return verdict.outcome == "survived" and verdict.mutant not in self.listed
+
     def survivors(self) -> list[Verdict]:
-        found = [v for v in self.verdicts if v.outcome == "survived" and v.mutant not in self.listed]
-        return sorted(found, key=lambda v: (v.module, v.mutant.start, v.mutant.text))
+        return sorted(filter(self.is_survivor, self.verdicts), key=lambda v: (v.module, v.mutant.start, v.mutant.text))
 
     def mistaken(self) -> list[Verdict]:
         """Listed as equivalent, and killed."""
@@ -178,7 +239,7 @@ class _Tally:
         alive = len(self.survivors())
         return {
             "unreached": outcomes["unreached"],
-            "tried": self.tried,
+            "tried": len(self.verdicts) - outcomes["unreached"],
             "killed": outcomes["killed"] + outcomes["timeout"] + outcomes["crashed"],
             "by_limit": outcomes["timeout"],
             "by_crash": outcomes["crashed"],
@@ -188,16 +249,18 @@ class _Tally:
 
     def text(self) -> str:
         if self.problem:
-            return f"{self.contract} [{self.binding}]: {self.problem}"
+            return f"{self.subject.name} [{self.options.binding}]: {self.problem}"
         n = self.counts()
         ends = [f"{n['by_limit']} by the time limit"] * bool(n["by_limit"])
         ends += [f"{n['by_crash']} by ending the process"] * bool(n["by_crash"])
         how = f" ({', '.join(ends)})" if ends else ""
         head = (
-            f"{self.contract} [{self.binding}]: {n['tried']} mutants tried, {n['killed']} killed{how}, "
+            f"{self.subject.name} [{self.options.binding}]: {n['tried']} mutants tried, {n['killed']} killed{how}, "
             f"{n['equivalent']} equivalent, {n['survived']} survived"
         )
-        lines = [head]  # the survivors have been printed when they were found
+        lines = [head]
+        if len(self.subject.contracts) > 1:  # otherwise they have been printed when they were found
+            lines += map(_survivor, self.survivors())
         if n["unreached"]:
             where = Counter(v.mutant.function for v in self.verdicts if v.outcome == "unreached")
             names = ", ".join(f"{name} {count}" for name, count in where.most_common())
@@ -216,7 +279,7 @@ class _Tally:
             for v in self.verdicts
         ]  # fmt: skip
         return {
-            "contract": self.contract, "binding": self.binding, "problem": self.problem, **self.counts(),
+            "contract": self.subject.name, "binding": self.options.binding, "problem": self.problem, **self.counts(),
             "verdicts": shown,
         }  # fmt: skip
 
@@ -227,6 +290,10 @@ def _shown(file: Path, mutant: Mutant) -> dict[str, Any]:
         "file": str(file), "line": mutant.line, "column": mutant.column, "function": mutant.function,
         "operator": mutant.operator, "find": mutant.find, "put": mutant.put, "nth": mutant.nth,
     }  # fmt: skip
+
+
+def _survivor(verdict: Verdict) -> str:
+    return _diff(_file(verdict.module), verdict.mutant, f"survived: {verdict.mutant.operator}")
 
 
 def _diff(file: Path, mutant: Mutant, words: str) -> str:

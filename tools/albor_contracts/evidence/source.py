@@ -46,6 +46,11 @@ def kernel_hash(target: str | Sequence[str] | Callable[..., Any], extra: str = "
     return digest([sources, extra] if extra else sources)
 
 
+def project_modules(root: str) -> list[str]:
+    """The module and the project modules that it leads to. Raises `LookupError` when it cannot be found."""
+    return list(_sources(root))
+
+
 def _defining_module(target: Callable[..., Any]) -> str:
     inner = inspect.unwrap(target)
     while not isinstance(getattr(inner, "__module__", None), str) or hasattr(inner, "func"):

@@ -2,5 +2,6 @@
 
 from .edits import Mutant, mutants_of
 from .known import Known, equivalents, known_mutants
+from .shared import shared_modules
 
-__all__ = ["Known", "Mutant", "equivalents", "known_mutants", "mutants_of"]
+__all__ = ["Known", "Mutant", "equivalents", "known_mutants", "mutants_of", "shared_modules"]

@@ -65,6 +65,7 @@ class Bench:
         large: Sequence[Sizes],
         seed: int,
         cases: int,
+        changed: Sequence[str],
     ) -> None:
         from ..falsify.matrix import load_generated, tests_of
         from ..inputs import profiles
@@ -74,7 +75,7 @@ class Bench:
         self.tests = tests_of(self.module)
         self.trials, self.cases = trials, cases
         profiles.load("quick", seed)
-        self.modules = sorted({target.name.partition(":")[0] for target in self.bound().targets.values()})
+        self.modules = sorted({target.name.partition(":")[0] for target in self.bound().targets.values()} | {*changed})
 
     def bound(self) -> Any:
         found = bind(self.binding, self.contract, self.module.spec.signatures, self.root)
@@ -163,7 +164,7 @@ def warm(modules: Sequence[str]) -> None:
 
 
 def plant(module: ModuleType, mutant: Mutant) -> None:
-    """Run the changed definition in its module, under line numbers of its file."""
+    """Run the changed definition in its module, under line numbers of its file; who imported it by name has it too."""
     assert module.__file__ is not None
     changed = mutant.applied(Path(module.__file__).read_text(encoding="utf-8"))
     name = f"<mutant of {module.__name__}>"
@@ -174,7 +175,12 @@ def plant(module: ModuleType, mutant: Mutant) -> None:
         if getattr(n, "name", "") == top or (isinstance(n, ast.ImportFrom) and n.module == "__future__")
     ]  # fmt: skip
     linecache.cache[name] = (len(changed), None, changed.splitlines(keepends=True), name)
+    original = vars(module).get(top)
     exec(compile(ast.Module(kept, []), name, "exec", dont_inherit=True), vars(module))
+    package = module.__name__.partition(".")[0]
+    for other in [m for n, m in sys.modules.items() if n.partition(".")[0] == package]:
+        for name in [n for n, value in vars(other).items() if value is original and original is not None]:
+            setattr(other, name, vars(module)[top])
 
 
 class watched:

@@ -106,7 +106,10 @@ def _serve(there: Any, job: Job) -> None:
     sys.path[:0] = [p for p in (str(Path.cwd()), str(job.root)) if p not in sys.path]
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(job.root / ".albor" / "hypothesis"))
     try:
-        bench = Bench(job.root, job.contract, job.binding, job.tests, job.trials, job.large, job.seed, job.cases)
+        bench = Bench(
+            job.root, job.contract, job.binding, job.tests, job.trials, job.large, job.seed, job.cases,
+            sorted({module for module, _ in job.mutants}),
+        )  # fmt: skip
     except Exception as error:
         there.send(f"{type(error).__name__}: {error}")
         return
