@@ -16,6 +16,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from albor_contracts.bindings import bind
 from albor_contracts.emit.files import generated_files
 from albor_contracts.emit.write import write_generated
 from albor_contracts.falsify.matrix import load_generated, tests_of
@@ -132,13 +133,19 @@ def _settings(count: int) -> hypothesis.settings:
     )
 
 
-@pytest.mark.parametrize("count", [CASES["quick"], 100])
-def test_generated_beside_hand_written(versus: Any, count: int) -> None:
+@pytest.mark.parametrize(("count", "of"), [(CASES["quick"], "impl"), (CASES["quick"], "NumPy"), (100, "NumPy")])
+def test_generated_beside_hand_written(versus: Any, count: int, of: str) -> None:
     """The generated test of RN-DEF-RMSNORM, and the same property on the same inputs as a careful person writes it:
-    the same bound, poison, inputs unchanged. With as many cases as `pytest generated/` tries, and with more."""
+    the same bound, poison, inputs unchanged. With as many cases as `pytest generated/` tries, of the implementation and
+    of a kernel that costs next to nothing; and with more."""
     library = open_library().sound()
     module = load_generated(current_modules(library, ["core/rmsnorm"])["core/rmsnorm"])
-    kernel = definition_kernel("definition", module.spec.functions, module.spec, "f32")
+    if of == "impl":
+        bound = bind("impl", "core/rmsnorm", module.spec.signatures, library.root)
+        assert bound is not None
+        (kernel,) = bound.kernels(module.spec, "cpu", ("f32",))
+    else:
+        kernel = definition_kernel("definition", module.spec.functions, module.spec, "f32")
     test = tests_of(module)["RN-DEF-RMSNORM"]
     strategy = module.rn_def_rmsnorm_inputs
     call = kernel.targets["rmsnorm"].call
@@ -148,9 +155,9 @@ def test_generated_beside_hand_written(versus: Any, count: int) -> None:
     def property_holds(case: Any) -> None:
         received = case.received("f32")
         x, w, eps = received.x, received.w, received.eps
-        given = [present(v, received.layouts[n], "numpy", "f32") for n, v in (("x", x), ("w", w))]
-        with poisoned("numpy", received.stream):
-            y = call(given[0].view, given[1].view, eps)
+        given = [present(v, received.layouts[n], kernel.framework, "f32") for n, v in (("x", x), ("w", w))]
+        with poisoned(kernel.framework, received.stream):
+            y = np.asarray(call(given[0].view, given[1].view, eps))
         assert y.shape == x.shape and y.dtype == np.float32
         assert given[0].intact() and given[1].intact()
         exact, bound = _rms_norm(x, w, eps)
@@ -167,7 +174,7 @@ def test_generated_beside_hand_written(versus: Any, count: int) -> None:
     bounds_agree()
     session.override = _settings(count)
     try:
-        words = f"cost of a test of {count} cases: generated / hand-written"
-        versus(words, "<= 1.2", lambda: test(kernel), property_holds, 20, slower="ours")
+        words = f"cost of a test of {count} cases, {of}: generated / hand-written"
+        versus(words, "<= 1.2", lambda: test(kernel), property_holds, 5 if of == "impl" else 20, slower="ours")
     finally:
         session.override = None

@@ -35,6 +35,16 @@ class Signature:
     def has_arrays(self) -> bool:
         return any(p.type.is_array for p in (*self.inputs, *self.outputs))
 
+    @cached_property
+    def single_values(self) -> tuple[int, ...]:
+        """Positions of the inputs that are no arrays."""
+        return tuple(k for k, p in enumerate(self.inputs) if not p.type.is_array)
+
+    @cached_property
+    def only_floats(self) -> bool:
+        """Whether every output is floating."""
+        return all(p.type.is_floating for p in self.outputs)
+
     @property
     def dims(self) -> tuple[str, ...]:
         """Names of dimensions, in order of appearance."""

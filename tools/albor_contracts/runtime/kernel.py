@@ -361,7 +361,7 @@ class Kernel:
             self._unchanged(signature, presented)
             return None
         bounds = _Lazy(lambda: self._bounds(signature, received))
-        if all(p.type.is_floating for p in signature.outputs):
+        if signature.only_floats:
             self.spec.recent.append((name, tuple(arguments), bounds, self.dtype == "f64"))
         values = self._outputs(target, signature, outputs, received, bounds)
         self._unchanged(signature, presented)
