@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2a16c79c318c4a311b064967b741badde7a79d75620a92b05afb2f6fd32abe87
+Meaning: 0d130fab59abc2db736a5e24437663d5a02787c31f05b90d30b1e41b3f728e49
 """
 
 from albor_contracts.prove import (

@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fa048e21784577f1f0f0ded57291e8d68c586aa26ccb4fd1660af73a807aa026
+Meaning: d53eae7b6b300f69e95797551393a86b65aebbe185b2bab48fc64a4ae40623a3
 """
 
 from albor_contracts.testing import (
@@ -156,6 +156,14 @@ att_groups_inputs = cases(
     q7="float[B, E, S, D] in [-4, 4]",
     k3="float[B, J, S, D] in [-4, 4]",
     v3="float[B, J, S, D] in [-4, 4]",
+)
+att_model_inputs = cases(
+    dims={"B": "1..2", "G": "1..2", "K": "2", "H": "G * K", "S": "65, 130", "D": "64, 80, 128"},
+    elements=66560,
+    g="float[B, H, S, D] in [-2, 2]",
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
 )
 att_def_attention_backward_inputs = cases(
     dims={"B": "1..2", "G": "1..3", "K": "1..2", "H": "G * K", "S": "1..17", "D": "1..17"},
@@ -364,6 +372,23 @@ def test_att_groups(kernel, case):
     """A number of query heads that is no multiple of the key heads is refused, with both numbers."""
     q7, k3, v3 = kernel.receives(case, "q7 k3 v3")
     rejects(kernel, "attention", (q7, k3, v3), ValueError, mentions=["7", "3"])
+
+
+@obligation("ATT-MODEL", equation="attention_backward", type="equivalence", cost=8)
+@given(case=att_model_inputs)
+def test_att_model(kernel, case):
+    """Heads of a model's width, several of them over several sequences of several tiles, agree with the definition,
+    gradients included."""
+    g, q, k, v = kernel.receives(case, "g q k v")
+    o, lse = kernel.attention(q, k, v)
+    dq, dk, dv = kernel.attention_backward(g, q, k, v)
+    expected_o, expected_lse = spec.attention(q, k, v)
+    expected_dq, expected_dk, expected_dv = spec.attention_backward(g, q, k, v)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+    claim(approx(dq, expected_dq))
+    claim(approx(dk, expected_dk))
+    claim(approx(dv, expected_dv))
 
 
 @obligation("ATT-DEF-ATTENTION", equation="attention", type="definition")

@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2a16c79c318c4a311b064967b741badde7a79d75620a92b05afb2f6fd32abe87
+Meaning: 0d130fab59abc2db736a5e24437663d5a02787c31f05b90d30b1e41b3f728e49
 """
 
 from albor_contracts.testing import (
@@ -171,6 +171,15 @@ kvc_fits_inputs = cases(
     used="int in [T, C]",
     other="float[B, K, W, D] in [-4, 4]",
 )
+kvc_model_inputs = cases(
+    dims={"B": "2", "G": "1..2", "K": "2", "H": "G * K", "T": "1..2", "C": "71, 130", "D": "64, 128"},
+    assume=("T <= C",),
+    elements=73217,
+    q="float[B, H, T, D] in [-4, 4]",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+)
 
 
 @obligation("KVC-APPEND", equation="cache_append", type="definition")
@@ -298,6 +307,17 @@ def test_kvc_fits(kernel, case):
     """As many values as keys: other numbers are refused."""
     q, k, used, other = kernel.receives(case, "q k used other")
     rejects(kernel, "cached_attention", (q, k, other, used), ValueError, mentions=["v"])
+
+
+@obligation("KVC-MODEL", equation="cached_attention", type="equivalence", cost=2)
+@given(case=kvc_model_inputs)
+def test_kvc_model(kernel, case):
+    """Heads of a model's width, several of them over several sequences, are served from caches of several blocks."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    o, lse = kernel.cached_attention(q, k, v, used)
+    expected_o, expected_lse = spec.cached_attention(q, k, v, used)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
 
 
 @obligation("KVC-DEF-CACHED_ATTENTION", equation="cached_attention", type="definition")

@@ -1,7 +1,7 @@
 """core/lora-linear: Linear layer with a low-rank update, what is proved.
 
 Compiled from contracts/core/lora-linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 701cbe8726d60c4ed0670f78e35631f09d24f7bf223fa22c347c5ac095cb4822
+Meaning: 38cea1ecb4ab2752dce47e912cf8762cdf9ee41a8012e8f33f30db6721d3541b
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over

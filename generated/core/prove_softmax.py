@@ -1,7 +1,7 @@
 """core/softmax: Softmax, what is proved.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2fb8e5743b4632329c98e761e8c08a37a384a1c9a67761548355e9af37afa2ee
+Meaning: 94ffea1d29584859a2911bf66e99d42688a120f2e328c3d2a6f176f20b049092
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

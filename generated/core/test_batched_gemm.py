@@ -1,7 +1,7 @@
 """core/batched-gemm: Batched matrix products.
 
 Compiled from contracts/core/batched-gemm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f389c12b92eafee8aa26289bc50d0912df9023467b7b1be2225db561b6113f46
+Meaning: 1bc2549b177e031bb36978f9fa7fa001bd6ceeee37562c46b852664c192d1a94
 """
 
 from albor_contracts.testing import (
@@ -98,6 +98,14 @@ bg_shape_nt_inputs = cases(
     a="float[H, M, K] in [-64, 64]",
     b="float[G, N, K] in [-8, 8]",
     wrong="float[G, N, L] in [-8, 8]",
+)
+bg_tiles_inputs = cases(
+    dims={"G": "1..2", "Q": "1..2", "H": "G * Q", "M": "65, 129", "N": "130", "K": "129, 257"},
+    work={"H * M * N": 2**15},
+    elements=83850,
+    a="float[H, M, K] in [-64, 64]",
+    b="float[G, K, N] in [-8, 8]",
+    t="float[G, N, K] in [-8, 8]",
 )
 bg_def_batched_gemm_nt_inputs = cases(
     dims={"G": "1..3", "Q": "1..3", "H": "G * Q", "M": "1..17", "N": "1..33", "K": "1..65"},
@@ -203,6 +211,19 @@ def test_bg_shape_nt(kernel, case):
     """Transposed, too, operands whose inner sizes differ are refused."""
     a, wrong = kernel.receives(case, "a wrong")
     rejects(kernel, "batched_gemm_nt", (a, wrong), ValueError)
+
+
+@obligation("BG-TILES", equation="batched_gemm", type="equivalence")
+@given(case=bg_tiles_inputs)
+def test_bg_tiles(kernel, case):
+    """Products of several tiles each way agree with the definition to the last row and column, transposed or not."""
+    a, b, t = kernel.receives(case, "a b t")
+    c = kernel.batched_gemm(a, b)
+    d = kernel.batched_gemm_nt(a, t)
+    expected_c = spec.batched_gemm(a, b)
+    expected_d = spec.batched_gemm_nt(a, t)
+    claim(approx(c, expected_c))
+    claim(approx(d, expected_d))
 
 
 @obligation("BG-DEF-BATCHED_GEMM", equation="batched_gemm", type="definition")

@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1b3e2e402426b74ba55be13864ee98152cda5d148d417a8e9c156b8714ddf4a9
+Meaning: bb9a5601dcdc57c0bca961fc5bb3f4a136bc043764cfed9552593a5e47b38d3d
 """
 
 from albor_contracts.testing import (
@@ -126,6 +126,14 @@ ln_tiles_inputs = cases(
     b="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
     g="float[R, N] in [-8, 8]",
+)
+ln_beside_inputs = cases(
+    dims={"R": "2..3", "N": "16385, 16401"},
+    elements=81926,
+    x="float[R, N] in [-100, 100]",
+    w="float[N] in [-2, 2]",
+    b="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
 )
 ln_def_layernorm_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
@@ -277,6 +285,16 @@ def test_ln_tiles(kernel, case):
     claim(approx(dx, expected_dx))
     claim(approx(dw, expected_dw))
     claim(approx(db, expected_db))
+
+
+@obligation("LN-BESIDE", equation="layernorm", type="equivalence")
+@given(case=ln_beside_inputs)
+def test_ln_beside(kernel, case):
+    """Each of several rows longer than any block is normalised by itself."""
+    x, w, b, eps = kernel.receives(case, "x w b eps")
+    y = kernel.layernorm(x, w, b, eps)
+    expected = spec.layernorm(x, w, b, eps)
+    claim(approx(y, expected))
 
 
 @obligation("LN-DEF-LAYERNORM", equation="layernorm", type="definition")

@@ -1,7 +1,7 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2e0a0f3bd884beb8d00d4e58cc7e6b8463cd44b4b2f94c3be7aeb98dfb5c522f
+Meaning: 467c1b4a51835b15130ff8daddf57d7afc2b799b3ead65acebaefaecb73460d4
 """
 
 from albor_contracts.testing import (
@@ -92,6 +92,14 @@ li_shape_backward_inputs = cases(
     w="float[N, K] in [-8, 8]",
     wrong="float[N, L] in [-8, 8]",
 )
+li_tiles_inputs = cases(
+    dims={"M": "130, 193", "N": "129", "K": "65, 129"},
+    elements=50310,
+    x="float[M, K] in [-16, 16]",
+    w="float[N, K] in [-8, 8]",
+    b="float[N] in [-64, 64]",
+    g="float[M, N] in [-8, 8]",
+)
 li_def_linear_backward_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "1..129"},
     g="float[M, N] in [-8, 8]",
@@ -165,6 +173,21 @@ def test_li_shape_backward(kernel, case):
     """The gradients, too, refuse a weight whose rows are not as long as those of x."""
     g, x, wrong = kernel.receives(case, "g x wrong")
     rejects(kernel, "linear_backward", (g, x, wrong), ValueError)
+
+
+@obligation("LI-TILES", equation="linear", type="equivalence")
+@given(case=li_tiles_inputs)
+def test_li_tiles(kernel, case):
+    """Layers of several tiles each way agree with the definition to the last row and column, gradients included."""
+    x, w, b, g = kernel.receives(case, "x w b g")
+    y = kernel.linear(x, w, b)
+    dx, dw, db = kernel.linear_backward(g, x, w)
+    expected = spec.linear(x, w, b)
+    expected_dx, expected_dw, expected_db = spec.linear_backward(g, x, w)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+    claim(approx(db, expected_db))
 
 
 @obligation("LI-DEF-LINEAR", equation="linear", type="definition")

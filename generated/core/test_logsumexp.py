@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7eca23384fd17b95c2d3d93d417905e9d413ad2c81f24839ca0759700c9e99d0
+Meaning: 390c0167773af70f582aef9432ccfd03cd9bd2d937bb05caf9524e4eb7cb215a
 """
 
 from albor_contracts.testing import (
@@ -98,6 +98,13 @@ lse_wide_backward_inputs = cases(
     hole="int in {0, 16384}",
     first="real in {-50, 0}",
     c="real in {-110, 0, 110}",
+)
+lse_beside_inputs = cases(
+    dims={"R": "2..3", "N": "16385, 16401"},
+    elements=49159,
+    x="float[R, N] in [-40, 40]",
+    g="accum[R] in [-8, 8]",
+    chunk="int in {6000, 9000}",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -232,6 +239,21 @@ def test_lse_wide_backward(kernel, case):
     dx = kernel.logsumexp_backward(g, s)
     expected = spec.logsumexp_backward(g, s)
     claim(approx(dx, expected))
+
+
+@obligation("LSE-BESIDE", equation="logsumexp", type="equivalence")
+@given(case=lse_beside_inputs)
+def test_lse_beside(kernel, case):
+    """Each of several rows longer than any block is summed by itself, in chunks or not, forward and backward."""
+    x, g, chunk = kernel.receives(case, "x g chunk")
+    a = kernel.logsumexp(x)
+    b = kernel.logsumexp_chunked(x, chunk)
+    dx = kernel.logsumexp_backward(g, x)
+    expected = spec.logsumexp(x)
+    expected_dx = spec.logsumexp_backward(g, x)
+    claim(approx(a, expected))
+    claim(approx(b, expected))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")

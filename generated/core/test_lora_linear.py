@@ -1,7 +1,7 @@
 """core/lora-linear: Linear layer with a low-rank update.
 
 Compiled from contracts/core/lora-linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 701cbe8726d60c4ed0670f78e35631f09d24f7bf223fa22c347c5ac095cb4822
+Meaning: 38cea1ecb4ab2752dce47e912cf8762cdf9ee41a8012e8f33f30db6721d3541b
 """
 
 from albor_contracts.testing import (
@@ -114,6 +114,16 @@ lo_shape_inputs = cases(
     alpha="real in [0.5, 32]",
     wrong="float[L, N] in [-2, 2]",
 )
+lo_tiles_inputs = cases(
+    dims={"M": "65, 130", "N": "129", "K": "129, 200", "R": "16, 33"},
+    elements=54310,
+    x="float[M, K] in [-8, 8]",
+    w="float[N, K] in [-4, 4]",
+    a="float[K, R] in [-2, 2]",
+    b="float[R, N] in [-2, 2]",
+    alpha="real in [0.5, 32]",
+    g="float[M, N] in [-4, 4]",
+)
 
 
 @obligation("LO-GRAD", equation="lora_linear_backward", type="gradient")
@@ -189,6 +199,21 @@ def test_lo_shape(kernel, case):
     """Factors whose ranks differ are refused."""
     x, w, a, alpha, wrong = kernel.receives(case, "x w a alpha wrong")
     rejects(kernel, "lora_linear", (x, w, a, wrong, alpha), ValueError)
+
+
+@obligation("LO-TILES", equation="lora_linear", type="equivalence")
+@given(case=lo_tiles_inputs)
+def test_lo_tiles(kernel, case):
+    """Layers of several tiles, with factors of ranks beyond 16, agree with the definition, gradients included."""
+    x, w, a, b, alpha, g = kernel.receives(case, "x w a b alpha g")
+    y = kernel.lora_linear(x, w, a, b, alpha)
+    dx, da, db = kernel.lora_linear_backward(g, x, w, a, b, alpha)
+    expected = spec.lora_linear(x, w, a, b, alpha)
+    expected_dx, expected_da, expected_db = spec.lora_linear_backward(g, x, w, a, b, alpha)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(da, expected_da))
+    claim(approx(db, expected_db))
 
 
 @obligation("LO-DEF-LORA_LINEAR", equation="lora_linear", type="definition")

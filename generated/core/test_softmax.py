@@ -1,7 +1,7 @@
 """core/softmax: Softmax.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2fb8e5743b4632329c98e761e8c08a37a384a1c9a67761548355e9af37afa2ee
+Meaning: 94ffea1d29584859a2911bf66e99d42688a120f2e328c3d2a6f176f20b049092
 """
 
 from albor_contracts.testing import (
@@ -91,6 +91,12 @@ sm_launch_inputs = cases(
 )
 sm_tiles_inputs = cases(
     dims={"R": "9, 17", "N": "257, 300"},
+    x="float[R, N] in [-40, 40]",
+    g="float[R, N] in [-8, 8]",
+)
+sm_beside_inputs = cases(
+    dims={"R": "2..3", "N": "16385, 16401"},
+    elements=98310,
     x="float[R, N] in [-40, 40]",
     g="float[R, N] in [-8, 8]",
 )
@@ -236,6 +242,19 @@ def test_sm_launch(kernel, case):
 @given(case=sm_tiles_inputs)
 def test_sm_tiles(kernel, case):
     """Batches of more rows than one program takes are normalised to the last row, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    p = kernel.softmax(x)
+    dx = kernel.softmax_backward(g, x)
+    expected_p = spec.softmax(x)
+    expected_dx = spec.softmax_backward(g, x)
+    claim(approx(p, expected_p))
+    claim(approx(dx, expected_dx))
+
+
+@obligation("SM-BESIDE", equation="softmax", type="equivalence")
+@given(case=sm_beside_inputs)
+def test_sm_beside(kernel, case):
+    """Each of several rows longer than any block is normalised by itself, forward and backward."""
     x, g = kernel.receives(case, "x g")
     p = kernel.softmax(x)
     dx = kernel.softmax_backward(g, x)

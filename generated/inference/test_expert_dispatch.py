@@ -1,7 +1,7 @@
 """inference/expert-dispatch: Dispatch to experts.
 
 Compiled from contracts/inference/expert-dispatch-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d4ca1cc32672e9ea7b3de92adbb611654e1f24cc083329c54cde8c1ac9c9298a
+Meaning: be41f20949c306799e14b3757f6805b2519206050491b26f78d232ade1dc9d11
 """
 
 from albor_contracts.testing import (
@@ -160,6 +160,20 @@ exd_odd_inputs = cases(
     fused="float[E, F, H]",
     odd="float[E, O, H] in [-1, 1]",
 )
+exd_tiles_inputs = cases(
+    dims={"T": "17, 40", "H": "66", "I": "33, 65", "J": "65", "E": "2..3", "K": "1..2"},
+    elements=39832,
+    x="float[T, H] in [-2, 2]",
+    gate="float[E, I, H] in [-1, 1]",
+    up="float[E, I, H] in [-1, 1]",
+    down="float[E, H, I] in [-1, 1]",
+    weights="accum[T, K] in [0, 1]",
+    experts="i64[T, K] in [0, E)",
+    shared_gate="float[J, H] in [-1, 1]",
+    shared_up="float[J, H] in [-1, 1]",
+    shared_down="float[H, J] in [-1, 1]",
+    shared_weight="float[H] in [-1, 1]",
+)
 mlp_inputs = cases(
     dims={"T": "1..4", "H": "1..9", "I": "1..9"},
     x="float[T, H] in [-2, 2]",
@@ -301,6 +315,14 @@ def test_exd_odd(kernel, case):
     """An odd number of rows has no halves, and is refused."""
     odd = kernel.receives(case, "odd")
     rejects(kernel, "unfuse", (odd,), ValueError, mentions=["even"])
+
+
+@obligation("EXD-TILES", equation="dispatch", type="equivalence", cost=2)
+@given(case=exd_tiles_inputs)
+def test_exd_tiles(kernel, case):
+    """Experts and batches of several tiles each way agree with the definition."""
+    x, gate, up, down, weights, experts, shared_gate, shared_up, shared_down, shared_weight = kernel.receives(case, "x gate up down weights experts shared_gate shared_up shared_down shared_weight")
+    claim(approx(kernel.dispatch(x, gate, up, down, weights, experts, shared_gate, shared_up, shared_down, shared_weight), spec.dispatch(x, gate, up, down, weights, experts, shared_gate, shared_up, shared_down, shared_weight)))
 
 
 @obligation("EXD-DEF-DISPATCH", equation="dispatch", type="definition")

@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c8446cabdb33e70bb6e2df15074bf7a2dcd1df7bbd7386be010279778a289843
+Meaning: d837305cfb5b34bbe6461fc24f08e7360a88fc35b5990478d88d921a70fb8b5c
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 671abf7e0c562623a6b34a3b461348134c82c768dd8b960f9204c05e26701963
+Meaning: b007479daa1802e5d3b805a3cf14987d651ca625478da5c7c0e4757c6bf737b4
 """
 
 from albor_contracts.testing import (
@@ -98,6 +98,14 @@ flc_many_inputs = cases(
 flc_wide_inputs = cases(
     dims={"T": "1..2", "V": "32771", "H": "1..2"},
     elements=65546,
+    h="float[T, H] in [-3, 3]",
+    w="float[V, H] in [-2, 2]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+flc_tiles_inputs = cases(
+    dims={"T": "5, 33", "V": "129, 257", "H": "129, 257"},
+    elements=34444,
     h="float[T, H] in [-3, 3]",
     w="float[V, H] in [-2, 2]",
     y="i64[T] in [0, V) or {ignore}",
@@ -219,6 +227,18 @@ def test_flc_label(kernel, case):
     t = grid(T)
     wrong = array[t](V + 0 * y[t])
     rejects(kernel, "fused_linear_cross_entropy", (h, w, wrong, ignore), ValueError, mentions=["label"])
+
+
+@obligation("FLC-TILES", equation="fused_linear_cross_entropy", type="equivalence", cost=2)
+@given(case=flc_tiles_inputs)
+def test_flc_tiles(kernel, case):
+    """Hidden sizes of several tiles give what the definition gives, to the last column."""
+    h, w, y, ignore = kernel.receives(case, "h w y ignore")
+    loss, dh, dw = kernel.fused_linear_cross_entropy(h, w, y, ignore)
+    expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, w, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dh, expected_dh))
+    claim(approx(dw, expected_dw))
 
 
 @obligation("FLC-DEF-FUSED_LINEAR_CROSS_ENTROPY", equation="fused_linear_cross_entropy", type="definition")

@@ -1,7 +1,7 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c6d5047e5e2463803a595313e4ce97bc2cbc0b4a15a3e001117bf71c32bf1a3a
+Meaning: 47461ca5982bd64880904e0e4ce2008e582aa1fc480c78fcae9f36e0db6dfec0
 """
 
 from albor_contracts.testing import (
@@ -76,6 +76,13 @@ kld_tokens_inputs = cases(
 )
 kld_wide_inputs = cases(
     dims={"T": "1", "V": "8193, 9001"},
+    g="accum[T] in [-4, 4]",
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_beside_inputs = cases(
+    dims={"T": "2", "V": "8193, 9001"},
+    elements=36006,
     g="accum[T] in [-4, 4]",
     p="float[T, V] in [-30, 30]",
     q="float[T, V] in [-30, 30]",
@@ -204,6 +211,20 @@ def test_kld_wide(kernel, case):
     g, p, q = kernel.receives(case, "g p q")
     dp, dq = kernel.kl_backward(g, p, q)
     expected_dp, expected_dq = spec.kl_backward(g, p, q)
+    claim(approx(dp, expected_dp))
+    claim(approx(dq, expected_dq))
+
+
+@obligation("KLD-BESIDE", equation="kl_backward", type="equivalence", cost=4)
+@given(case=kld_beside_inputs)
+def test_kld_beside(kernel, case):
+    """Each of several rows wider than a block has its own divergence and gradients."""
+    g, p, q = kernel.receives(case, "g p q")
+    kl = kernel.kl_divergence(p, q)
+    dp, dq = kernel.kl_backward(g, p, q)
+    expected = spec.kl_divergence(p, q)
+    expected_dp, expected_dq = spec.kl_backward(g, p, q)
+    claim(approx(kl, expected))
     claim(approx(dp, expected_dp))
     claim(approx(dq, expected_dq))
 

@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c8446cabdb33e70bb6e2df15074bf7a2dcd1df7bbd7386be010279778a289843
+Meaning: d837305cfb5b34bbe6461fc24f08e7360a88fc35b5990478d88d921a70fb8b5c
 """
 
 from albor_contracts.testing import (
@@ -123,6 +123,14 @@ ppl_label_inputs = cases(
     ignore="int in {-100}",
     far="int in [-3, 3]",
 )
+ppl_wide_inputs = cases(
+    dims={"T": "2..3", "V": "8193, 32771"},
+    such_that=supposing(supposed_3),
+    elements=65545,
+    z="float[T, V] in [-10, 10]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+)
 
 
 @obligation("PPL-ONE", equation="perplexity", type="bound")
@@ -211,6 +219,14 @@ def test_ppl_label(kernel, case):
     t = grid(T)
     wrong = array[t](where(far < 0, far, V + far) + 0 * y[t])
     rejects(kernel, "logits_perplexity", (z, wrong, ignore), ValueError, mentions=["label"])
+
+
+@obligation("PPL-WIDE", equation="logits_perplexity", type="equivalence")
+@given(case=ppl_wide_inputs)
+def test_ppl_wide(kernel, case):
+    """Several rows of a model's vocabulary, wider than a block, give what the definition gives."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    claim(approx(kernel.logits_perplexity(z, y, ignore), spec.logits_perplexity(z, y, ignore)))
 
 
 @obligation("PPL-DEF-PERPLEXITY", equation="perplexity", type="definition")

@@ -75,11 +75,12 @@ def run(options: argparse.Namespace) -> int:
         )
     finish()
     if not result.outcomes and not result.interrupted:
-        print(
-            f"nothing to verify: {', '.join(bindings)} offers no kernel of "
-            f"{', '.join(options.contracts) or 'any contract'}",
-            file=sys.stderr,
-        )
+        where = ", ".join(options.contracts) or "any contract"
+        if options.match:
+            why = f"{', '.join(bindings)}: no obligation of {where} has an id with {options.match!r} in it"
+        else:
+            why = f"{', '.join(bindings)} offers no kernel of {where}"
+        print(f"nothing to verify: {why}", file=sys.stderr)
         return 2
     return result.exit_code
 

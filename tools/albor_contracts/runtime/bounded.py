@@ -128,11 +128,11 @@ class Bounded:
     def __getitem__(self, where: Any) -> Bounded:
         error = self.error
         order, shape = whole_axes(where, self.value.shape)
+        if shape is not None and order is None:
+            return self.reshape(*shape)
 
         def pick(x: np.ndarray) -> np.ndarray:
-            if shape is None:
-                return x[where]
-            return x.reshape(shape) if order is None else x.transpose(order).reshape(shape)
+            return x[where] if shape is None else x.transpose(order).reshape(shape)
 
         size = None if self._size is None else pick(self._size)
         return Bounded(pick(self.value), error if isinstance(error, float) else pick(self.errors()), size)
@@ -598,7 +598,7 @@ def _masked(a: Bounded, mask: Any, neutral: float) -> tuple[np.ndarray, Any]:
 
 
 def _terms(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
-    return math.prod(shape[k] for k in axes)
+    return math.prod([shape[k] for k in axes])
 
 
 def _growth(k: int, alike: Callable[[], Any]) -> Any:
@@ -810,11 +810,11 @@ def sum_of_products(factors: Sequence[Any], axes: tuple[int, ...], einsum: Any =
 def approx(left: Any, right: Any) -> Truth:
     """Equal within the bounds of both sides; NaN equals NaN, an infinity itself. An infinite bound rejects nothing."""
     a, b = Bounded.of(left), Bounded.of(right)
-    bound = np.asarray(a.error + b.error)
+    bound = np.asarray(a.error if _is_exact(b) else a.error + b.error)
     with quiet:
         difference = np.abs(a.value - b.value)
         close = difference <= bound
-        if close.all():
+        if np.count_nonzero(close) == close.size:
             # The usual case: every difference is finite and inside.
             ratio = difference / bound
             if not all_finite(ratio):

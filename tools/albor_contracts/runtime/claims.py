@@ -73,7 +73,8 @@ def claim(statement: Any) -> None:
         return
     result = Truth.of(statement)
     watch(result)
-    if bool(result.possible.all()):
+    possible = result.value if result.unsure is False else result.possible
+    if np.count_nonzero(possible) == possible.size:
         return
     gap = _worst(result.gaps)
     raise Falsified(explain(gap) if gap is not None else "the claim is false", gap)
@@ -162,7 +163,7 @@ def watch(result: Truth) -> None:
         top.judged += 1
         for gap in result.gaps:
             if gap.relation == "approx" and np.size(gap.ratio):
-                worst = float(gap.ratio.max())
+                worst = float(np.maximum.reduce(gap.ratio, axis=None))
                 if not worst <= 1.0:  # beyond the bound somewhere, or not a number
                     worst = float(np.nanmax(np.where(gap.ratio <= 1.0, gap.ratio, 0.0)))
                 top.worst = max(top.worst, worst)

@@ -261,7 +261,7 @@ class Reduction:
 
     def __getitem__(self, over: Index | tuple[Index, ...]) -> Any:
         indices = over if isinstance(over, tuple) else (over,)
-        axes = tuple(i.axis for i in indices)
+        axes = tuple([i.axis for i in indices])
         sizes = {i.axis: i.size for i in indices}
 
         def run(body: Any, where: Any = None) -> Any:
@@ -307,7 +307,8 @@ def _grown(body: Any, sizes: dict, ndim: Any) -> Any:
     """The body on the grid of `ndim` axes, along every index it is reduced over, even if it does not mention it."""
     if not (isinstance(body, (np.ndarray, Bounded, Truth)) or _traced(body)):
         body = np.asarray(body)
-    if body.ndim and builtins.all(body.shape[axis] == size for axis, size in sizes.items()):
+    shape = body.shape
+    if shape and builtins.all([shape[axis] == size for axis, size in sizes.items()]):
         return body
     if not body.ndim:
         ones = (1,) * ndim

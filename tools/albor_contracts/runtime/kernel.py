@@ -400,7 +400,8 @@ class Kernel:
     # Inputs
 
     def _dtype_of(self, type_: Type) -> str:
-        return {"float": self.dtype, "accum": self.precision}.get(type_.dtype, type_.dtype)
+        word = type_.dtype
+        return self.dtype if word == "float" else self.precision if word == "accum" else word
 
     def _received(self, a: Any, type_: Type) -> Any:
         if isinstance(a, Received):
