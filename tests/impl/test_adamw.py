@@ -258,6 +258,68 @@ def test_optimizer_state_survives_saving():
     assert torch.equal(p, twin)
 
 
+@pytest.mark.parametrize("dtype", list(UNIT))
+def test_the_optimizer_makes_the_steps_of_the_function(dtype):
+    """Two groups of one setting, a parameter without a gradient and one without elements beside others."""
+    rng = torch.Generator().manual_seed(4)
+    values = [torch.randn(n, generator=rng).to(dtype) for n in (5, 3, 0, 9)]
+    params = [torch.nn.Parameter(v.clone()) for v in values]
+    optimizer = AdamW(
+        [{"params": params[:2]}, {"params": params[2:]}], lr=1e-3, betas=(0.9, 0.95), eps=1e-6, weight_decay=0.1,
+        max_norm=1.0,
+    )  # fmt: skip
+    twins = [values[0].clone(), values[3].clone()]
+    ms, vs = ([torch.zeros(len(t)) for t in twins] for _ in range(2))
+    masters = [t.float() for t in twins]
+    for step in range(1, 6):
+        grads = [torch.randn(len(v), generator=rng).to(dtype) for v in values]
+        for k in (0, 2, 3):  # the second has none
+            params[k].grad = grads[k].clone()
+        optimizer.step()
+        norm = adamw_step_(
+            twins, [grads[0], grads[3]], ms, vs, step=step, lr=1e-3, beta1=0.9, beta2=0.95, eps=1e-6,
+            weight_decay=0.1, max_norm=1.0, masters=None if dtype == torch.float32 else masters,
+        )  # fmt: skip
+        assert torch.equal(optimizer.grad_norm, norm)
+        for k, twin, m, v, master in zip((0, 3), twins, ms, vs, masters, strict=True):
+            own = optimizer.state[params[k]]
+            assert torch.equal(params[k], twin) and torch.equal(own["exp_avg"], m) and torch.equal(own["exp_avg_sq"], v)
+            assert dtype == torch.float32 or torch.equal(own["master"], master)
+            assert m.dtype == v.dtype == torch.float32
+    assert torch.equal(params[1], values[1]) and not optimizer.state[params[1]]
+
+
+def test_what_is_loaded_is_the_optimizer_s_own():
+    p = torch.nn.Parameter(torch.ones(3))
+    saved = {"state": {0: {"exp_avg": torch.ones(3), "exp_avg_sq": torch.ones(3)}},
+             "param_groups": [AdamW([p]).state_dict()["param_groups"][0] | {"step": 7}]}  # fmt: skip
+    optimizer = AdamW([p])
+    optimizer.load_state_dict(saved)
+    p.grad = torch.full((3,), 5.0)
+    optimizer.step()
+    assert torch.equal(saved["state"][0]["exp_avg"], torch.ones(3))
+    assert torch.equal(saved["state"][0]["exp_avg_sq"], torch.ones(3))
+    assert optimizer.param_groups[0]["step"] == 8
+
+
+def test_what_the_optimizer_refuses():
+    p = torch.nn.Parameter(torch.ones(3))
+    for name, value in (("lr", -1.0), ("eps", -1.0), ("weight_decay", -1.0), ("max_norm", -1.0)):
+        with pytest.raises(ValueError, match=name):
+            AdamW([p], **{name: value})
+    optimizer = AdamW([p])
+    p.grad = torch.ones(3)
+    optimizer.param_groups[0]["lr"] = math.nan  # by a schedule
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.step()
+    assert torch.equal(p, torch.ones(3)) and optimizer.param_groups[0]["step"] == 0
+    other = torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+    optimizer = AdamW([p, other])
+    other.grad = torch.ones(3, dtype=torch.bfloat16)
+    with pytest.raises(TypeError, match=r"float32.*bfloat16"):
+        optimizer.step()
+
+
 def test_arguments_that_do_not_fit():
     one = [torch.ones(3)]
     good = {"step": 1, **HYPER, "max_norm": 1.0}

@@ -5,6 +5,7 @@ import pytest
 import torch
 from albor_impl._triton import poisoned, record_launches, sanitized
 from albor_impl.attention.causal_gqa import (
+    CausalAttention,
     Tiles,
     attention,
     attention_backward,
@@ -13,6 +14,7 @@ from albor_impl.attention.causal_gqa import (
     backward,
     causal_attention,
     forward,
+    tiles,
 )
 from albor_reference.attention.causal_gqa import attention as reference
 from albor_reference.attention.causal_gqa import attention_backward as reference_backward
@@ -230,6 +232,7 @@ def test_autograd():
     leaves = [t.clone().requires_grad_() for t in (q, k, v)]
     o = causal_attention(*leaves)
     assert torch.equal(o, attention(q, k, v)[0])
+    assert not CausalAttention.apply(*leaves)[1].requires_grad  # no gradient of lse is made
     gradients = torch.autograd.grad(o, leaves, g)
     for got, want in zip(gradients, attention_backward(g, q, k, v), strict=True):
         assert torch.equal(got, want)
@@ -255,19 +258,36 @@ def test_torch_sdpa_in_float32(shape):
 ])  # fmt: skip
 def test_shapes_that_do_not_fit(q, k, v, message):
     q, k, v = map(torch.zeros, (q, k, v))
-    with pytest.raises(ValueError, match=message):
-        attention(q, k, v)
-    with pytest.raises(ValueError, match=message):
-        attention_backward(q, q, k, v)
+    for function in (attention, causal_attention, attention_sdpa):
+        with pytest.raises(ValueError, match=message):
+            function(q, k, v)
+    for function in (attention_backward, attention_sdpa_backward):
+        with pytest.raises(ValueError, match=message):
+            function(q, q, k, v)
 
 
 def test_dtypes_and_gradients_that_do_not_fit():
     g, q, k, v = case(1, 2, 1, 3, 4, torch.float32)
-    with pytest.raises(TypeError, match="float64"):
-        attention(q.double(), k.double(), v.double())
-    with pytest.raises(TypeError, match="one dtype"):
-        attention(q, k.half(), v)
-    with pytest.raises(ValueError, match=r"shape of q \[1, 2, 3, 4\], got \[1, 2, 2, 4\]"):
-        attention_backward(g[:, :, :2], q, k, v)
-    with pytest.raises(TypeError, match="gradient of o"):
-        attention_backward(g.half(), q, k, v)
+    for function in (attention, causal_attention, attention_sdpa):
+        with pytest.raises(TypeError, match="float64"):
+            function(q.double(), k.double(), v.double())
+        with pytest.raises(TypeError, match=r"one dtype, got torch.float32, torch.float16, torch.float32"):
+            function(q, k.half(), v)
+    for function in (attention_backward, attention_sdpa_backward):
+        with pytest.raises(ValueError, match=r"shape of q \[1, 2, 3, 4\], got \[1, 2, 2, 4\]"):
+            function(g[:, :, :2], q, k, v)
+        with pytest.raises(TypeError, match="gradient of o"):
+            function(g.half(), q, k, v)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("which", ["forward", "dq", "dkdv"])
+def test_every_head_has_tiles_on_a_gpu(which, dtype):
+    """Those that are compiled for the targets: one choice up to 64 columns, one beyond."""
+    gpu = torch.device("cuda")
+    chosen = [tiles(which, dim, dtype, gpu) for dim in range(1, 129)]
+    assert chosen == [chosen[63]] * 64 + [chosen[127]] * 64
+    for cut in {chosen[63], chosen[127]}:
+        assert all(n & (n - 1) == 0 and n >= 16 for n in (cut.queries, cut.keys)) and cut.warps in (4, 8)
+        # Products of float32 run on the scalar units: a tile in registers. Others have the tensor cores.
+        assert cut.queries * cut.keys <= 1024 if dtype == torch.float32 else cut.queries * cut.keys >= 2048

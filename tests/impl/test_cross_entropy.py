@@ -190,10 +190,20 @@ def test_autograd(inplace, factor):
     h = torch.randn(5, 4, generator=rng)
     w = torch.randn(4, 7, generator=rng, requires_grad=True)
     y = torch.tensor([0, 6, IGNORE, 3, 3])
-    loss = cross_entropy_loss(h @ w, y, inplace=inplace)
+    logits = h @ w
+    before = logits.detach().clone()
+    loss = cross_entropy_loss(logits, y, inplace=inplace)
     (loss * factor).backward()
-    _, dz = cross_entropy((h @ w).detach(), y, IGNORE)
-    assert torch.equal(w.grad, h.t() @ (dz * factor))
+    wanted, dz = cross_entropy(before, y, IGNORE)
+    assert torch.equal(loss, wanted) and torch.equal(w.grad, h.t() @ (dz * factor))
+    assert torch.equal(logits, dz * factor if inplace else before)
+
+
+def test_autograd_refuses_what_the_function_refuses():
+    with pytest.raises(TypeError, match="float64"):
+        cross_entropy_loss(torch.zeros(1, 3, dtype=torch.float64), torch.tensor([0]))
+    with pytest.raises(ValueError, match="label 3 of token 0"):
+        cross_entropy_loss(torch.zeros(1, 3), torch.tensor([3]))
 
 
 def test_a_second_backward_pass_is_refused():
@@ -211,6 +221,14 @@ def test_the_gradient_of_one_is_not_written_again():
     assert torch.equal(x, before)
     module.scale_(x, torch.tensor(0.5))
     assert torch.equal(x, before * 0.5)
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0, 1 / 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_block_of_a_gradient_is_scaled(dtype, factor):
+    x = torch.randn(2 * 8192 + 5, generator=torch.Generator().manual_seed(1)).to(dtype)
+    wanted = (x.float() * torch.tensor(factor)).to(dtype)
+    assert torch.equal(module.scale_(x, torch.tensor(factor)), wanted)
 
 
 @pytest.mark.parametrize("label", [-1, 3, 10**12])

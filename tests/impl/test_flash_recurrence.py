@@ -94,6 +94,17 @@ def test_rows_of_one_repeated_element():
     agree(q, k, v, nothing(q), 1)
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_every_head_has_tiles_on_a_gpu(wide):
+    """One choice up to 64 columns, one beyond; float32 products run on the scalar units, which want small tiles."""
+    chosen = [module.tiles(dim, wide, "cuda") for dim in range(1, 129)]
+    assert chosen == [chosen[63]] * 64 + [chosen[127]] * 64
+    for cut in {chosen[63], chosen[127]}:
+        assert all(n & (n - 1) == 0 and n >= 16 for n in (cut.queries, cut.keys)) and cut.warps in (4, 8)
+        assert cut.queries * cut.keys <= 1024 if wide else cut.queries * cut.keys >= 2048
+    assert wide or chosen[63].keys > chosen[127].keys  # twice the columns, half the rows
+
+
 def test_wrong_arguments_are_named():
     q = draw((1, 3, 4), torch.float32, 15)
     with pytest.raises(TypeError, match=r"m: the state must be float32, got torch\.bfloat16"):

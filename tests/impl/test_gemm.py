@@ -156,6 +156,9 @@ def test_only_the_wanted_gradient_is_computed():
     a, b = torch.ones(2, 3, requires_grad=True), torch.ones(3, 2)
     gemm.gemm_autograd(a, b).sum().backward()
     assert torch.equal(a.grad, torch.full((2, 3), 2.0)) and b.grad is None
+    a, b = torch.ones(2, 3), torch.ones(3, 2, requires_grad=True)
+    gemm.gemm_autograd(a, b).sum().backward()
+    assert torch.equal(b.grad, torch.full((3, 2), 2.0)) and a.grad is None
 
 
 def test_wrong_arguments_are_named():

@@ -46,6 +46,31 @@ def test_a_cycle_of_micro_steps_and_the_accumulator_give_the_mean():
     assert worst(torch.cat([v.flatten() for v in views]), wanted, bound) <= 1
 
 
+def test_the_accumulator_begins_each_cycle_anew():
+    """Of one bfloat16 parameter, so that a buffer in its dtype, or one for each, would show."""
+    accumulator = GradientAccumulator([torch.zeros(5, dtype=torch.bfloat16)], 2)
+    assert accumulator.buffer.dtype == torch.float32
+    for k, counts in enumerate(([3, 5], [1, 0], [0, 0], [2, 7])):
+        g = draw((2, 5), torch.bfloat16, 20 + k)
+        assert [accumulator.add([row], n) for row, n in zip(g, counts, strict=True)] == [False, True]
+        (view,) = accumulator.finish()
+        wanted, bound = (f(exact(g), np.array(counts)) for f in (reference.accumulate, error))
+        assert worst(view, wanted, bound) <= 1
+        with pytest.raises(RuntimeError, match="0 of 2 micro-batches were added"):
+            accumulator.finish()
+
+
+def test_what_the_accumulator_refuses():
+    for cycle in (0, -1):
+        with pytest.raises(ValueError, match=f"cycle: expected at least one micro-batch for each step, got {cycle}"):
+            GradientAccumulator([torch.zeros(2)], cycle)
+    accumulator = GradientAccumulator([torch.zeros(2), torch.zeros(3)], 1)
+    for gradients in ([torch.ones(2)], [torch.ones(2), torch.ones(3), torch.ones(1)]):
+        with pytest.raises(ValueError):
+            accumulator.add(gradients, 1)
+    assert accumulator.add([torch.ones(2), torch.ones(3)], 1)
+
+
 def test_nothing_counts():
     assert not accumulate(torch.ones(2, 3), torch.tensor([0, 0])).any()
     assert accumulate(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)).tolist() == [0, 0, 0]

@@ -34,6 +34,7 @@ def test_a_running_scale_is_the_quotient_of_running_means():
     # signal 3 and noise 4 weigh twice as much as before: (1/4 + 4/2) / (1/4 + 3/2)
     assert running.update(7.0, 5.0, 1, 2) == pytest.approx(9 / 7, rel=8 * U64)
     assert running.weight == 0.75
+    assert NoiseScale(decay=0.0).update(2.0, 1.5, 1, 2) == 1.0
     assert math.isnan(NoiseScale().update(2.0, 1.0, 1, 2))
 
 

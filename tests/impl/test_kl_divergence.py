@@ -86,6 +86,7 @@ def test_autograd():
     p, q = draw((4, 9), torch.float32, 13).requires_grad_(), draw((4, 9), torch.float32, 14).requires_grad_()
     g = draw((4,), torch.float32, 15)
     kl = module.kl_divergence_autograd(p, q)
+    assert torch.equal(kl, module.kl_divergence(p.detach(), q.detach()))
     kl.backward(g)
     dp, dq = module.kl_backward(g, p.detach(), q.detach())
     assert torch.equal(p.grad, dp) and torch.equal(q.grad, dq)

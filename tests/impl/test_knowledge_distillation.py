@@ -212,9 +212,23 @@ def test_autograd(inplace):
     h, t = torch.randn(5, 4, generator=rng), torch.randn(5, 7, generator=rng)
     w = torch.randn(4, 7, generator=rng, requires_grad=True)
     y = torch.tensor([0, 6, IGNORE, 3, 3])
-    knowledge_distillation_loss(h @ w, t, y, 0.3, 2.0, inplace=inplace).backward()
-    _, ds = knowledge_distillation((h @ w).detach(), t, y, 0.3, 2.0, IGNORE)
-    assert torch.equal(w.grad, h.t() @ ds)
+    logits = h @ w
+    before = logits.detach().clone()
+    loss = knowledge_distillation_loss(logits, t, y, 0.3, 2.0, inplace=inplace)
+    loss.backward()
+    wanted, ds = knowledge_distillation(before, t, y, 0.3, 2.0, IGNORE)
+    assert torch.equal(loss, wanted) and torch.equal(w.grad, h.t() @ ds)
+    assert torch.equal(logits, ds if inplace else before)
+
+
+def test_autograd_refuses_what_the_function_refuses():
+    z, y = torch.zeros(2, 3), torch.tensor([0, 0])
+    with pytest.raises(ValueError, match=r"\[2, 3\].*\[2, 4\]"):
+        knowledge_distillation_loss(z, torch.zeros(2, 4), y, 0.5, 1.0)
+    with pytest.raises(ValueError, match="temperature"):
+        knowledge_distillation_loss(z, z, y, 0.5, 0.0)
+    with pytest.raises(ValueError, match="contiguous"):
+        knowledge_distillation_loss(torch.zeros(2, 1).expand(2, 3), z, y, 0.5, 1.0, inplace=True)
 
 
 @pytest.mark.parametrize("label", [-7, 35, 10**12])

@@ -49,7 +49,9 @@ def test_every_element_is_written_in_one_launch_each():
 def test_autograd(c):
     x, f = (draw((2, 3, 5), torch.float32, seed).requires_grad_() for seed in (7, 8))
     g = draw((2, 3, 5), torch.float32, 9)
-    residual_add.residual_add_autograd(x, f, c).backward(g)
+    y = residual_add.residual_add_autograd(x, f, c)
+    assert torch.equal(y, residual_add.residual_add(x.detach().view(6, 5), f.detach().view(6, 5), c).view(2, 3, 5))
+    y.backward(g)
     assert torch.equal(x.grad, g) and torch.equal(f.grad, c * g)
 
 

@@ -95,3 +95,5 @@ def test_wrong_arguments_are_named():
         module.residual_stack_backward(g, x, w[:0], a[:0], EPS, 0)
     with pytest.raises(ValueError, match="eps"):
         module.residual_block(x, w[0], a[0], -1.0)
+    with pytest.raises(ValueError, match="w: N is 2"):
+        module.residual_stack(x, w[:, :2], a, EPS)

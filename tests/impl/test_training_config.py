@@ -94,6 +94,8 @@ def test_rates_refuse(warmup: int, total: int, peak: float, floor: float) -> Non
 def test_steps_are_checked() -> None:
     with pytest.raises(ValueError, match="step must be at least 0, got -2"):
         impl.learning_rates(torch.tensor([3, -2]), 0, 10, 1.0, 0.0)
+    with pytest.raises(ValueError, match="step must be at least 0, got -1"):
+        impl.learning_rates(torch.tensor([-1]), 0, 10, 1.0, 0.0)
     with pytest.raises(ValueError, match="step must be at least 0"):
         impl.learning_rate(-1, 0, 10, 1.0, 0.0)
     with pytest.raises(TypeError, match="whole numbers"):

@@ -38,6 +38,23 @@ def test_what_a_run_keeps():
     assert clip.coefficient(3.0) == pytest.approx(1.125 / 3, rel=4 * U64)
     assert clip.mean == pytest.approx(0.9 + 0.1 * 1.125, rel=4 * U64)
     assert clip.coefficient(0.0) == 1.0  # nothing is divided by 0
+
+
+def test_the_statistics_of_a_warm_up_are_those_of_its_norms():
+    norms = [0.5, 0.25, 1.0, 0.125, 0.75]
+    clip = ZClip(threshold=2.0, decay=0.9, warmup=len(norms))
+    assert [clip.coefficient(n) for n in norms] == [1.0] * len(norms)
+    assert clip.mean == pytest.approx(np.mean(norms), rel=16 * U64)
+    assert clip.variance == pytest.approx(np.var(norms), rel=32 * U64)
+    mean, variance = clip.mean, clip.variance
+    assert clip.coefficient(0.9375) == 1.0  # an ordinary norm below 1
+    # A spike below 1, of 4 standard deviations: one of 4/4 is left.
+    small = ZClip(threshold=2.0, decay=0.9, warmup=2, mean=0.125, variance=2.0**-10, seen=2)
+    assert small.coefficient(0.25) == (0.125 + 0.03125) / 0.25
+    assert (mean, variance) != (clip.mean, clip.variance)
+
+
+def test_without_a_warm_up():
     assert ZClip(warmup=0).coefficient(7.0) == 1.0
 
 
