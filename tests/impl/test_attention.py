@@ -291,3 +291,6 @@ def test_every_head_has_tiles_on_a_gpu(which, dtype):
         assert all(n & (n - 1) == 0 and n >= 16 for n in (cut.queries, cut.keys)) and cut.warps in (4, 8)
         # Products of float32 run on the scalar units: a tile in registers. Others have the tensor cores.
         assert cut.queries * cut.keys <= 1024 if dtype == torch.float32 else cut.queries * cut.keys >= 2048
+    # Beside the wider rows of a wide head a thread has room for fewer scores.
+    narrow, wide = (cut.queries * cut.keys / cut.warps for cut in (chosen[63], chosen[127]))
+    assert narrow > wide

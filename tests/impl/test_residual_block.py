@@ -97,3 +97,5 @@ def test_wrong_arguments_are_named():
         module.residual_block(x, w[0], a[0], -1.0)
     with pytest.raises(ValueError, match="w: N is 2"):
         module.residual_stack(x, w[:, :2], a, EPS)
+    with pytest.raises(ValueError, match="a: L is 1, but w has L = 2"):
+        module.residual_stack(x, torch.cat([w, w]), a, EPS)

@@ -276,6 +276,66 @@ equivalent:
     assert reasons["spare = x.size - 1"] == ""
 
 
+TESTED = (
+    KERNEL
+    + """
+
+class Layer:
+    def forward(self, x):
+        kept = 5
+        return x - 3
+"""
+)
+
+
+def _with_tests(root, claim):
+    project = make_project(root, kernel=TESTED)
+    (file,) = project.glob("impl/kernels_*/core/scale.py")
+    module = ".".join(file.relative_to(project).with_suffix("").parts)
+    write(
+        project,
+        "test_layer.py",
+        f"""\
+from {module} import Layer
+
+
+def test_forward():
+    assert {claim}
+
+
+def test_nothing():
+    pass
+""",
+    )
+    return project
+
+
+def test_what_no_obligation_reaches_is_for_tests(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(_with_tests(tmp_path, "Layer().forward(10) == 7"))
+    assert main(["mutate", "core/scale", "--function", "Layer.forward"]) == 0
+    assert "no obligation reaches 5 more: Layer.forward 5" in capsys.readouterr().out
+    arguments = ["mutate", "core/scale", "--function", "Layer.forward", "--tests", "test_layer.py"]
+    assert main([*arguments, "--format", "json"]) == 1
+    (answer,) = json.loads(capsys.readouterr().out)["contracts"]
+    outcomes = {v["put"]: (v["outcome"], v["by"]) for v in answer["verdicts"]}
+    assert outcomes["return x + 3"] == ("killed", "test_layer.py::test_forward")
+    assert outcomes["return x - 4"] == ("killed", "test_layer.py::test_forward")
+    assert outcomes["kept = 6"] == ("survived", "")
+    assert answer["unreached"] == 0 and answer["tried"] == 5
+
+
+@pytest.mark.parametrize(("claim", "file", "message"), [
+    ("Layer().forward(10) == 8", "test_layer.py", "test_layer.py::test_forward"),
+    ("True", "test_there_is_none.py", "pytest found no test there"),
+    ("(", "test_layer.py", "SyntaxError"),
+])  # fmt: skip
+def test_tests_that_fail_on_the_original_prove_nothing(claim, file, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(_with_tests(tmp_path, claim))
+    assert main(["mutate", "core/scale", "--tests", file]) == 1
+    out = capsys.readouterr().out
+    assert "the unchanged implementation does not hold, so nothing was tried" in out and message in out
+
+
 def _loops():
     while True:
         pass

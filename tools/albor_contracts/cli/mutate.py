@@ -51,6 +51,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="mutants of this module, which the kernels of several contracts share: one of these has to kill each",
     )
     parser.add_argument(
+        "--tests",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="tests of pytest that have to kill what no obligation reaches",
+    )
+    parser.add_argument(
         "-n", dest="workers", type=_positive, default=min(2, os.cpu_count() or 1), metavar="N", help="processes at once"
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and try none")
@@ -203,7 +210,7 @@ class _Tally:
             library.root, contract, options.binding, tests[0].module,
             tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
             tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
-            options.seed, options.workers, options.cases,
+            options.seed, options.workers, options.cases, tuple(options.tests),
         )  # fmt: skip
         drawn: list[tuple[str, Mutant]] = []
 
@@ -264,7 +271,8 @@ class _Tally:
         if n["unreached"]:
             where = Counter(v.mutant.function for v in self.verdicts if v.outcome == "unreached")
             names = ", ".join(f"{name} {count}" for name, count in where.most_common())
-            lines.append(f"  no obligation reaches {n['unreached']} more: {names}")
+            nobody = "neither obligations nor tests reach" if self.options.tests else "no obligation reaches"
+            lines.append(f"  {nobody} {n['unreached']} more: {names}")
         for v in self.mistaken():
             lines.append(_diff(_file(v.module), v.mutant, f"listed as equivalent, but {v.outcome}: {v.by}"))
         return "\n".join(lines)

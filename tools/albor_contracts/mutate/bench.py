@@ -40,12 +40,12 @@ class Trial:
 class Control:
     """How the unchanged implementation fares: seconds and lines reached by each trial, and what does not hold."""
 
-    seconds: dict[Trial, float] = field(default_factory=dict)
-    lines: dict[Trial, dict[str, set[int]]] = field(default_factory=dict)  # module -> lines
+    seconds: dict[Any, float] = field(default_factory=dict)  # of a `Trial`, or of a test of pytest by its name
+    lines: dict[Any, dict[str, set[int]]] = field(default_factory=dict)  # module -> lines
     failed: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)  # imported on the way
 
-    def reaching(self, module: str, mutant: Mutant) -> list[Trial]:
+    def reaching(self, module: str, mutant: Mutant) -> list[Any]:
         """The trials that run a line of the mutant, the shortest first."""
         wanted = range(mutant.line, mutant.end_line + 1)
         found = [t for t, lines in self.lines.items() if not lines.get(module, set()).isdisjoint(wanted)]

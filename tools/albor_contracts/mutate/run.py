@@ -20,7 +20,7 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
-from .bench import MANY, Bench, Control, Trial, warm
+from .bench import MANY, Bench, Control, Trial, plant, warm
 from .edits import Mutant
 from .width import Sizes
 
@@ -44,11 +44,13 @@ class Job:
     seed: int = 0
     workers: int = 1
     cases: int = MANY
+    files: tuple[str, ...] = ()  # tests of pytest, for what no obligation reaches
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one mutant: `killed` by an obligation, `timeout`, `crashed`, `survived`, or not `reached`."""
+    """What became of one mutant: `killed` by an obligation or a test, `timeout`, `crashed`, `survived`, or not
+    `reached`."""
 
     module: str
     mutant: Mutant
@@ -74,10 +76,10 @@ def try_mutants(job: Job, chosen: Callable[[list[tuple[str, Mutant]]], list[tupl
     server.start()
     there.close()
     try:
-        control = _answer(here)
-        if control.failed:
-            raise OriginalFails("; ".join(control.failed))
-        reached = [(module, m) for module, m in job.mutants if control.reaching(module, m)]
+        controls = [_answer(here) for _ in range(2 if job.files else 1)]
+        if failed := [words for control in controls for words in control.failed]:
+            raise OriginalFails("; ".join(failed))
+        reached = [(module, m) for module, m in job.mutants if any(c.reaching(module, m) for c in controls)]
         kept = set(reached)
         yield from (Verdict(module, m, "unreached") for module, m in job.mutants if (module, m) not in kept)
         here.send(chosen(reached))
@@ -121,13 +123,31 @@ def _serve(there: Any, job: Job) -> None:
     there.send(control)
     warm(control.modules)
     limit = max(LEAST_SECONDS, TIMES * sum(control.seconds.values()))
+    if job.files:
+        from .suite import Suite
+
+        suite = Suite(job.root, job.files)
+        second = _Copy(partial(suite.control, bench.modules), None)
+        of_tests = second.result()
+        if not isinstance(of_tests, Control):
+            there.send(f"the tests ended their process: {second.ending()}")
+            return
+        there.send(of_tests)
+        limit = max(limit, TIMES * sum(of_tests.seconds.values()))
+
+    def judged(module: str, mutant: Mutant) -> tuple[str, str]:
+        trials = control.reaching(module, mutant)
+        if trials:
+            return bench.judge(module, mutant, trials)
+        plant(sys.modules[module], mutant)
+        return suite.kills(of_tests.reaching(module, mutant))
+
     waiting = list(reversed(there.recv()))
     running: list[tuple[str, Mutant, _Copy]] = []
     while waiting or running:
         while waiting and len(running) < job.workers:
             module, mutant = waiting.pop()
-            work = partial(bench.judge, module, mutant, control.reaching(module, mutant))
-            running.append((module, mutant, _Copy(work, limit)))
+            running.append((module, mutant, _Copy(partial(judged, module, mutant), limit)))
         connection.wait([copy.channel for _, _, copy in running], timeout=1.0)
         for entry in list(running):
             if entry[2].done():

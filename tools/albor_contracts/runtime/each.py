@@ -15,7 +15,7 @@ from .truth import Truth
 
 def varies(signature: Signature, arguments: Sequence[Any]) -> bool:
     """Whether an argument that must be a single value varies with an index."""
-    return any([getattr(arguments[k], "ndim", 0) for k in signature.single_values])
+    return any(getattr(arguments[k], "ndim", 0) for k in signature.single_values)
 
 
 def one_by_one(signature: Signature, arguments: Sequence[Any], call: Callable[..., Any]) -> Any:

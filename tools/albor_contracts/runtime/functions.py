@@ -308,7 +308,7 @@ def _grown(body: Any, sizes: dict, ndim: Any) -> Any:
     if not (isinstance(body, (np.ndarray, Bounded, Truth)) or _traced(body)):
         body = np.asarray(body)
     shape = body.shape
-    if shape and builtins.all([shape[axis] == size for axis, size in sizes.items()]):
+    if shape and builtins.all(shape[axis] == size for axis, size in sizes.items()):
         return body
     if not body.ndim:
         ones = (1,) * ndim
