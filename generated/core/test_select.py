@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9dd7f1fb0b9d4db4ec74fb210a4d060f535f932814f03ad984fb412a22cecb97
+Meaning: 27ead9768e8b719568a7c10c0753b72e5ee013c46e7f2130ba700a49f4a59ff8
 """
 
 from albor_contracts.testing import (
@@ -71,6 +71,14 @@ slt_condition_backward_inputs = cases(
     pred="bool[R, N]",
     other="bool[R, L]",
 )
+slt_tiles_inputs = cases(
+    dims={"R": "3, 65", "N": "4286 - 63 * R"},
+    elements=49660,
+    pred="bool[R, N]",
+    a="float[R, N] in [-60000, 60000] or {-inf}",
+    b="float[R, N] in [-60000, 60000] or {-inf}",
+    g="float[R, N] in [-8, 8]",
+)
 
 
 @obligation("SLT-BITS", equation="select", type="equivalence")
@@ -138,6 +146,20 @@ def test_slt_condition_backward(kernel, case):
     """Backward, too, a condition of another shape is refused."""
     g, other = kernel.receives(case, "g other")
     rejects(kernel, "select_backward", (g, other), ValueError)
+
+
+@obligation("SLT-TILES", equation="select", type="equivalence")
+@given(case=slt_tiles_inputs)
+def test_slt_tiles(kernel, case):
+    """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    pred, a, b, g = kernel.receives(case, "pred a b g")
+    y = kernel.select(pred, a, b)
+    da, db = kernel.select_backward(g, pred)
+    expected = spec.select(pred, a, b)
+    expected_da, expected_db = spec.select_backward(g, pred)
+    claim(exact(y, expected))
+    claim(approx(da, expected_da))
+    claim(approx(db, expected_db))
 
 
 @obligation("SLT-DEF-SELECT", equation="select", type="definition")

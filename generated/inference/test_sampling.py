@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b72bcc0d888620149860083f466f66307fa4151f9b03795eedb6b5c4b914d718
+Meaning: 8e956fd312c32389c4a54cab3db7cb283ff0bc1962220c3e94dbe3d5d9ff348a
 """
 
 from albor_contracts.testing import (
@@ -147,6 +147,15 @@ smp_refuses_cold_inputs = cases(
     kept="bool[V]",
     temperature="real in [0.1, 10]",
     cold="real in {0, -1}",
+)
+smp_wide_inputs = cases(
+    dims={"V": "1200", "N": "2..3"},
+    logits="float[V] in [-40, 40]",
+    k="int in [1, 1000]",
+    batch="float[N, V] in [-40, 40]",
+    soft="float[V] in [-20, 20]",
+    p="real in (0, 1]",
+    temperature="real in [0.1, 10]",
 )
 smp_def_top_k_inputs = cases(
     dims={"V": "1..65"},
@@ -326,6 +335,26 @@ def test_smp_refuses_cold(kernel, case):
     """There are no probabilities at a temperature of 0 or below: refused."""
     logits, kept, cold = kernel.receives(case, "logits kept cold")
     rejects(kernel, "probabilities", (logits, kept, cold), ValueError, mentions=["temperature > 0"])
+
+
+@obligation("SMP-WIDE", equation="top_k", type="equivalence", cost=8)
+@given(case=smp_wide_inputs)
+def test_smp_wide(kernel, case):
+    """Vocabularies wider than a block are ranked, cut and normalised as wholes."""
+    logits, k, batch, soft, p, temperature = kernel.receives(case, "logits k batch soft p temperature")
+    best = kernel.greedy(batch)
+    kept = kernel.top_k(logits, k)
+    nucleus = kernel.top_p(soft, p)
+    some = spec.top_k(soft, k)
+    q = kernel.probabilities(soft, some, temperature)
+    expected_best = spec.greedy(batch)
+    expected_kept = spec.top_k(logits, k)
+    expected_nucleus = spec.top_p(soft, p)
+    expected_q = spec.probabilities(soft, some, temperature)
+    claim(exact(best, expected_best))
+    claim(approx(kept, expected_kept))
+    claim(approx(nucleus, expected_nucleus))
+    claim(approx(q, expected_q))
 
 
 @obligation("SMP-DEF-GREEDY", equation="greedy", type="definition")

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging, what is proved.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: da0cb764e79bbdda372b3dc3e30728ee185583bf3291d3c96c80305140e3e6ff
+Meaning: 2820b0dba2141084a1317e31e7a419d368e0426bbf72cc6d803d65c25a78b39c
 """
 
 from albor_contracts.prove import proof

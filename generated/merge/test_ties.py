@@ -1,7 +1,7 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: da0cb764e79bbdda372b3dc3e30728ee185583bf3291d3c96c80305140e3e6ff
+Meaning: 2820b0dba2141084a1317e31e7a419d368e0426bbf72cc6d803d65c25a78b39c
 """
 
 from albor_contracts.testing import (
@@ -149,6 +149,14 @@ tm_count_size_inputs = cases(
     den="int in [1, 1000]",
     n="int in [0, 100000]",
     wrong="int in [-2, -1]",
+)
+tm_wide_inputs = cases(
+    dims={"M": "1", "N": "1200"},
+    base="float[N] in [-64, 64]",
+    models="float[M, N] in [-64, 64]",
+    weights="float[M] in [0.125, 4]",
+    keep="int in [1, 1000]",
+    lam="real in [0.125, 2]",
 )
 
 
@@ -350,6 +358,16 @@ def test_tm_count_size(kernel, case):
     """A negative number of elements is refused."""
     num, den, wrong = kernel.receives(case, "num den wrong")
     rejects(kernel, "kept_count", (num, den, wrong), ValueError, mentions=["negative"])
+
+
+@obligation("TM-WIDE", equation="ties", type="equivalence", cost=8)
+@given(case=tm_wide_inputs)
+def test_tm_wide(kernel, case):
+    """Tensors of more elements than a block are trimmed as wholes."""
+    base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
+    merged = kernel.ties(base, models, weights, keep, lam)
+    expected = spec.ties(base, models, weights, keep, lam)
+    claim(approx(merged, expected))
 
 
 @obligation("TM-DEF-TIES", equation="ties", type="definition")

@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ecf2c7f8e8d313e724f805585a8d8822931097bda8d1462db5f089ec0a00011a
+Meaning: def8d0ec0e7691027c5275d39a6fe52c65c1289805d6ed1ba358148596b3c5e4
 """
 
 from albor_contracts.prove import proof

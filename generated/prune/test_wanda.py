@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ecf2c7f8e8d313e724f805585a8d8822931097bda8d1462db5f089ec0a00011a
+Meaning: def8d0ec0e7691027c5275d39a6fe52c65c1289805d6ed1ba358148596b3c5e4
 """
 
 from albor_contracts.testing import (
@@ -198,6 +198,13 @@ wa_no_columns_inputs = cases(
 wa_sparsity_inputs = cases(
     sparsity="real in [0, 1]",
     wrong="real in [-0.9, -0.001] or [1.001, 1.9]",
+)
+wa_wide_inputs = cases(
+    dims={"R": "1..2", "C": "1200", "T": "1..2"},
+    w="float[R, C] in [-64, 64]",
+    x="float[T, C] in [-64, 64]",
+    num="int in [0, den]",
+    den="int in [1, 64]",
 )
 wa_def_magnitude_inputs = cases(
     dims={"R": "1..5", "C": "1..129"},
@@ -428,6 +435,21 @@ def test_wa_sparsity(kernel, case):
     """A sparsity outside [0, 1] is refused."""
     wrong = kernel.receives(case, "wrong")
     rejects(kernel, "sparsity_ratio", (wrong,), ValueError, mentions=["sparsity"])
+
+
+@obligation("WA-WIDE", equation="wanda", type="equivalence", cost=8)
+@given(case=wa_wide_inputs)
+def test_wa_wide(kernel, case):
+    """Rows of more columns than a block are ranked as wholes."""
+    w, x, num, den = kernel.receives(case, "w x num den")
+    pruned, mask = kernel.wanda(w, x, num, den)
+    plain, plain_mask = kernel.magnitude(w, num, den)
+    expected, expected_mask = spec.wanda(w, x, num, den)
+    expected_plain, expected_plain_mask = spec.magnitude(w, num, den)
+    claim(approx(pruned, expected))
+    claim(approx(mask, expected_mask))
+    claim(exact(plain, expected_plain))
+    claim(exact(plain_mask, expected_plain_mask))
 
 
 @obligation("WA-DEF-WANDA", equation="wanda", type="definition")
