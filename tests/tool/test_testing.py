@@ -343,14 +343,16 @@ proof_obligations:
     assert wanted in failure.message and "L = " in failure.case and "ExceptionGroup" not in failure.message
 
 
-def test_a_law_about_two_kernels_names_the_one_whose_output_is_wrong():
+@pytest.mark.parametrize("output", ["x2", "y"])
+def test_a_law_about_two_kernels_names_the_one_whose_output_is_wrong(output):
+    """Whether the outputs of the two have one name or not."""
     toy = Toy(
         HEAD
-        + """
-dims: {N: 2..5}
+        + f"""
+dims: {{N: 2..5}}
 equations:
-  there: {signature: "there(x: float[N]) -> y: float[N]", formula: 2 x, define: "y[i] = 2 * x[i]"}
-  back: {signature: "back(y: float[N]) -> x2: float[N]", formula: y / 2, define: "x2[i] = y[i] / 2"}
+  there: {{signature: "there(x: float[N]) -> y: float[N]", formula: 2 x, define: "y[i] = 2 * x[i]"}}
+  back: {{signature: "back(x: float[N]) -> {output}: float[N]", formula: x / 2, define: "{output}[i] = x[i] / 2"}}
 proof_obligations:
   - id: TY-BOTH
     equation: there

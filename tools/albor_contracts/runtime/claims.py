@@ -38,7 +38,8 @@ def compared(left: Any, right: Any) -> Truth:
     if _is_truth(left) or _is_truth(right):
         return Truth.of(_unwrapped(left)) == Truth.of(_unwrapped(right))
     result = bounded.approx(left, right)
-    result.gaps[0].name = getattr(left, "name", "") or getattr(right, "name", "")
+    output = left if hasattr(left, "made_by") else right
+    result.gaps[0].name, result.gaps[0].made_by = getattr(output, "name", ""), getattr(output, "made_by", "")
     return result
 
 

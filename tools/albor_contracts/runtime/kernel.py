@@ -98,13 +98,13 @@ _IN_NUMPY: dict[str, np.dtype[Any]] = {
 class Output(Bounded):
     """A kernel's output. Its error bound is derived when it is first needed."""
 
-    __slots__ = ("_derive", "name")
+    __slots__ = ("_derive", "made_by", "name")
 
-    def __init__(self, value: Any, derive: Callable[[], Any], name: str) -> None:
+    def __init__(self, value: Any, derive: Callable[[], Any], name: str, made_by: str) -> None:
         super().__init__(value)
         del self.error  # until it is looked for
         self._derive = derive
-        self.name = name
+        self.name, self.made_by = name, made_by  # the equation's output, and the equation
 
     def __getattr__(self, name: str) -> Any:
         if name != "error":
@@ -506,7 +506,7 @@ class Kernel:
             else:
                 label = f"{target.name.rpartition(':')[2] or target.name}: {p.name}"
                 tolerance = partial(self._tolerance, bounds, k, p.type, value, label)
-                values.append(Output(value, tolerance, p.name))
+                values.append(Output(value, tolerance, p.name, signature.name))
         return tuple(values)
 
     def _value(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:

@@ -267,10 +267,7 @@ class Recorder:
         if isinstance(error, KernelFault) or not self.equation:
             return self.kernel.called
         gap = getattr(error, "gap", None)
-        signatures = self.kernel.signatures
-        ran = dict.fromkeys([self.equation, *(name for name, _, _ in self.kernel.log)])
-        made = [n for n in ran if gap is not None and any(p.name == gap.name for p in signatures[n].outputs)]
-        return made[0] if made else self.equation
+        return (gap.made_by if gap is not None else "") or self.equation
 
 
 def _shown(error: BaseException) -> BaseException:

@@ -23,6 +23,7 @@ class Gap:
     relation: str
     ratio: np.ndarray  # error / bound; above 1 it fails
     name: str = ""  # of the output of a kernel that was compared as a whole
+    made_by: str = ""  # the equation of that kernel
 
 
 class Truth:
