@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9dea41cba5a3d9e551b3011492292eea6e80ab126e72398cb093fc60b53f6886
+Meaning: 516e75f21ed4ab89ca5769545bc3849cd8b4af3047e0915c1088e487e4b96ebc
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where

@@ -159,7 +159,7 @@ att_groups_inputs = cases(
 )
 att_model_inputs = cases(
     dims={"B": "1..2", "G": "1..2", "K": "2", "H": "G * K", "S": "65, 130", "D": "64, 80, 128"},
-    elements=66560,
+    elements=133120,
     g="float[B, H, S, D] in [-2, 2]",
     q="float[B, H, S, D] in [-4, 4]",
     k="float[B, K, S, D] in [-4, 4]",

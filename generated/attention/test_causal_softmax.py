@@ -98,7 +98,7 @@ csm_blocks_inputs = cases(
 )
 csm_tiles_inputs = cases(
     dims={"B": "2", "S": "67, 129"},
-    work={"B * S * S": 2**15},
+    work={"B * S * S": 33282},
     elements=66565,
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",

@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9dea41cba5a3d9e551b3011492292eea6e80ab126e72398cb093fc60b53f6886
+Meaning: 516e75f21ed4ab89ca5769545bc3849cd8b4af3047e0915c1088e487e4b96ebc
 """
 
 from albor_contracts.testing import (
@@ -185,6 +185,21 @@ flr_values_inputs = cases(
     tile="int in {16, 32}",
     other="float[B, K, R, D] in [-4, 4]",
 )
+flr_model_inputs = cases(
+    dims={"C": "2", "M": "17, 65", "N": "33, 65", "B": "1..2", "G": "2", "K": "2", "H": "G * K", "S": "33, 70", "D": "64, 128"},
+    elements=138502,
+    q="float[C, M, D] in [-3, 3]",
+    k="float[C, N, D] in [-3, 3]",
+    v="float[C, N, D] in [-4, 4]",
+    m="accum[C, M] in [-8, 8]",
+    l="accum[C, M] in [1, 30]",
+    o="accum[C, M, D] in [-60, 60]",
+    gap="int in [-18, 18]",
+    qs="float[B, H, S, D] in [-4, 4]",
+    ks="float[B, K, S, D] in [-4, 4]",
+    vs="float[B, K, S, D] in [-4, 4]",
+    tile="int in {16, 32}",
+)
 flr_def_flash_step_inputs = cases(
     dims={"C": "1..2", "M": "1..17", "N": "1..9", "D": "1..5"},
     q="float[C, M, D] in [-3, 3]",
@@ -330,6 +345,23 @@ def test_flr_values(kernel, case):
     """As many values as keys: other numbers are refused."""
     q, k, tile, other = kernel.receives(case, "q k tile other")
     rejects(kernel, "flash_attention", (q, k, other, tile), ValueError, mentions=["k and v must have one shape"])
+
+
+@obligation("FLR-MODEL", equation="flash_step", type="equivalence", cost=4)
+@given(case=flr_model_inputs)
+def test_flr_model(kernel, case):
+    """Heads of a model's width, several of them, agree with the definition: a tile of more queries and keys than a
+    block, and a sequence of several tiles."""
+    q, k, v, m, l, o, gap, qs, ks, vs, tile = kernel.receives(case, "q k v m l o gap qs ks vs tile")
+    m2, l2, o2 = kernel.flash_step(q, k, v, m, l, o, gap)
+    m3, l3, o3 = spec.flash_step(q, k, v, m, l, o, gap)
+    out, lse = kernel.flash_attention(qs, ks, vs, tile)
+    expected_out, expected_lse = spec.attention(qs, ks, vs)
+    claim(approx(m2, m3))
+    claim(approx(l2, l3))
+    claim(approx(o2, o3))
+    claim(approx(out, expected_out))
+    claim(approx(lse, expected_lse))
 
 
 @obligation("FLR-DEF-FLASH_STEP", equation="flash_step", type="definition")

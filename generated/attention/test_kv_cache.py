@@ -174,7 +174,7 @@ kvc_fits_inputs = cases(
 kvc_model_inputs = cases(
     dims={"B": "2", "G": "1..2", "K": "2", "H": "G * K", "T": "1..2", "C": "71, 130", "D": "64, 128"},
     assume=("T <= C",),
-    elements=73217,
+    elements=133633,
     q="float[B, H, T, D] in [-4, 4]",
     k="float[B, K, C, D] in [-4, 4]",
     v="float[B, K, C, D] in [-4, 4]",

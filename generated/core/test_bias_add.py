@@ -50,7 +50,7 @@ ba_same_inputs = cases(
 )
 ba_many_inputs = cases(
     dims={"R": "255, 257, 300", "N": "1, 129"},
-    elements=32895,
+    elements=38700,
     g="float[R, N] in [0.5, 2]",
 )
 ba_tiles_inputs = cases(

@@ -68,6 +68,7 @@ em_many_inputs = cases(
 )
 em_many_wide_inputs = cases(
     dims={"T": "17..33", "V": "2, 9", "D": "513, 1030"},
+    elements=26797,
     g="float[T, D] in [-8, 8]",
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-2, 2]",

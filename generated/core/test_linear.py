@@ -94,7 +94,7 @@ li_shape_backward_inputs = cases(
 )
 li_tiles_inputs = cases(
     dims={"M": "130, 193", "N": "129", "K": "65, 129"},
-    elements=50310,
+    elements=66564,
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [-64, 64]",

@@ -116,7 +116,7 @@ lo_shape_inputs = cases(
 )
 lo_tiles_inputs = cases(
     dims={"M": "65, 130", "N": "129", "K": "129, 200", "R": "16, 33"},
-    elements=54310,
+    elements=79428,
     x="float[M, K] in [-8, 8]",
     w="float[N, K] in [-4, 4]",
     a="float[K, R] in [-2, 2]",

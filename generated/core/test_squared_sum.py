@@ -48,7 +48,7 @@ squared_sums_inputs = cases(
 )
 sq_long_inputs = cases(
     dims={"N": "65535, 65537, 98305", "M": "1, 98305", "L": "1..3"},
-    elements=163841,
+    elements=196611,
     x="float[N] in [0.5, 2]",
     y="float[M] in [0.5, 2]",
     z="float[L] in [0.5, 2]",

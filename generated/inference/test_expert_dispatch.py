@@ -162,7 +162,7 @@ exd_odd_inputs = cases(
 )
 exd_tiles_inputs = cases(
     dims={"T": "17, 40", "H": "66", "I": "33, 65", "J": "65", "E": "2..3", "K": "1..2"},
-    elements=39832,
+    elements=41396,
     x="float[T, H] in [-2, 2]",
     gate="float[E, I, H] in [-1, 1]",
     up="float[E, I, H] in [-1, 1]",

@@ -105,7 +105,7 @@ flc_wide_inputs = cases(
 )
 flc_tiles_inputs = cases(
     dims={"T": "5, 33", "V": "129, 257", "H": "129, 257"},
-    elements=34444,
+    elements=74564,
     h="float[T, H] in [-3, 3]",
     w="float[V, H] in [-2, 2]",
     y="i64[T] in [0, V) or {ignore}",

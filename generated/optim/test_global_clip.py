@@ -91,7 +91,7 @@ gcl_edge_inputs = cases(
 )
 gcl_tiles_inputs = cases(
     dims={"L": "1", "P": "4099, 65601", "M": "2", "Q": "1, 2051"},
-    elements=65605,
+    elements=69705,
     a="float[L, P] in [-4, 4]",
     b="float[M, Q] in [-4, 4]",
     max_norm="real in [0.05, 20] or {inf}",

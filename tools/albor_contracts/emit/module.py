@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..actions import Protocol
@@ -97,28 +98,50 @@ def _cases(space: Space, work: dict[str, str], supposed: list[str]) -> str:
 
 
 ELEMENTS = 20_485  # what `cases` allows when it is not told otherwise
+TOGETHER = 2**18  # elements up to which all sizes that are listed may be at their largest at once
+GRID = 2**22  # the same, of a product of sizes
 
 
-def _elements(space: Space) -> int:
-    """Elements of all inputs when one dimension is at its largest and the others at their smallest.
-
-    A dimension that is meant to be wide must be reachable, whatever the usual budget of a case.
+def _largest(space: Space) -> Iterator[tuple[str, dict[str, float]]]:
+    """Sizes that cases have to reach. "alone": one dimension at its largest, the others at their smallest; "listed":
+    the same of one that is written as a list, because whoever lists a size means it to be tried; "together": all of
+    these at once.
     """
     ranges = {d: r for d, text in space.dims.items() if isinstance(r := parse_dim(text), DimRange)}
     low = {d: float(r.low) for d, r in ranges.items()}
-    most = 0
-    for d, r in ranges.items():
-        sizes = {**low, d: float(r.high)}
+    listed = {d: float(r.high) for d, r in ranges.items() if len(r.choices) > 1}
+    alone = (("listed" if d in listed else "alone", {d: float(r.high)}) for d, r in ranges.items())
+    for kind, some in (*alone, ("together", listed)):
+        sizes = {**low, **some}
         for name, text in space.derived.items():
             if names_in(text) <= set(sizes):
                 sizes[name] = evaluate(text, sizes)
+        yield kind, sizes
+
+
+def _elements(space: Space) -> int:
+    """Elements of all inputs that a case must be allowed, to reach its sizes."""
+    most = 0
+    for kind, sizes in _largest(space):
         total = 0.0
         for type_, _ in space.inputs.values():
             size = 1.0
             for part in type_.shape or ():
                 size *= part if isinstance(part, int) else sizes.get(part, 1.0)
             total += size
-        most = max(most, int(total))
+        if kind != "together" or total <= TOGETHER:
+            most = max(most, int(total))
+    return most
+
+
+def _grid_elements(space: Space, ranges: list[str]) -> int:
+    """The same of a product of sizes, to reach those that are listed."""
+    most = 0
+    for kind, sizes in _largest(space):
+        if kind != "alone" and all(names_in(r) <= set(sizes) for r in ranges):
+            product = math.prod(evaluate(r, sizes) for r in ranges)
+            if kind != "together" or product <= GRID:
+                most = max(most, int(product))
     return most
 
 
@@ -193,18 +216,19 @@ def _work(obligation: CheckedObligation) -> dict[str, str]:
     found: dict[str, str] = {}
     shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
 
-    def limit(ranges: list[str], most: str) -> None:
+    def limit(ranges: list[str], power: int) -> None:
         if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
             product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
-            found.setdefault(product, most)
+            reached = _grid_elements(law.space, ranges)
+            found.setdefault(product, f"2**{power}" if reached <= 2**power else str(reached))
 
     for output in obligation.equation.signature.outputs:
         ranges = [str(d) for d in output.type.shape or ()]
         if set(ranges) <= law.space.dims.keys():
-            limit(ranges, "2**15")
+            limit(ranges, 15)
     for s in law.trees:
         indices = [i for i in law.scope.indices if i in used_indices([s])]
-        limit([str(law.scope.indices[i].range) for i in indices], "2**18")
+        limit([str(law.scope.indices[i].range) for i in indices], 18)
     return found
 
 

@@ -1,7 +1,7 @@
 """Dimensions: sizes at the edges of blocks, rectangular by construction, within a budget.
 
-One wide dimension at a time is in focus and takes any edge size; the others take what the budget leaves. Values that
-would make two dimensions equal are stepped over most of the time: equal dimensions hide swapped ones.
+One wide or listed dimension at a time is in focus and takes any of its sizes; the others take what the budget leaves.
+Values that would make two dimensions equal are stepped over most of the time: equal dimensions hide swapped ones.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ class Shapes:
         self.candidates = {name: _candidates(r) for name, r in self.ranges.items()}
         self._prune()
         self.edges = {name: _edges(self.ranges[name], values) for name, values in self.candidates.items()}
-        self.focusable = [k for k, n in enumerate(self.free) if len(self.candidates[n]) > _WIDE] or [0]
+        # A size that is listed is meant to be tried, and one of many too.
+        wide = [
+            k for k, n in enumerate(self.free) if len(self.candidates[n]) > (1 if self.ranges[n].choices else _WIDE)
+        ]
+        self.focusable = wide or [0]
         self.least = {name: values[0] for name, values in self.candidates.items()}
         # Ranges that begin beyond the budget ask for large arrays: twice the smallest then fit.
         self.elements = max(elements, 2 * self._total(self._complete(self.least)))
