@@ -9,7 +9,7 @@ import pytest
 from albor_contracts.falsify.matrix import load_generated
 from albor_contracts.inputs.strategy import Cases
 from hypothesis import HealthCheck, Phase
-from toys import HEAD, load
+from toys import HEAD, load, problems
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "generated").glob("*/test_*.py"))
@@ -81,6 +81,20 @@ def test_an_output_that_is_larger_than_the_inputs_leaves_none_out():
     found = sizes_of('R: 2, N: "3, 400"', "all[r, i, j](approx(y[r, i, j], y2[r, i, j]))", "float[R, N, N]",
                      "y[r, i, j] = x[r, i] * x[r, j]")  # fmt: skip
     assert set(found) == {(2, 3), (2, 400)}
+
+
+@pytest.mark.parametrize(("dims", "at"), [
+    ("R: 1..3, N: 1..900000000", "900,000,000 elements, with R = 1, N = 900,000,000"),
+    ("R: 5000..6000, N: 4000..5000", "25,000,000 elements, with R = 5,000, N = 5,000"),
+    ('R: 1, N: "2, 99999999"', "99,999,999 elements, with R = 1, N = 99,999,999"),
+])  # fmt: skip
+def test_a_case_that_no_memory_holds_is_refused(dims, at):
+    (found,) = problems(HEAD + f"""
+dims: {{{dims}}}
+equations:
+  f: {{signature: "f(x: float[R, N]) -> y: float[R, N]", formula: 2 x, define: "y[r, i] = 2 * x[r, i]"}}
+""")  # fmt: skip
+    assert found.code == "E408" and at in found.message and "at most 16,777,216" in found.message
 
 
 def test_a_range_takes_what_a_list_leaves():

@@ -23,6 +23,7 @@ from .lang.to_python import sizes_found, used_indices
 from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
 from .links import check_parameters, implied_obligations
 from .model import Contract, Equation, FalsificationTest, Fault, Obligation
+from .sizes import MOST, elements
 from .suggest import did_you_mean
 from .templates import law_of
 
@@ -668,6 +669,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
     else:
         dims = equation.dims  # the same sizes and facts
     space = Space(_needed(texts, used), inputs, assume)
+    _not_too_large(space, o)
     scope = Scope(
         dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),
         kernels=names.own, defined=names.defined,
@@ -685,6 +687,18 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
     added = [n for n in template.forall if n not in o.forall]
     action = action_of(o, equation, names.visible, scope, names.defined, added[0] if added else "")
     return CheckedObligation(o, equation, Law(space, statements, check, scope, action))
+
+
+def _not_too_large(space: Space, o: Obligation) -> None:
+    most, sizes = elements(space)
+    if most > MOST:
+        at = ", ".join(f"{d} = {n:,}" for d, n in sizes.items())
+        raise problem(
+            "E408",
+            f"the inputs of a case of {o.id} would have {most:,} elements, with {at}; at most {MOST:,}",
+            o.id,
+            "lower the largest size under `dims`; several dimensions are never all large, one alone is",
+        )
 
 
 def _statements(texts: Iterable[Text], scope: Scope) -> tuple[tree.Statement, ...]:

@@ -294,6 +294,11 @@ _EXPRESSIONS = (
          "Every dimension has a range under `dims`, or is a sum of products of dimensions that have one.",
          "dims: {G: 1..4}    (for x: float[H, N])",
          "dims: {G: 1..4, K: 1..3, H: G * K, N: 1..64}"),
+    Code("E408", "A case that is too large",
+         "Each dimension of a law reaches its largest size, while the others are small; the inputs may then have "
+         "16,777,216 elements together, which is 128 MiB in float64.",
+         "dims: {N: 1..900000000}    (for x: float[N])",
+         "dims: {N: 1..4097}"),
     Code("E410", "A syntax error in an expression",
          "Index notation has the syntax of Python's expressions and assignments.",
          "y[i] = 2 x[i]",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..actions import Protocol
@@ -12,8 +11,9 @@ from ..lang import tree
 from ..lang.check import Scope, check_expression
 from ..lang.syntax import parse_expression
 from ..lang.to_python import Emitter, grid_line, used_indices
-from ..lang.types import DimRange, Type, evaluate, names_in, parse_dim
+from ..lang.types import Type
 from ..model import FalsificationTest
+from ..sizes import elements, grid_elements
 from .actions import action_lines, names_of
 from .definitions import definition_lines, definitions_needed
 from .texts import HEADER, call_lines, doc_lines, import_lines, literal, quoted_doc, value_text
@@ -89,60 +89,15 @@ def _cases(space: Space, work: dict[str, str], supposed: list[str]) -> str:
         lines.append(f"    such_that=supposing({', '.join(supposed)}),")
     if work:
         lines.append(f"    work={{{', '.join(f'{literal(w)}: {limit}' for w, limit in work.items())}}},")
-    elements = _elements(space)
-    if elements > ELEMENTS:
-        lines.append(f"    elements={elements},")
+    most, _ = elements(space)
+    if most > ELEMENTS:
+        lines.append(f"    elements={most},")
     for name, (type_, domain) in space.inputs.items():
         lines.append(f"    {name}={literal(_spec(type_, domain))},")
     return "\n".join([*lines, ")"])
 
 
 ELEMENTS = 20_485  # what `cases` allows when it is not told otherwise
-TOGETHER = 2**18  # elements up to which all sizes that are listed may be at their largest at once
-GRID = 2**22  # the same, of a product of sizes
-
-
-def _largest(space: Space) -> Iterator[tuple[str, dict[str, float]]]:
-    """Sizes that cases have to reach. "alone": one dimension at its largest, the others at their smallest; "listed":
-    the same of one that is written as a list, because whoever lists a size means it to be tried; "together": all of
-    these at once.
-    """
-    ranges = {d: r for d, text in space.dims.items() if isinstance(r := parse_dim(text), DimRange)}
-    low = {d: float(r.low) for d, r in ranges.items()}
-    listed = {d: float(r.high) for d, r in ranges.items() if len(r.choices) > 1}
-    alone = (("listed" if d in listed else "alone", {d: float(r.high)}) for d, r in ranges.items())
-    for kind, some in (*alone, ("together", listed)):
-        sizes = {**low, **some}
-        for name, text in space.derived.items():
-            if names_in(text) <= set(sizes):
-                sizes[name] = evaluate(text, sizes)
-        yield kind, sizes
-
-
-def _elements(space: Space) -> int:
-    """Elements of all inputs that a case must be allowed, to reach its sizes."""
-    most = 0
-    for kind, sizes in _largest(space):
-        total = 0.0
-        for type_, _ in space.inputs.values():
-            size = 1.0
-            for part in type_.shape or ():
-                size *= part if isinstance(part, int) else sizes.get(part, 1.0)
-            total += size
-        if kind != "together" or total <= TOGETHER:
-            most = max(most, int(total))
-    return most
-
-
-def _grid_elements(space: Space, ranges: list[str]) -> int:
-    """The same of a product of sizes, to reach those that are listed."""
-    most = 0
-    for kind, sizes in _largest(space):
-        if kind != "alone" and all(names_in(r) <= set(sizes) for r in ranges):
-            product = math.prod(evaluate(r, sizes) for r in ranges)
-            if kind != "together" or product <= GRID:
-                most = max(most, int(product))
-    return most
 
 
 def _arrays_in(condition: str, space: Space) -> list[str]:
@@ -219,7 +174,7 @@ def _work(obligation: CheckedObligation) -> dict[str, str]:
     def limit(ranges: list[str], power: int) -> None:
         if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
             product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
-            reached = _grid_elements(law.space, ranges)
+            reached = grid_elements(law.space, ranges)
             found.setdefault(product, f"2**{power}" if reached <= 2**power else str(reached))
 
     for output in obligation.equation.signature.outputs:

@@ -1,0 +1,63 @@
+"""How large cases are: the sizes that those of a law have to reach, and how many elements their inputs then have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .lang.types import DimRange, evaluate, names_in, parse_dim
+
+if TYPE_CHECKING:
+    from .checked import Space
+
+TOGETHER = 2**18  # elements up to which all sizes that are listed may be at their largest at once
+GRID = 2**22  # the same, of a product of sizes
+MOST = 2**24  # elements of a case: 128 MiB, of which bounds make about ten
+
+
+def elements(space: Space) -> tuple[int, dict[str, int]]:
+    """Elements of all inputs that a case must be allowed, to reach its sizes; and these sizes."""
+    most, at = 0, dict[str, int]()
+    for kind, sizes in _largest(space):
+        total = 0.0
+        for type_, _ in space.inputs.values():
+            total += _number(type_.shape or (), sizes)
+        if (kind != "together" or total <= TOGETHER) and total > most:
+            most, at = int(total), {d: int(n) for d, n in sizes.items()}
+    return most, at
+
+
+def grid_elements(space: Space, ranges: Sequence[str]) -> int:
+    """The same of a product of sizes, to reach those that are listed."""
+    most = 0
+    for kind, sizes in _largest(space):
+        if kind != "alone" and all(names_in(r) <= set(sizes) for r in ranges):
+            product = math.prod(evaluate(r, sizes) for r in ranges)
+            if kind != "together" or product <= GRID:
+                most = max(most, int(product))
+    return most
+
+
+def _largest(space: Space) -> Iterator[tuple[str, dict[str, float]]]:
+    """Sizes that cases have to reach. "alone": one dimension at its largest, the others at their smallest; "listed":
+    the same of one that is written as a list, because whoever lists a size means it to be tried; "together": all of
+    these at once.
+    """
+    ranges = {d: r for d, text in space.dims.items() if isinstance(r := parse_dim(text), DimRange)}
+    low = {d: float(r.low) for d, r in ranges.items()}
+    listed = {d: float(r.high) for d, r in ranges.items() if len(r.choices) > 1}
+    alone = (("listed" if d in listed else "alone", {d: float(r.high)}) for d, r in ranges.items())
+    for kind, some in (*alone, ("together", listed)):
+        sizes = {**low, **some}
+        for name, text in space.derived.items():
+            if names_in(text) <= set(sizes):
+                sizes[name] = evaluate(text, sizes)
+        yield kind, sizes
+
+
+def _number(shape: Sequence[str | int], sizes: Mapping[str, float]) -> float:
+    size = 1.0
+    for part in shape:
+        size *= part if isinstance(part, int) else sizes.get(part, 1.0)
+    return size
