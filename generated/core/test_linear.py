@@ -1,7 +1,7 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 467c1b4a51835b15130ff8daddf57d7afc2b799b3ead65acebaefaecb73460d4
+Meaning: 2d4c65fdf83c9e7e8774c82c33e95c7feb48c1e40b9ef7692d3334326ed0bacb
 """
 
 from albor_contracts.testing import (
@@ -175,7 +175,7 @@ def test_li_shape_backward(kernel, case):
     rejects(kernel, "linear_backward", (g, x, wrong), ValueError)
 
 
-@obligation("LI-TILES", equation="linear", type="equivalence")
+@obligation("LI-TILES", equation="linear", type="equivalence", cost=4)
 @given(case=li_tiles_inputs)
 def test_li_tiles(kernel, case):
     """Layers of several tiles each way agree with the definition to the last row and column, gradients included."""
