@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 516e75f21ed4ab89ca5769545bc3849cd8b4af3047e0915c1088e487e4b96ebc
+Meaning: f0ef40b37e72d5c19a73426be6fc15c44cbe1c432683d0bba3e4db6365ce550f
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where

@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 516e75f21ed4ab89ca5769545bc3849cd8b4af3047e0915c1088e487e4b96ebc
+Meaning: f0ef40b37e72d5c19a73426be6fc15c44cbe1c432683d0bba3e4db6365ce550f
 """
 
 from albor_contracts.testing import (
@@ -186,8 +186,8 @@ flr_values_inputs = cases(
     other="float[B, K, R, D] in [-4, 4]",
 )
 flr_model_inputs = cases(
-    dims={"C": "2", "M": "17, 65", "N": "33, 65", "B": "1..2", "G": "2", "K": "2", "H": "G * K", "S": "33, 70", "D": "64, 128"},
-    elements=138502,
+    dims={"C": "2", "M": "17, 33", "N": "33, 65", "D": "64, 128"},
+    elements=50309,
     q="float[C, M, D] in [-3, 3]",
     k="float[C, N, D] in [-3, 3]",
     v="float[C, N, D] in [-4, 4]",
@@ -195,10 +195,6 @@ flr_model_inputs = cases(
     l="accum[C, M] in [1, 30]",
     o="accum[C, M, D] in [-60, 60]",
     gap="int in [-18, 18]",
-    qs="float[B, H, S, D] in [-4, 4]",
-    ks="float[B, K, S, D] in [-4, 4]",
-    vs="float[B, K, S, D] in [-4, 4]",
-    tile="int in {16, 32}",
 )
 flr_def_flash_step_inputs = cases(
     dims={"C": "1..2", "M": "1..17", "N": "1..9", "D": "1..5"},
@@ -350,18 +346,13 @@ def test_flr_values(kernel, case):
 @obligation("FLR-MODEL", equation="flash_step", type="equivalence", cost=4)
 @given(case=flr_model_inputs)
 def test_flr_model(kernel, case):
-    """Heads of a model's width, several of them, agree with the definition: a tile of more queries and keys than a
-    block, and a sequence of several tiles."""
-    q, k, v, m, l, o, gap, qs, ks, vs, tile = kernel.receives(case, "q k v m l o gap qs ks vs tile")
+    """Heads of a model's width, several of them, agree with the definition, with more queries and keys than a block."""
+    q, k, v, m, l, o, gap = kernel.receives(case, "q k v m l o gap")
     m2, l2, o2 = kernel.flash_step(q, k, v, m, l, o, gap)
     m3, l3, o3 = spec.flash_step(q, k, v, m, l, o, gap)
-    out, lse = kernel.flash_attention(qs, ks, vs, tile)
-    expected_out, expected_lse = spec.attention(qs, ks, vs)
     claim(approx(m2, m3))
     claim(approx(l2, l3))
     claim(approx(o2, o3))
-    claim(approx(out, expected_out))
-    claim(approx(lse, expected_lse))
 
 
 @obligation("FLR-DEF-FLASH_STEP", equation="flash_step", type="definition")

@@ -1,7 +1,7 @@
 """schedule/configuration-keys: Keys of a configuration.
 
 Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 73a79ccfe99acd51aaf6db3b84843df51048e30169281b5760c1a49161850b37
+Meaning: 4fe07fbf5360310dd6e9915ed627e39f17498a09cb7943d0a7ed0eec0b16cfc4
 """
 
 from albor_contracts.testing import (
@@ -251,6 +251,16 @@ def test_cfk_predicts_plan(kernel):
     text = kernel.receives(case, "text")
     plan = kernel.plan_run(text)
     claim(exact(plan, 'tokens a step: 128\nsteps: 10\nrate at step 1: 0.25\nsaves: 3 of which the first at 4\nevaluations: 2 of which the first at 5\n'))
+
+
+@obligation("CFK-PREDICTS-QUOTIENT", rule="CFK-ALIVE", type="falsification")
+def test_cfk_predicts_quotient(kernel):
+    """The rate of the first step is one quotient, rounded once: 0.0003 / 7 is 4.2857142857142856e-05; without a warm-up
+    it is the peak."""
+    case = example({"text": "text"}, text="warmup: 7\npeak: 0.0003")
+    text = kernel.receives(case, "text")
+    claim(occurrences(kernel.plan_run(text), 'rate at step 1: 4.2857142857142856e-05\n') == 1)
+    claim(occurrences(kernel.plan_run('warmup: 0\npeak: 0.0003'), 'rate at step 1: 0.0003\n') == 1)
 
 
 @obligation("CFK-PREDICTS-RATES", rule="CFK-REACHES", type="falsification")

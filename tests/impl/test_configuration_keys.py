@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from albor_impl.schedule import configuration_keys as impl
 from albor_reference.schedule import configuration_keys as reference
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 key = st.sampled_from([*impl.KEYS, *impl.OTHER_NAMES, "bacth", "lr"])
@@ -23,6 +23,7 @@ def outcome(module, function: str, text: str) -> str:
         return "refused"
 
 
+@example("warmup: 7")  # 0.0003 / 7 and 0.0003 * (1 / 7) are two numbers
 @given(st.lists(line, max_size=4).map("\n".join))
 @settings(deadline=None, max_examples=300)
 def test_any_configuration_means_what_it_means_to_the_reference(text: str) -> None:

@@ -82,7 +82,7 @@ def plan_run(text: str) -> str:
     steps = np.arange(1, values["steps"] + 1)
     saved = steps[(steps % values["save_every"] == 0) | (steps == values["steps"])]
     evaluated = steps[steps % values["eval_every"] == 0]
-    rate = values["peak"] * min(1.0, 1 / values["warmup"]) if values["warmup"] else values["peak"]
+    rate = values["peak"] / max(values["warmup"], 1)  # one quotient: a product by 1 / warmup is rounded twice
     first = f" of which the first at {evaluated[0]}" if len(evaluated) else ""
     return (
         f"tokens a step: {values['batch'] * values['accumulation'] * values['sequence']}\n"
