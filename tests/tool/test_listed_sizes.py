@@ -21,7 +21,7 @@ def drawn(strategy, count=80):
 
     @hypothesis.settings(
         max_examples=count, database=None, derandomize=True, deadline=None, phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
     @hypothesis.given(strategy)
     def look(case):
@@ -95,6 +95,19 @@ equations:
   f: {{signature: "f(x: float[R, N]) -> y: float[R, N]", formula: 2 x, define: "y[r, i] = 2 * x[r, i]"}}
 """)  # fmt: skip
     assert found.code == "E408" and at in found.message and "at most 16,777,216" in found.message
+
+
+def test_a_grid_that_no_memory_holds_is_refused_where_its_sizes_are_listed():
+    def found(dims):
+        return problems(HEAD + f"""
+dims: {{{dims}}}
+equations:
+  f: {{signature: "f(x: float[N]) -> y: float[N, N]", formula: all pairs, define: "y[r, i] = x[r] * x[i]"}}
+""")  # fmt: skip
+
+    (message,) = found('N: "3, 200000"')
+    assert message.code == "E408" and "40,000,000,000 elements at once, a grid of N x N" in message.message
+    assert not found("N: 3..4097") and not found('N: "3, 4000"')  # a range is cut where its grid is large
 
 
 def test_a_range_takes_what_a_list_leaves():

@@ -18,7 +18,10 @@ def can_work_beside() -> bool:
 def beside(work: Callable[[], bytes]) -> Callable[[], bytes | None]:
     """Begins `work` in a copy of this process. What is returned waits for its bytes; None: there are none, because
     there is no copy or it failed, and the work has to be done here."""
-    reading, writing = os.pipe()
+    try:
+        reading, writing = os.pipe()
+    except OSError:
+        return lambda: None
     try:
         process = os.fork()
     except OSError:

@@ -23,7 +23,7 @@ from .lang.to_python import sizes_found, used_indices
 from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
 from .links import check_parameters, implied_obligations
 from .model import Contract, Equation, FalsificationTest, Fault, Obligation
-from .sizes import MOST, elements
+from .sizes import MOST, elements, grids
 from .suggest import did_you_mean
 from .templates import law_of
 
@@ -669,7 +669,6 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
     else:
         dims = equation.dims  # the same sizes and facts
     space = Space(_needed(texts, used), inputs, assume)
-    _not_too_large(space, o)
     scope = Scope(
         dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),
         kernels=names.own, defined=names.defined,
@@ -686,19 +685,29 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         _claim(check, source, scope)
     added = [n for n in template.forall if n not in o.forall]
     action = action_of(o, equation, names.visible, scope, names.defined, added[0] if added else "")
-    return CheckedObligation(o, equation, Law(space, statements, check, scope, action))
+    found = CheckedObligation(o, equation, Law(space, statements, check, scope, action))
+    _not_too_large(found)
+    return found
 
 
-def _not_too_large(space: Space, o: Obligation) -> None:
-    most, sizes = elements(space)
+def _not_too_large(o: CheckedObligation) -> None:
+    most, sizes = elements(o.law.space)
     if most > MOST:
         at = ", ".join(f"{d} = {n:,}" for d, n in sizes.items())
         raise problem(
             "E408",
             f"the inputs of a case of {o.id} would have {most:,} elements, with {at}; at most {MOST:,}",
-            o.id,
+            o.model.id,
             "lower the largest size under `dims`; several dimensions are never all large, one alone is",
         )
+    for ranges, reached in grids(o):
+        if reached > MOST:
+            raise problem(
+                "E408",
+                f"{o.id} would compute {reached:,} elements at once, a grid of {' x '.join(ranges)}; at most {MOST:,}",
+                o.model.id,
+                "lower the largest of the sizes that are listed under `dims`: each of a list is tried",
+            )
 
 
 def _statements(texts: Iterable[Text], scope: Scope) -> tuple[tree.Statement, ...]:

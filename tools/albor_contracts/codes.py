@@ -296,7 +296,8 @@ _EXPRESSIONS = (
          "dims: {G: 1..4, K: 1..3, H: G * K, N: 1..64}"),
     Code("E408", "A case that is too large",
          "Each dimension of a law reaches its largest size, while the others are small; the inputs may then have "
-         "16,777,216 elements together, which is 128 MiB in float64.",
+         "16,777,216 elements together, which is 128 MiB in float64. The same holds for a grid that a law or an output "
+         "spans, at the sizes that are written as a list.",
          "dims: {N: 1..900000000}    (for x: float[N])",
          "dims: {N: 1..4097}"),
     Code("E410", "A syntax error in an expression",

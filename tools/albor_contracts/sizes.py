@@ -6,14 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .lang.to_python import used_indices
 from .lang.types import DimRange, evaluate, names_in, parse_dim
 
 if TYPE_CHECKING:
-    from .checked import Space
+    from .checked import CheckedObligation, Space
 
 TOGETHER = 2**18  # elements up to which all sizes that are listed may be at their largest at once
 GRID = 2**22  # the same, of a product of sizes
-MOST = 2**24  # elements of a case: 128 MiB, of which bounds make about ten
+MOST = 2**24  # elements of a case, or of a grid: 128 MiB, of which bounds make about ten
 
 
 def elements(space: Space) -> tuple[int, dict[str, int]]:
@@ -28,8 +29,28 @@ def elements(space: Space) -> tuple[int, dict[str, int]]:
     return most, at
 
 
-def grid_elements(space: Space, ranges: Sequence[str]) -> int:
-    """The same of a product of sizes, to reach those that are listed."""
+def grids(o: CheckedObligation) -> Iterator[tuple[list[str], int]]:
+    """Grids that are larger than the inputs, each with the elements that it may have so that cases stay quick: those
+    that a law spans, and the outputs of kernels, on which every operation of a bound works. More, where a listed size
+    would not be reached otherwise.
+    """
+    law = o.law
+    shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
+    found: list[tuple[list[str], int]] = []
+    for output in o.equation.signature.outputs:
+        ranges = [str(d) for d in output.type.shape or ()]
+        if set(ranges) <= law.space.dims.keys():
+            found.append((ranges, 2**15))
+    for s in law.trees:
+        used = used_indices([s])
+        found.append(([str(law.scope.indices[i].range) for i in law.scope.indices if i in used], 2**18))
+    for ranges, quick in found:
+        if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
+            yield ranges, max(quick, _grid_elements(law.space, ranges))
+
+
+def _grid_elements(space: Space, ranges: Sequence[str]) -> int:
+    """Elements of a grid that cases must be allowed, to reach the sizes that are listed."""
     most = 0
     for kind, sizes in _largest(space):
         if kind != "alone" and all(names_in(r) <= set(sizes) for r in ranges):

@@ -13,7 +13,7 @@ from ..lang.syntax import parse_expression
 from ..lang.to_python import Emitter, grid_line, used_indices
 from ..lang.types import Type
 from ..model import FalsificationTest
-from ..sizes import elements, grid_elements
+from ..sizes import elements, grids
 from .actions import action_lines, names_of
 from .definitions import definition_lines, definitions_needed
 from .texts import HEADER, call_lines, doc_lines, import_lines, literal, quoted_doc, value_text
@@ -165,25 +165,12 @@ def _spec(type_: Type, domain: str) -> str:
 
 
 def _work(obligation: CheckedObligation) -> dict[str, str]:
-    """Grids that are larger than the inputs, each with a limit, so that cases stay quick: those that a law or its
-    definitions span, and the outputs of kernels, on which every operation of a bound works."""
-    law = obligation.law
+    """Products of sizes, each with its limit."""
     found: dict[str, str] = {}
-    shapes = [set(map(str, t.shape or ())) for t, _ in law.space.inputs.values()]
-
-    def limit(ranges: list[str], power: int) -> None:
-        if len(ranges) > 1 and not any(set(ranges) <= shape and len(set(ranges)) == len(ranges) for shape in shapes):
-            product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
-            reached = grid_elements(law.space, ranges)
-            found.setdefault(product, f"2**{power}" if reached <= 2**power else str(reached))
-
-    for output in obligation.equation.signature.outputs:
-        ranges = [str(d) for d in output.type.shape or ()]
-        if set(ranges) <= law.space.dims.keys():
-            limit(ranges, 15)
-    for s in law.trees:
-        indices = [i for i in law.scope.indices if i in used_indices([s])]
-        limit([str(law.scope.indices[i].range) for i in indices], 18)
+    for ranges, most in grids(obligation):
+        product = " * ".join(r if r.isidentifier() or r.isdigit() else f"({r})" for r in ranges)
+        power = most.bit_length() - 1
+        found.setdefault(product, f"2**{power}" if most == 2**power else str(most))
     return found
 
 

@@ -15,13 +15,12 @@ import numpy as np
 from ..checked import CheckedContract, CheckedFault
 from ..emit.definitions import definition_lines
 from ..errors import Text, problem
+from ..inputs.layouts import NUMPY
 from ..lang.signature import Signature
 from ..runtime.bounded import Bounded
 from ..runtime.dtypes import ACCUMULATES_IN, round_to
 from ..runtime.kernel import Definitions, Kernel, Target
 from ..runtime.truth import Truth
-
-_NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32}
 
 
 def wrong_definitions(
@@ -69,13 +68,9 @@ def rounded_to(function: Callable[..., Any], signature: Signature, dtype: str) -
             if p.type.is_floating and p.type.is_array:
                 form = {"float": dtype, "accum": ACCUMULATES_IN[dtype]}.get(p.type.dtype, p.type.dtype)
                 with np.errstate(all="ignore"):
-                    rounded.append(round_to(value, form).astype(_NUMPY[form]))
+                    rounded.append(round_to(value, form).astype(NUMPY[form]))
             elif p.type.is_array:
-                rounded.append(
-                    np.asarray(value).astype(
-                        {"bool": bool, "u8": np.uint8, "i64": np.int64, "i32": np.int32, "i8": np.int8}[p.type.dtype]
-                    )
-                )
+                rounded.append(np.asarray(value).astype(NUMPY[p.type.dtype]))
             elif p.type.dtype in ("int", "bool", "real"):
                 rounded.append({"int": int, "bool": bool, "real": float}[p.type.dtype](np.asarray(value).reshape(())))
             else:

@@ -21,7 +21,8 @@ GUARD = 64  # elements before and after; keeps the 16-byte alignment that kernel
 _QUICK = 2**16  # bytes up to which buffers are compared as a whole first
 _NOTHING = np.empty(0, dtype=np.intp)
 _INTEGER_CANARY = {"u8": 0xA5, "i8": 0x5A, "i32": 0x5A5A5A5A, "i64": 0x5A5A5A5A5A5A5A5A}
-_NUMPY = {
+# The element type that NumPy has for each dtype. There is no bfloat16: float32 holds its values.
+NUMPY: dict[str, type[np.generic]] = {
     "f64": np.float64, "f32": np.float32, "bf16": np.float32, "f16": np.float16,
     "i64": np.int64, "i32": np.int32, "i8": np.int8, "u8": np.uint8, "bool": np.bool_,
 }  # fmt: skip
@@ -114,8 +115,8 @@ def present(
     """
     array = np.asarray(array)
     word = dtype or _word(array)
-    if word not in _NUMPY:
-        raise ValueError(f"unknown dtype {dtype!r}: expected one of {', '.join(_NUMPY)}")
+    if word not in NUMPY:
+        raise ValueError(f"unknown dtype {dtype!r}: expected one of {', '.join(NUMPY)}")
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
     if layout not in applicable(array.ndim):
@@ -134,7 +135,7 @@ def present(
 
 
 def _present_numpy(shape: tuple[int, ...], once: np.ndarray, where: Plan, word: str) -> Presented:
-    kind = np.dtype(_NUMPY[word])
+    kind = np.dtype(NUMPY[word])
     buffer = np.full(where.total, _canary(word), dtype=kind)
     strides = tuple(s * kind.itemsize for s in where.strides)
 
@@ -164,7 +165,7 @@ def _canary(word: str) -> float | int | bool:
 
 
 def _word(array: np.ndarray) -> str:
-    for word, kind in _NUMPY.items():
+    for word, kind in NUMPY.items():
         if word != "bf16" and array.dtype == kind:
             return word
     raise ValueError(f"no layout for arrays of {array.dtype}")

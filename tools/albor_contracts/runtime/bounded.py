@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from ..lang.functions import FUNCTIONS, OPERATORS
-from .dtypes import FORMATS, Format, round_to
+from .dtypes import FORMATS, Format, holds, round_to
 from .grid import Index, lay_out, reshaped
 from .quiet import quiet
 from .truth import Gap, Truth
@@ -99,7 +99,7 @@ class Bounded:
         if isinstance(x, (float, np.floating)):
             # A constant that binary32 cannot hold is rounded by the kernel.
             x = float(x)
-            return Bounded(x, 0.0 if not math.isfinite(x) or float(np.float32(x)) == x else _now.unit * abs(x))
+            return Bounded(x, 0.0 if holds(x, "f32") else _now.unit * abs(x))
         if isinstance(x, int):
             return Bounded(x, 0.0 if abs(x) <= _WHOLE else _now.unit * float(abs(x)))
         if isinstance(x, Truth):

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import from_here
-from ..inputs.layouts import Presented, present
+from ..inputs.layouts import NUMPY, Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
 from .bounded import Bounded, accumulating, all_finite
@@ -86,13 +86,6 @@ class Whole(np.ndarray):
 
     def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
         return np.asarray(array)
-
-
-_IN_NUMPY: dict[str, np.dtype[Any]] = {
-    "f64": np.dtype("float64"), "f32": np.dtype("float32"), "f16": np.dtype("float16"), "bf16": np.dtype("float32"),
-    "i64": np.dtype("int64"), "i32": np.dtype("int32"), "i8": np.dtype("int8"), "u8": np.dtype("uint8"),
-    "bool": np.dtype("bool"),
-}  # fmt: skip
 
 
 class Output(Bounded):
@@ -560,7 +553,7 @@ class Kernel:
                 "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array"
             )
         array = np.asarray(got)
-        wanted = _IN_NUMPY[expected]
+        wanted = np.dtype(NUMPY[expected])
         if array.dtype != wanted and array.dtype.name != wanted.name:  # in another byte order it is accepted
             found = array.dtype.name
             raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {wanted.name}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..inputs.layouts import NUMPY
 from ..lang.signature import Signature
 from ..simulate import Buffer, Device, DeviceError
 from .kernel import KernelFault
@@ -18,7 +19,6 @@ from .kernel import KernelFault
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-_NUMPY = {"f64": np.float64, "f32": np.float32, "bf16": np.float32, "f16": np.float16}
 _ROOM = 64  # bytes of the device for each byte of input, and as many as a small device has
 
 
@@ -30,7 +30,7 @@ class Program:
         self.returns = tuple(returns) or tuple(p.name for p in signature.outputs)
         total = sum(getattr(value, "nbytes", 0) for value in raw)
         self.device = Device(
-            _NUMPY[kernel.dtype], _NUMPY[kernel.precision], poison=kernel.calls, capacity=(1 << 20) + _ROOM * total
+            NUMPY[kernel.dtype], NUMPY[kernel.precision], poison=kernel.calls, capacity=(1 << 20) + _ROOM * total
         )
         self._placed: list[tuple[Buffer, np.ndarray]] = []
         self.inputs = [self._place(p.name, value) for p, value in zip(signature.inputs, raw, strict=True)]
