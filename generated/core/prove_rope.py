@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2fb426a907157e4b39d0f19f5b04b2c97c27d174da9014ec5ffdfdb9ccddfa91
+Meaning: af146dc01b9ff27d978c3a95d3ca4e72ae3bf610fe9e3bc5709a5673e8c0ddc4
 """
 
 from fractions import Fraction

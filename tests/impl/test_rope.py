@@ -48,6 +48,23 @@ def test_heads_transposed_sliced_and_expanded():
     check(draw((2, 3, 5, 1), torch.float32, 12).expand(2, 3, 5, 8), 1, 10000.0)
 
 
+@pytest.mark.parametrize("heads", [1, 4, 5, 7, 8])
+def test_any_number_of_heads(heads):
+    check(draw((2, heads, 3, 10), torch.float32, 13), 2, 10000.0)
+    check(draw((2, 3, heads, 10), torch.float32, 14).transpose(1, 2), 2, 10000.0)
+
+
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("heads", [1, 2, 3, 8])
+def test_what_a_program_takes_changes_no_bit(heads, across):
+    x = draw((2, 9, 5, 12), torch.bfloat16, 15).transpose(1, 2)
+    tiles = {"HEADS": heads, "ROWS": 4, "PAIRS": 8, "ACROSS": across, "num_warps": 1}
+    for inverse in (False, True):
+        with poisoned(float("nan")):
+            got = rope._rotate(x, 3, 10000.0, inverse, tiles)
+        assert torch.equal(got, rope._rotate(x, 3, 10000.0, inverse))
+
+
 def test_one_launch_and_every_element_written():
     x = draw((2, 3, 7, 10), torch.float32, 8)
     before = x.clone()

@@ -5,7 +5,9 @@
 
 The inverse turns by -a; since a rotation's transpose is its inverse, it is also the gradient. The angles come from a
 table: at position 100,000 an angle computed in float32 is wrong by thousandths of a radian. The table is computed in
-float64, rounded once, kept, and small beside x, so that the traffic is one read and one write of x.
+float64, rounded once, kept, and small beside x, so that the traffic is one read and one write of x. A program turns
+the same positions of several heads by one part of the table: read for each head, a table in float32 would be as much
+as 16-bit pairs.
 """
 
 from __future__ import annotations
@@ -20,49 +22,68 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty, example, kernel, unify
 
-TILE = 1024  # pairs of a program: with four warps, eight of a thread
+TILE = 1024  # pairs of a program and head: with four warps, eight of a thread
+HEADS = 4  # of a program, at most: their loads are under way together
 KEPT_POSITIONS = 1 << 17  # tables up to this position are kept: 64 MiB for D = 128
 _TABLES = 8  # how many (device, D, base) are kept
 
 _TYPES = (
     "x=*{t} y=*{t} cosines=*fp32 sines=*fp32 stride_b=i32:16 stride_h=i32:16 stride_t=i32:16 "
-    "heads=i32 length=i32:16 half=i32:16 blocks=i32"
+    "heads=i32:16 length=i32:16 half=i32:16 blocks=i32 groups=i32"
 )
 
 
-def _tiles(half: int, length: int) -> dict[str, int]:
+def _tiles(heads: int, length: int, half: int, across: bool) -> dict[str, Any]:
+    """The heads, positions and pairs of a program. `across` numbers programs along the heads first, as [B, T, H, D]
+    lies in memory, otherwise along the positions."""
+    together = triton.cdiv(heads, triton.cdiv(heads, HEADS))  # five heads are three and two, not four and one
     pairs = triton.next_power_of_2(max(half, 1))
     rows = max(1, min(TILE // pairs, triton.next_power_of_2(max(length, 1))))
-    return {"PAIRS": pairs, "ROWS": rows, "num_warps": 4}
+    return {"HEADS": together, "ROWS": rows, "PAIRS": pairs, "ACROSS": across, "num_warps": 4}
 
 
 @kernel(
     *[
-        example(_TYPES.format(t=t), label=f"{label} {t}", INVERSE=inverse, **_tiles(half, 4096))
-        for label, half in {"350M": 32, "7B": 64}.items()
+        example(_TYPES.format(t=t), label=f"{label} {t}", INVERSE=inverse, **_tiles(heads, 4096, half, True))
+        for label, heads, half in (("350M", 16, 32), ("7B", 32, 64))
         for t in ("bf16", "fp32")
         for inverse in (False, True)
     ],
 )
 def _rope_kernel(
-    x, y, cosines, sines, stride_b, stride_h, stride_t, heads, length, half, blocks,
-    INVERSE: tl.constexpr, PAIRS: tl.constexpr, ROWS: tl.constexpr,
+    x, y, cosines, sines, stride_b, stride_h, stride_t, heads, length, half, blocks, groups,
+    INVERSE: tl.constexpr, HEADS: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr, ACROSS: tl.constexpr,
 ):  # fmt: skip
     pid = tl.program_id(0)
-    head = (pid // blocks).to(tl.int64)  # int64: offsets pass 2^31
-    t = (pid % blocks).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    if ACROSS:
+        group, block = pid % groups, pid // groups % blocks
+    else:
+        group, block = pid // blocks % groups, pid % blocks
+    batch = (pid // (groups * blocks)).to(tl.int64)  # int64: offsets pass 2^31
+    head = group.to(tl.int64) * HEADS
+    t = block.to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     k = tl.arange(0, PAIRS)[None, :]
     mask = (t < length) & (k < half)
-    source = x + (head // heads) * stride_b + (head % heads) * stride_h + t * stride_t + k
-    first = tl.load(source, mask=mask, other=0.0).to(tl.float32)
-    second = tl.load(source + half, mask=mask, other=0.0).to(tl.float32)
     cos = tl.load(cosines + t * half + k, mask=mask, other=0.0)
     sin = tl.load(sines + t * half + k, mask=mask, other=0.0)
     if INVERSE:
         sin = -sin
-    target = y + (head * length + t) * (2 * half) + k
-    tl.store(target, first * cos - second * sin, mask=mask)
-    tl.store(target + half, first * sin + second * cos, mask=mask)
+    source = x + batch * stride_b + t * stride_t + k
+    target = y + (batch * heads * length + t) * (2 * half) + k
+    # All loads stand before the first store, since the compiler cannot know that x and y do not overlap.
+    pairs = ()
+    for i in tl.static_range(HEADS):
+        inside = mask & (tl.full([1, 1], head + i, tl.int64) < heads)
+        place = source + (head + i) * stride_h
+        first = tl.load(place, mask=inside, other=0.0)
+        second = tl.load(place + half, mask=inside, other=0.0)
+        pairs += ((first, second),)
+    for i in tl.static_range(HEADS):
+        inside = mask & (tl.full([1, 1], head + i, tl.int64) < heads)
+        first, second = pairs[i][0].to(tl.float32), pairs[i][1].to(tl.float32)
+        place = target + (head + i) * length * (2 * half)
+        tl.store(place, first * cos - second * sin, mask=inside)
+        tl.store(place + half, first * sin + second * cos, mask=inside)
 
 
 def _compute(first: int, count: int, half: int, base: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +107,10 @@ def _table(offset: int, length: int, half: int, base: float, device: torch.devic
     return cos[offset : offset + length], sin[offset : offset + length]
 
 
-def _rotate(x: torch.Tensor, offset: int, base: float, inverse: bool) -> torch.Tensor:
+def _rotate(
+    x: torch.Tensor, offset: int, base: float, inverse: bool, tiles: dict[str, Any] | None = None
+) -> torch.Tensor:
+    """`rope` or its inverse; `tiles`, as `_tiles` gives them, decide speed alone."""
     sizes = unify(x=(x, "B H T D"))
     batch, heads, length, width = (sizes[name] for name in "BHTD")
     if width % 2:
@@ -98,10 +122,10 @@ def _rotate(x: torch.Tensor, offset: int, base: float, inverse: bool) -> torch.T
         x = x if x.stride(3) == 1 else x.contiguous()
         half = width // 2
         cos, sin = _table(int(offset), length, half, float(base), x.device)
-        tiles = _tiles(half, length)
-        blocks = triton.cdiv(length, tiles["ROWS"])
-        _rope_kernel[(batch * heads * blocks,)](
-            x, y, cos, sin, *x.stride()[:3], heads, length, half, blocks, INVERSE=inverse, **tiles
+        tiles = tiles or _tiles(heads, length, half, across=x.stride(1) < x.stride(2))
+        blocks, groups = triton.cdiv(length, tiles["ROWS"]), triton.cdiv(heads, tiles["HEADS"])
+        _rope_kernel[(batch * groups * blocks,)](
+            x, y, cos, sin, *x.stride()[:3], heads, length, half, blocks, groups, INVERSE=inverse, **tiles
         )  # fmt: skip
     return y
 
