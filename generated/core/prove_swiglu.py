@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9c7a74a60c8b995e6f8dde12f48d1f9cb64db3c7b42088f47884fb5df14f90a5
+Meaning: 9209efef0eaffa7b828076f02815ec92a43aee2effb3b1850c32b9a6aa1d1bc2
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof

@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9c7a74a60c8b995e6f8dde12f48d1f9cb64db3c7b42088f47884fb5df14f90a5
+Meaning: 9209efef0eaffa7b828076f02815ec92a43aee2effb3b1850c32b9a6aa1d1bc2
 """
 
 from albor_contracts.testing import (
@@ -58,14 +58,14 @@ swiglu_backward_inputs = cases(
     up="float[R, N] in [-64, 64]",
 )
 sg_wide_inputs = cases(
-    dims={"R": "3..4", "N": "8193, 12289"},
-    elements=73734,
+    dims={"R": "9..10", "N": "4097, 5121"},
+    elements=92178,
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
 )
 sg_wide_backward_inputs = cases(
-    dims={"R": "3..4", "N": "8193, 12289"},
-    elements=110601,
+    dims={"R": "9..10", "N": "4097, 5121"},
+    elements=138267,
     g="float[R, N] in [-8, 8]",
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
@@ -179,7 +179,7 @@ def test_sg_odd(kernel, case):
 @obligation("SG-WIDE", equation="swiglu", type="equivalence")
 @given(case=sg_wide_inputs)
 def test_sg_wide(kernel, case):
-    """Several rows, each wider than a block, are written to their ends."""
+    """More rows than a block has, each wider than it, are written to their ends."""
     gate, up = kernel.receives(case, "gate up")
     claim(approx(kernel.swiglu(gate, up), spec.swiglu(gate, up)))
 

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from .._triton import empty_like, example, kernel, unify
 
 TILE = 4096  # elements of a program: with eight warps, sixteen of a thread
+BLOCKS = (4096, 2048, 1024, 512)  # columns of a program, where a row has more than the last
 
 _FORWARD = "gate=*{t} up=*{t} h=*{t} gate_stride=i32:16 up_stride=i32:16 rows=i32:16 n=i32:16 blocks=i32"
 _BACKWARD = (
@@ -26,15 +27,19 @@ _BACKWARD = (
 )
 
 
-def _tiles(n: int) -> dict[str, int]:
-    block = min(triton.next_power_of_2(max(n, 1)), TILE)
-    return {"BLOCK": block, "ROWS": TILE // block, "num_warps": 8}
+def _tiles(n: int) -> dict[str, Any]:
+    """The columns and rows of a program: columns so that few of the last program of a row lie past its end. `HINT`
+    says how long what is read should stay in caches."""
+    block = triton.next_power_of_2(max(n, 1))
+    if block > BLOCKS[-1]:
+        block = min(BLOCKS, key=lambda columns: triton.cdiv(n, columns) * columns)
+    return {"BLOCK": block, "ROWS": TILE // block, "HINT": "", "num_warps": 8}
 
 
 def _examples(types: str) -> list[Any]:
     return [
         example(types.format(t=t), label=f"{label} {t}", **_tiles(n))
-        for label, n in {"350M and 7B": 4096, "narrow": 512}.items()
+        for label, n in {"350M": 4096, "7B": 14336, "narrow": 512}.items()
         for t in ("bf16", "fp32")
     ]
 
@@ -43,8 +48,8 @@ def _examples(types: str) -> list[Any]:
 def _sigmoids(x):
     """s(x) and s(-x), neither of which overflows or cancels for any x."""
     e = tl.exp(-tl.abs(x))
-    near, far = 1.0 / (1.0 + e), e / (1.0 + e)
-    return tl.where(x >= 0, near, far), tl.where(x >= 0, far, near)
+    near = 1.0 / (1.0 + e)
+    return tl.where(x >= 0, near, e * near), tl.where(x >= 0, e * near, near)
 
 
 @kernel
@@ -58,11 +63,12 @@ def _tile(rows, n, blocks, BLOCK: tl.constexpr, ROWS: tl.constexpr):
 
 @kernel(*_examples(_FORWARD))
 def _forward_kernel(
-    gate, up, h, gate_stride, up_stride, rows, n, blocks, BLOCK: tl.constexpr, ROWS: tl.constexpr
+    gate, up, h, gate_stride, up_stride, rows, n, blocks,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr, HINT: tl.constexpr,
 ):  # fmt: skip
     row, col, mask = _tile(rows, n, blocks, BLOCK, ROWS)
-    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0).to(tl.float32)
-    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0).to(tl.float32)
+    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
+    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
     s, _ = _sigmoids(x)
     tl.store(h + row * n + col, x * s * u, mask=mask)
 
@@ -70,12 +76,12 @@ def _forward_kernel(
 @kernel(*_examples(_BACKWARD))
 def _backward_kernel(
     g, gate, up, dgate, dup, g_stride, gate_stride, up_stride, rows, n, blocks,
-    BLOCK: tl.constexpr, ROWS: tl.constexpr,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr, HINT: tl.constexpr,
 ):  # fmt: skip
     row, col, mask = _tile(rows, n, blocks, BLOCK, ROWS)
-    grad = tl.load(g + row * g_stride + col, mask=mask, other=0.0).to(tl.float32)
-    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0).to(tl.float32)
-    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0).to(tl.float32)
+    grad = tl.load(g + row * g_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
+    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
+    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
     s, s_of_minus = _sigmoids(x)
     tl.store(dup + row * n + col, grad * (x * s), mask=mask)
     tl.store(dgate + row * n + col, grad * u * (s * (1.0 + x * s_of_minus)), mask=mask)
@@ -94,16 +100,13 @@ def _check(**arguments: tuple[torch.Tensor, str]) -> tuple[int, int]:
     return sizes["R"], sizes["N"]
 
 
-def swiglu(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
-    """h[R, N] = gate / (1 + exp(-gate)) * up for gate[R, N], up[R, N]; their dtype.
-
-    Raises ValueError for shapes that differ, TypeError for dtypes that differ or are not float32, bfloat16, float16.
-    """
+def _forward(gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, Any] | None = None) -> torch.Tensor:
+    """`swiglu`; `tiles`, as `_tiles` gives them, decide speed alone."""
     rows, n = _check(gate=(gate, "R N"), up=(up, "R N"))
     h = empty_like(gate)
     if rows and n:
         gate, up = _rows(gate), _rows(up)
-        tiles = _tiles(n)
+        tiles = tiles or _tiles(n)
         blocks = triton.cdiv(n, tiles["BLOCK"])
         _forward_kernel[(triton.cdiv(rows, tiles["ROWS"]) * blocks,)](
             gate, up, h, gate.stride(0), up.stride(0), rows, n, blocks, **tiles
@@ -111,18 +114,33 @@ def swiglu(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     return h
 
 
-def swiglu_backward(g: torch.Tensor, gate: torch.Tensor, up: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """dgate[R, N] and dup[R, N] of sum(g * swiglu(gate, up)); both are computed before either is written."""
+def _backward(
+    g: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, Any] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`swiglu_backward`; `tiles` as for `_forward`."""
     rows, n = _check(g=(g, "R N"), gate=(gate, "R N"), up=(up, "R N"))
     dgate, dup = empty_like(gate), empty_like(up)
     if rows and n:
         g, gate, up = _rows(g), _rows(gate), _rows(up)
-        tiles = _tiles(n)
+        tiles = tiles or _tiles(n)
         blocks = triton.cdiv(n, tiles["BLOCK"])
         _backward_kernel[(triton.cdiv(rows, tiles["ROWS"]) * blocks,)](
             g, gate, up, dgate, dup, g.stride(0), gate.stride(0), up.stride(0), rows, n, blocks, **tiles
         )  # fmt: skip
     return dgate, dup
+
+
+def swiglu(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """h[R, N] = gate / (1 + exp(-gate)) * up for gate[R, N], up[R, N]; their dtype.
+
+    Raises ValueError for shapes that differ, TypeError for dtypes that differ or are not float32, bfloat16, float16.
+    """
+    return _forward(gate, up)
+
+
+def swiglu_backward(g: torch.Tensor, gate: torch.Tensor, up: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """dgate[R, N] and dup[R, N] of sum(g * swiglu(gate, up)); both are computed before either is written."""
+    return _backward(g, gate, up)
 
 
 class SwiGLUFunction(torch.autograd.Function):
