@@ -48,6 +48,16 @@ def test_rows_at_and_beyond_one_block(n):
     check(draw((4, n), torch.float32, 4), draw((4, n), torch.float32, 5), draw((n,), torch.float32, 6, 0.5, 2))
 
 
+@pytest.mark.parametrize(("block", "rows", "warps"), [(64, 1, 1), (64, 4, 2), (128, 8, 8)])
+def test_what_a_program_takes_changes_no_bit(block, rows, warps):
+    x, w = draw((7, 60), torch.bfloat16, 34), draw((60,), torch.bfloat16, 35, 0.5, 2)
+    tiles = {"BLOCK": block, "ROWS": rows, "ONE_BLOCK": True, "num_warps": warps}
+    with poisoned(float("nan")):
+        y, rstd = rmsnorm._forward(x, w, EPS, True, tiles)
+    wanted, r = rmsnorm._forward(x, w, EPS, True)
+    assert torch.equal(y, wanted) and torch.allclose(rstd, r, rtol=4e-7, atol=0)
+
+
 def test_many_rows_share_programs():
     check(draw((301, 33), torch.float32, 7), draw((301, 33), torch.float32, 8), draw((33,), torch.float32, 9, 0.5, 2))
 

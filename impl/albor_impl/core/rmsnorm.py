@@ -83,10 +83,10 @@ def _forward_kernel(
         for start in range(BLOCK, n, BLOCK):
             more = tl.load(x_row + start + cols, mask=(row < rows) & (start + cols < n), other=0.0).to(tl.float32)
             squares += more * more
+    weight = tl.load(w + cols, mask=cols < n, other=0.0).to(tl.float32)  # on its way while the squares are summed
     r = tl.rsqrt(tl.sum(squares, axis=1, keep_dims=True) / n + eps)
     if rstd is not None:
         tl.store(rstd + row, r, mask=row < rows)
-    weight = tl.load(w + cols, mask=cols < n, other=0.0).to(tl.float32)
     tl.store(y_row + cols, value * r * weight, mask=mask)
     if not ONE_BLOCK:
         for start in range(BLOCK, n, BLOCK):
@@ -185,14 +185,16 @@ def _check(eps: float, **arguments: tuple[torch.Tensor, str]) -> tuple[int, int]
     return sizes["R"], sizes["N"]
 
 
-def _forward(x: torch.Tensor, w: torch.Tensor, eps: float, keep: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """y and, for the backward when `keep` is set, r[R] in float32."""
+def _forward(
+    x: torch.Tensor, w: torch.Tensor, eps: float, keep: bool, tiles: dict[str, int] | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """y and, for the backward when `keep` is set, r[R] in float32; `tiles`, as `_tiles` gives them, decide speed."""
     rows, n = _check(eps, x=(x, "R N"), w=(w, "N"))
     y = empty_like(x)
     rstd = empty((rows,), torch.float32, x.device) if keep else None
     if rows and n:
         x, w = _rows(x), w.contiguous()
-        tiles = _tiles(n, FORWARD_BLOCK)
+        tiles = tiles or _tiles(n, FORWARD_BLOCK)
         _forward_kernel[(triton.cdiv(rows, tiles["ROWS"]),)](
             x, y, w, rstd, x.stride(0), rows, n, float(eps), **tiles
         )  # fmt: skip
