@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1d0385c28d40075fa9362ad2079f526541e91fd89f4e24fb178bdae4aac23494
+Meaning: a1cdd3283c4be51c74a2e60a0813d88ec7a9057b1ca0d1b7d1b9844f70773e60
 """
 
 import numpy as np

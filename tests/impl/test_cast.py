@@ -1,6 +1,9 @@
+import re
+
 import numpy as np
 import pytest
 import torch
+from albor_contracts import aot
 from albor_impl._triton import poisoned, record_launches
 from albor_impl.core import cast
 from albor_reference.core import cast as reference
@@ -55,21 +58,46 @@ def test_every_16_bit_number_is_widened_exactly(name, dtype):
     assert torch.equal(x[~nan].view(torch.int32), wanted[~nan].view(torch.int32))
 
 
-@pytest.mark.parametrize(("name", "dtype"), WIDENING)
+CASTS = [
+    ("to_bf16", torch.float32, torch.bfloat16), ("from_bf16", torch.bfloat16, torch.float32),
+    ("to_f16", torch.float32, torch.float16), ("from_f16", torch.float16, torch.float32),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "source", "target"), CASTS)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 3, 5), (4096,), (2, 4099)], ids=str)
-def test_every_shape_is_widened_in_one_launch_to_the_last_element(name, dtype, shape):
-    h = torch.arange(max(1, torch.Size(shape).numel()), dtype=torch.float32)[: torch.Size(shape).numel()]
-    h = (h.reshape(shape) % 251 - 100).to(dtype)
+def test_every_shape_is_cast_in_one_launch_to_the_last_element(name, source, target, shape):
+    x = torch.arange(max(1, torch.Size(shape).numel()), dtype=torch.float32)[: torch.Size(shape).numel()]
+    x = (x.reshape(shape) % 251 - 100).to(source)
     for poison in (float("nan"), 1e30):
         with poisoned(poison), record_launches() as log:
-            x = getattr(cast, name)(h)
-        assert x.shape == h.shape and torch.equal(x, h.to(torch.float32))
-        assert [launch.kernel for launch in log] == ["_widen_kernel"] * (h.numel() > 0)
+            y = getattr(cast, name)(x)
+        assert y.shape == x.shape and y.dtype == target and torch.equal(y, x.to(target))
+        assert [launch.kernel for launch in log] == ["_cast_kernel"] * (x.numel() > 0)
 
 
-@pytest.mark.parametrize(("name", "dtype"), WIDENING)
-def test_any_layout_is_read_as_it_is(name, dtype):
-    h = torch.arange(60.0).to(dtype).reshape(3, 4, 5)
-    for view in (h.transpose(0, 2), h[:, ::2], h[..., 1:], h[0].expand(6, 4, 5)):
-        x = getattr(cast, name)(view)
-        assert x.is_contiguous() and torch.equal(x, view.to(torch.float32))
+@pytest.mark.parametrize(("name", "source", "target"), CASTS)
+def test_any_layout_is_read_as_it_is(name, source, target):
+    x = torch.arange(60.0).to(source).reshape(3, 4, 5)
+    for view in (x.transpose(0, 2), x[:, ::2], x[..., 1:], x[0].expand(6, 4, 5)):
+        y = getattr(cast, name)(view)
+        assert y.is_contiguous() and torch.equal(y, view.to(target))
+
+
+@pytest.mark.parametrize("block", [16, 64, 4096])
+def test_what_a_program_takes_changes_no_bit(block):
+    x = torch.linspace(-7e4, 7e4, 1000)
+    for dtype in (torch.bfloat16, torch.float16):
+        with poisoned(float("nan")):
+            assert torch.equal(cast._cast(x, dtype, {"BLOCK": block, "num_warps": 1}), x.to(dtype))
+
+
+@pytest.mark.parametrize("target", [80, 90])
+def test_compiled_code_rounds_to_nearest_and_keeps_subnormals_and_infinities(target):
+    for example in cast._cast_kernel.examples:
+        ptx = aot._build(cast._cast_kernel, example, target).asm["ptx"]
+        found = set(re.findall(r"\bcvt\.(?:\w+\.)*(?:b?f16x?2?\.f32|f32\.b?f16)\b", ptx))
+        assert found <= {"cvt.rn.bf16x2.f32", "cvt.rn.bf16.f32", "cvt.rn.f16x2.f32", "cvt.rn.f16.f32"} | {
+            "cvt.f32.bf16",
+            "cvt.f32.f16",
+        }
