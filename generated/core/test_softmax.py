@@ -1,7 +1,7 @@
 """core/softmax: Softmax.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 94ffea1d29584859a2911bf66e99d42688a120f2e328c3d2a6f176f20b049092
+Meaning: 49cfe087b8a6557ee74b60b7a6463ceb703cc97cbc7a9ba7627ad04f5239a367
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bd1906f5d3d87b75b537f7ee6a8e2e39020c07eab7dc0d596adb44e2df0e6c9c
+Meaning: 3789ae283f4dcc58d8a252396080842e593eceb94bdbfc2d215edd148be514d1
 """
 
 from albor_contracts.testing import (
@@ -441,9 +441,9 @@ def test_kd_repeat(kernel, case):
 @obligation("KD-LAUNCH", equation="knowledge_distillation", type="resource")
 @given(case=kd_launch_inputs)
 def test_kd_launch(kernel, case):
-    """One launch makes loss and gradient of all rows."""
+    """One launch makes loss and gradient of all rows; one before it counts tokens, one after it adds up losses."""
     s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
-    uses_at_most(1, "launches", lambda: kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore))
+    uses_at_most(3, "launches", lambda: kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore))
 
 
 @obligation("KD-VOCABULARY", equation="knowledge_distillation", type="rejection")

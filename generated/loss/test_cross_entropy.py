@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 731710886137a89f9877478f127ace8954b73d6dc32608ad08f8fb4cd313bfc6
+Meaning: d0a1b201548bb783089f9a449456666b6150c2dca0378d08bdd10103cc2c8ed8
 """
 
 from albor_contracts.testing import (

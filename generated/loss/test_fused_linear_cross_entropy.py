@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b007479daa1802e5d3b805a3cf14987d651ca625478da5c7c0e4757c6bf737b4
+Meaning: cea0f848b2d17bfe7c9b3d301f6781b3924de183783e76a4cb1fb55641ed6f0f
 """
 
 from albor_contracts.testing import (

@@ -57,8 +57,10 @@ class _Job:
 
 
 def contract_of(module: str) -> str:
-    """`albor_impl.attention.causal_gqa` implements the contract `attention/causal-gqa`."""
-    return "/".join(module.split(".")[1:]).replace("_", "-")
+    """`albor_impl.attention.causal_gqa` implements the contract `attention/causal-gqa`. A module that contracts share,
+    `albor_impl.loss._means`, keeps its name: `loss/_means`."""
+    parts = module.split(".")[1:]
+    return "/".join(part if part.startswith("_") else part.replace("_", "-") for part in parts)
 
 
 def compile_all(

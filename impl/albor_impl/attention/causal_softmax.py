@@ -27,7 +27,7 @@ import triton.language as tl
 from torch.autograd.function import once_differentiable
 
 from .._triton import empty_like, example, kernel, unify
-from ..loss.cross_entropy import exp_nonpositive
+from ..core._sweep import exp_nonpositive
 
 # A row stays in registers: 16 elements for each of 1024 threads, and as many of the gradient in the backward pass.
 LARGEST_SIZE = 16384

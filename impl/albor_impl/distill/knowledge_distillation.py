@@ -25,17 +25,14 @@ import triton.language as tl
 from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, example, kernel
-from ..loss import cross_entropy as hard_loss
-from ..loss.cross_entropy import (
-    check_labels,
-    check_logits,
+from ..core._sweep import (
+    INTERPRETED,
     clear_row,
     exp_at,
     exp_nonpositive,
-    first_of_last_step,
-    hand_on,
+    first_kept,
     join_lanes,
-    load_last_tiles,
+    load_kept_tiles,
     load_tiles,
     or_zero,
     place_rows,
@@ -43,23 +40,26 @@ from ..loss.cross_entropy import (
     row_pointer,
     scaled_exp,
     tiles_max,
-    with_unit_columns,
 )
+from ..loss import cross_entropy as hard_loss
+from ..loss._means import count_valid, mean_loss
+from ..loss.cross_entropy import check_labels, check_logits, hand_on, with_unit_columns
 
 # The longest row that is one block.
 LARGEST_BLOCK = 2048
 # How longer rows are swept, measured on an H200.
-NEAR = (8, 2)
-FAR = (16, 2)
+NEAR = (8, 2, 2)
+FAR = (16, 2, 2)
 # Registers of a thread that sweeps: with 64 of them a processor has 1024 threads, with more only half as many.
 REGISTERS = 64
 # Temperatures T at which exp(x) is made of exp(x / T) by multiplication.
 POWERS = (1.0, 2.0, 4.0)
 
 
-def _blocks(tokens: int, vocabulary: int, itemsize: int) -> dict[str, Any]:
+def _blocks(tokens: int, vocabulary: int, itemsize: int, interpreted: bool = False) -> dict[str, Any]:
     """How the kernel is cut. `itemsize` is that of the wider logits."""
-    blocks = row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=512, near=NEAR, far=FAR)
+    near, far = (INTERPRETED, INTERPRETED) if interpreted else (NEAR, FAR)
+    blocks = row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=512, near=near, far=far)
     return blocks if blocks["ONE_BLOCK"] else {**blocks, "maxnreg": REGISTERS}
 
 
@@ -96,11 +96,11 @@ def _power(e, POWER: tl.constexpr):
 @kernel
 def _add_tiles(
     xs, zs, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature,
-    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr, TILES: tl.constexpr,
+    PRECISE: tl.constexpr, HARD: tl.constexpr, POWER: tl.constexpr, FIRST: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
-    """Take student logits xs and teacher logits zs of one step into the running maxima and sums of exponentials."""
-    new_s = tiles_max(xs, max_s, TILES)
-    new_t = tiles_max(zs, max_t, TILES)
+    """Take logits of student (xs) and teacher (zs), TILES tiles from FIRST on, into the running maxima and sums."""
+    new_s = tiles_max(xs, max_s, FIRST, TILES)
+    new_t = tiles_max(zs, max_t, FIRST, TILES)
     base_s = or_zero(new_s)
     base_t = or_zero(new_t)
     moved = max_s - base_s
@@ -108,7 +108,7 @@ def _add_tiles(
     soft_t = soft_t * exp_at(max_t - base_t, inverse_temperature, PRECISE)
     if HARD:
         hard_s = hard_s * exp_nonpositive(moved, PRECISE)
-    for i in tl.static_range(TILES):
+    for i in tl.static_range(FIRST, FIRST + TILES):
         below = xs[i].to(tl.float32) - base_s[:, None]
         e = exp_at(below, inverse_temperature, PRECISE)
         soft_s += tl.sum(e, axis=1)
@@ -173,6 +173,7 @@ def _distillation_kernel(
     POWER: tl.constexpr,
     VECTOR: tl.constexpr,
     TILES: tl.constexpr,
+    KEEP: tl.constexpr,
 ):
     # 1. Which rows; see the cross-entropy kernel for the treatment of rows, tiles and labels.
     rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, VECTOR)
@@ -197,19 +198,20 @@ def _distillation_kernel(
     STEP: tl.constexpr = BLOCK * TILES
     last = 0
     if not ONE_BLOCK:
-        last = first_of_last_step(valid, V, STEP)
+        last = first_kept(valid, V, STEP, KEEP * BLOCK)
         for start in range(0, last, STEP):
             xs = load_tiles(s_rows + start, cols, BLOCK, TILES, "evict_last")
             zs = load_tiles(t_rows + start, cols, BLOCK, TILES, "evict_last")
             max_s, max_t, soft_s, soft_t, hard_s = _add_tiles(
-                xs, zs, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, TILES
+                xs, zs, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, 0, TILES
             )
-    left = tl.where(valid, V - last, 0)[:, None]
-    xs_kept = load_last_tiles(s_rows + last, cols, left, BLOCK, TILES)
-    zs_kept = load_last_tiles(t_rows + last, cols, left, BLOCK, TILES)
-    max_s, max_t, soft_s, soft_t, hard_s = _add_tiles(
-        xs_kept, zs_kept, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, TILES
-    )
+    xs_kept = load_kept_tiles(s_rows + last, cols, valid, V - last, BLOCK, KEEP)
+    zs_kept = load_kept_tiles(t_rows + last, cols, valid, V - last, BLOCK, KEEP)
+    for first in tl.static_range(0, KEEP, TILES):
+        max_s, max_t, soft_s, soft_t, hard_s = _add_tiles(
+            xs_kept, zs_kept, max_s, max_t, soft_s, soft_t, hard_s, inverse_temperature, PRECISE, HARD, POWER, first,
+            TILES,
+        )  # fmt: skip
     if not ONE_BLOCK:
         _, hard_s = join_lanes(max_s, hard_s, 1.0, PRECISE)
         max_s, soft_s = join_lanes(max_s, soft_s, inverse_temperature, PRECISE)
@@ -223,8 +225,7 @@ def _distillation_kernel(
     soft_gradient = tl.where(known, soft_gradient * share, float("nan"))[:, None]
     hard_share = hard * share
     mean = tl.zeros_like(soft_s)
-    left = tl.where(live, V - last, 0)[:, None]
-    for i in tl.static_range(TILES):
+    for i in tl.static_range(KEEP):
         below_s = xs_kept[i].to(tl.float32) - base_s[:, None]
         below_t = zs_kept[i].to(tl.float32) - base_t[:, None]
         gradient, p = _gradient(
@@ -234,7 +235,7 @@ def _distillation_kernel(
         mean += _ratio_mean(below_s, below_t, p)
         gradient = tl.where(valid[:, None], gradient, 0.0)
         at = i * BLOCK + cols
-        tl.store(ds_rows + last + at, gradient, at < left, eviction_policy="evict_first")
+        tl.store(ds_rows + last + at, gradient, live[:, None] & (at < V - last), eviction_policy="evict_first")
     if not ONE_BLOCK:
         for done in range(0, last, STEP):
             start = last - STEP - done
@@ -250,7 +251,7 @@ def _distillation_kernel(
                 mean += _ratio_mean(below_s, below_t, p)
                 tl.store(ds_rows + start + i * BLOCK + cols, gradient, eviction_policy="evict_first")
         if last == 0:  # an ignored row
-            clear_row(ds_rows, cols, tl.zeros_like(gradient), V, BLOCK, TILES)
+            clear_row(ds_rows, cols, tl.zeros_like(gradient), V, BLOCK, KEEP)
         mean = tl.zeros_like(mean) + tl.sum(mean, axis=0)
 
     # 4. The label's element, after the one that another thread may have written there.
@@ -307,19 +308,19 @@ def launch(
     if alpha == 0.0:
         return hard_loss.launch(s, y, ignore, ds, blocks)  # the teacher need not be read
     tokens, vocabulary = s.shape
-    count = (y != ignore).sum()
+    count = count_valid(y, ignore)
     row_loss = empty((tokens,), torch.float32, s.device)
     if tokens:
         precise = s.dtype == torch.float32
         power = int(temperature) if temperature in POWERS and not precise else 0
         itemsize = max(s.element_size(), t.element_size())
-        blocks = blocks or _blocks(tokens, vocabulary, itemsize)
+        blocks = blocks or _blocks(tokens, vocabulary, itemsize, s.device.type == "cpu")
         _distillation_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             s, t, y, count, row_loss, ds, tokens, vocabulary, s.stride(0), t.stride(0), ds.stride(0), ignore,
             1.0 / temperature, alpha * temperature**2, alpha * temperature, 1.0 - alpha,
             PRECISE=precise, HARD=alpha < 1.0, POWER=power, **blocks,
         )  # fmt: skip
-    return row_loss.sum() / count.clamp(min=1)
+    return mean_loss(row_loss, count)
 
 
 def knowledge_distillation(

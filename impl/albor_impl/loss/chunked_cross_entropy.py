@@ -22,7 +22,8 @@ import triton
 import triton.language as tl
 
 from .._triton import empty, empty_like, example, kernel, unify
-from .cross_entropy import check_labels, check_logits, exp_nonpositive, with_unit_columns
+from ..core._sweep import exp_nonpositive
+from .cross_entropy import check_labels, check_logits, with_unit_columns
 
 # Columns a program takes at a time: 16 for each of 512 threads.
 BLOCK = 8192

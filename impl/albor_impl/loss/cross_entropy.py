@@ -6,9 +6,8 @@ Formula
     dz_tj   = (exp(z_tj - lse_t) - [j == y_t]) / n                 valid rows; exactly 0 on ignored rows
 
 A row that fits into one block is read once and stays in registers: 2 T V elements of traffic for loss and gradient.
-A longer row is swept twice by the same program, forwards and at once backwards: as long as the rows in flight fit into
-the L2 cache, the second sweep finds its row there, and DRAM is read once. Several vectors a thread are on their way at
-a time, and each thread keeps a maximum and a sum of its own, which are joined once.
+A longer row is swept twice by the same program, as `core/_sweep.py` tells: DRAM is read once as long as the rows in
+flight fit into the L2 cache. Two small launches beside it count the valid tokens and add up the rows' losses.
 Everything is computed in float32; only dz is rounded to the dtype of z. The result is the same in every run.
 
 Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018), algorithm 3; Goodfellow, Bengio,
@@ -25,63 +24,36 @@ import triton.language as tl
 from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, example, kernel
+from ..core._sweep import (
+    INTERPRETED,
+    add_tiles,
+    clear_row,
+    exp_nonpositive,
+    first_kept,
+    join_lanes,
+    load_kept_tiles,
+    load_tiles,
+    or_zero,
+    place_rows,
+    row_blocks,
+    row_pointer,
+    scaled_exp,
+)
+from ._means import count_valid, mean_loss
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 # The longest row that is one block.
 LARGEST_BLOCK = 8192
 # How longer rows are swept, measured on an H200: see `row_blocks`.
-NEAR = (16, 2)
-FAR = (16, 4)
-# Elements that one program takes when rows are short; several rows then share a program.
-SHARED_BLOCK = 1024
+NEAR = (16, 2, 4)
+FAR = (32, 2, 4)
 
 
-@kernel
-def exp_nonpositive(x, PRECISE: tl.constexpr):
-    """exp(x) for x <= 0, -inf or NaN.
-
-    The device computes exp(x) as 2^(x log2 e), and the rounding of that product is a relative error of |x| u in the
-    result. That vanishes in a 16-bit output, but not in a float32 one: PRECISE splits x into n ln 2 + r first.
-    """
-    if PRECISE:
-        # exp(-1000) is 0 as well, and n * ln 2 stays finite. A NaN must stay one.
-        x = tl.maximum(x, -1000.0, propagate_nan=tl.PropagateNan.ALL)
-        n = tl.floor(x * 1.4426950408889634)
-        # ln 2 in two parts; the first has so few digits that its product with n is exact.
-        r = (x - n * 0.693138122558594) - n * 9.05800061445916e-6
-        result = tl.exp(r) * tl.exp2(n)
-    else:
-        result = tl.exp2(x * 1.4426950408889634)
-    return result
-
-
-Sweep = tuple[int, int]  # warps of a program, tiles that it takes at a time
-
-
-def row_blocks(
-    tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, near: Sweep, far: Sweep
-) -> dict[str, Any]:
-    """How a kernel over rows of logits of `itemsize` bytes is cut: rows a program, columns of a tile, warps.
-
-    Rows of up to `largest` elements are one tile, of which a warp takes `per_warp` elements. Longer rows are swept in
-    tiles of which a thread has a vector of 16 bytes: as `near` says up to 64 KiB, and as `far` says beyond, where few
-    rows may be in flight, since they have to stay in the L2 cache.
-    """
-    width = triton.next_power_of_2(vocabulary)
-    if width > largest:
-        warps, tiles = near if vocabulary * itemsize <= 65536 else far
-        vector = 16 // itemsize
-        sizes = {"ROWS": 1, "BLOCK": 32 * warps * vector, "ONE_BLOCK": False, "VECTOR": vector, "TILES": tiles}
-        return {**sizes, "num_warps": warps}
-    rows = min(max(1, SHARED_BLOCK // width), triton.next_power_of_2(max(tokens, 1)))
-    warps = min(32, max(4, rows * width // per_warp))
-    return {"ROWS": rows, "BLOCK": width, "ONE_BLOCK": True, "VECTOR": 1, "TILES": 1, "num_warps": warps}
-
-
-def cross_entropy_blocks(tokens: int, vocabulary: int, itemsize: int) -> dict[str, Any]:
+def cross_entropy_blocks(tokens: int, vocabulary: int, itemsize: int, interpreted: bool = False) -> dict[str, Any]:
     """How the kernel of cross-entropy is cut."""
-    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, near=NEAR, far=FAR)
+    near, far = (INTERPRETED, INTERPRETED) if interpreted else (NEAR, FAR)
+    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, near=near, far=far)
 
 
 def _examples():
@@ -95,117 +67,6 @@ def _examples():
         "z=*bf16 y=*i64 count=*i64 row_loss=*fp32 dz=*bf16 T=i32 V=i32 stride_z=i32 stride_dz=i32 ignore=i32",
         label="V=33", PRECISE=False, **cross_entropy_blocks(8192, 33, 2),
     )  # fmt: skip
-
-
-@kernel
-def or_zero(x):
-    """x, or 0 where x is -inf: a base that exponents can be taken relative to, since -inf - (-inf) would be NaN."""
-    return tl.where(x == float("-inf"), 0.0, x)
-
-
-@kernel
-def place_rows(ROWS: tl.constexpr, BLOCK: tl.constexpr, ONE_BLOCK: tl.constexpr, VECTOR: tl.constexpr):
-    """What a program works on: row and lane of each place of the first axis, columns of a tile.
-
-    Short rows lie side by side, [ROWS, BLOCK]. A long row is shared by lanes, one a thread, each of which takes
-    VECTOR neighbouring columns of a tile, [BLOCK / VECTOR, VECTOR]: it need not ask another thread to add them up.
-    """
-    # int64 before the stride: T * V passes 2^31 in real runs.
-    program = tl.program_id(0).to(tl.int64)
-    if ONE_BLOCK:
-        lanes = tl.arange(0, ROWS)
-        rows = program * ROWS + lanes
-        cols = tl.arange(0, BLOCK)[None, :]
-    else:
-        tl.static_assert(ROWS == 1, "a row that is swept has a program of its own")
-        lanes = tl.arange(0, BLOCK // VECTOR)
-        rows = program + tl.zeros([BLOCK // VECTOR], tl.int64)
-        cols = lanes[:, None] * VECTOR + tl.arange(0, VECTOR)[None, :]
-    return rows, lanes, cols
-
-
-@kernel
-def row_pointer(matrix, rows, stride, ONE_BLOCK: tl.constexpr):
-    """Where the rows of a tile begin. A row that is swept is the only one: then it is a scalar."""
-    row = rows[:, None] if ONE_BLOCK else tl.program_id(0).to(tl.int64)
-    return matrix + row * stride
-
-
-@kernel
-def first_of_last_step(valid, V, STEP: tl.constexpr):
-    """First column of the last step, which may be partial, of a row that is swept; 0 for an ignored row."""
-    return tl.where(tl.max(valid.to(tl.int32), axis=0) > 0, (V - 1) // STEP * STEP, 0)
-
-
-@kernel
-def load_tiles(row, cols, BLOCK: tl.constexpr, TILES: tl.constexpr, HINT: tl.constexpr):
-    """The tiles of one step, all of them on their way before the first is used."""
-    tiles = ()
-    for i in tl.static_range(TILES):
-        tile = tl.load(row + i * BLOCK + cols, eviction_policy=HINT)
-        tiles = tiles + (tile,)  # noqa: RUF005 - Triton does not unpack
-    return tiles
-
-
-@kernel
-def load_last_tiles(row, cols, left, BLOCK: tl.constexpr, TILES: tl.constexpr):
-    """The tiles of the last step, of which there are `left` columns; -inf, which adds nothing, in the others."""
-    tiles = ()
-    for i in tl.static_range(TILES):
-        inside = i * BLOCK + cols < left
-        tile = tl.load(row + i * BLOCK + cols, mask=inside, other=float("-inf"), eviction_policy="evict_first")
-        tiles = tiles + (tile,)  # noqa: RUF005 - Triton does not unpack
-    return tiles
-
-
-@kernel
-def clear_row(row, cols, zeros, V, BLOCK: tl.constexpr, TILES: tl.constexpr):
-    """Zeros from the second step of a row on."""
-    for start in range(BLOCK * TILES, V, BLOCK):
-        tl.store(row + start + cols, zeros, start + cols < V)
-
-
-@kernel
-def tiles_max(tiles, largest, TILES: tl.constexpr):
-    """Maximum of `largest` and of each row of each tile. It is exact in every dtype, and cheaper in 16 bits."""
-    for i in tl.static_range(TILES):
-        largest = tl.maximum(largest, tl.max(tiles[i], axis=1).to(tl.float32))
-    return largest
-
-
-@kernel
-def add_tiles(tiles, largest, total, PRECISE: tl.constexpr, TILES: tl.constexpr):
-    """Take the logits of one step into the running maxima and sums of exponentials."""
-    new = tiles_max(tiles, largest, TILES)
-    base = or_zero(new)
-    total = total * exp_nonpositive(largest - base, PRECISE)
-    for i in tl.static_range(TILES):
-        total += tl.sum(exp_nonpositive(tiles[i].to(tl.float32) - base[:, None], PRECISE), axis=1)
-    return new, total
-
-
-@kernel
-def exp_at(below, factor, PRECISE: tl.constexpr):
-    """exp(below * factor) for below <= 0."""
-    return exp_nonpositive(below * factor, True) if PRECISE else tl.exp2(below * (factor * 1.4426950408889634))
-
-
-@kernel
-def join_lanes(largest, total, inverse_temperature, PRECISE: tl.constexpr):
-    """Maximum and sum of the row of which each lane has seen a part; given to all lanes."""
-    whole = tl.max(largest, axis=0)
-    total = tl.sum(total * exp_at(largest - or_zero(whole), inverse_temperature, PRECISE), axis=0)
-    return tl.zeros_like(largest) + whole, tl.zeros_like(largest) + total
-
-
-@kernel
-def scaled_exp(below, factor, scale, PRECISE: tl.constexpr):
-    """exp(below * factor) * scale for below <= 0. Where 16 bits are wanted, the scale is a summand of the exponent."""
-    if PRECISE:
-        result = exp_nonpositive(below * factor, True) * scale[:, None]
-    else:
-        result = tl.exp2(below * (factor * 1.4426950408889634) + tl.log2(scale)[:, None])
-    return result
 
 
 @kernel(*_examples())
@@ -226,6 +87,7 @@ def _cross_entropy_kernel(
     PRECISE: tl.constexpr,
     VECTOR: tl.constexpr,
     TILES: tl.constexpr,
+    KEEP: tl.constexpr,
 ):
     # 1. Which rows.
     rows, lanes, cols = place_rows(ROWS, BLOCK, ONE_BLOCK, VECTOR)
@@ -242,19 +104,20 @@ def _cross_entropy_kernel(
     # 2. The label's logit.
     picked = tl.load(z + rows * stride_z + label, mask=known, other=float("nan")).to(tl.float32)
 
-    # 3. Online maximum and sum of exponentials. Ignored rows are not read. Steps before the last are whole and need no
-    # mask; the last is kept.
+    # 3. Online maximum and sum of exponentials. Ignored rows are not read. The end of the row is kept in registers; the
+    # steps before it are whole and need no mask.
     STEP: tl.constexpr = BLOCK * TILES
     last = 0
     largest = tl.full([rows.shape[0]], float("-inf"), tl.float32)
     total = tl.zeros([rows.shape[0]], tl.float32)
     if not ONE_BLOCK:
-        last = first_of_last_step(valid, V, STEP)
+        last = first_kept(valid, V, STEP, KEEP * BLOCK)
         for start in range(0, last, STEP):
             tiles = load_tiles(z_rows + start, cols, BLOCK, TILES, "evict_last")
-            largest, total = add_tiles(tiles, largest, total, PRECISE, TILES)
-    kept = load_last_tiles(z_rows + last, cols, tl.where(valid, V - last, 0)[:, None], BLOCK, TILES)
-    largest, total = add_tiles(kept, largest, total, PRECISE, TILES)
+            largest, total = add_tiles(tiles, largest, total, PRECISE, 0, TILES)
+    kept = load_kept_tiles(z_rows + last, cols, valid, V - last, BLOCK, KEEP)
+    for first in tl.static_range(0, KEEP, TILES):
+        largest, total = add_tiles(kept, largest, total, PRECISE, first, TILES)
     if not ONE_BLOCK:
         largest, total = join_lanes(largest, total, 1.0, PRECISE)
     base = or_zero(largest)
@@ -267,12 +130,12 @@ def _cross_entropy_kernel(
     # dz may be z: by now every thread has to have read the label's logit.
     tl.debug_barrier()
     scale = tl.where(known, share / total, float("nan"))
-    left = tl.where(live, V - last, 0)[:, None]
-    for i in tl.static_range(TILES):
+    for i in tl.static_range(KEEP):
+        # Not `wide`: the compiler would keep what it made of these tiles before, in twice as many registers.
         gradient = scaled_exp(kept[i].to(tl.float32) - base[:, None], 1.0, scale, PRECISE)
         gradient = tl.where(valid[:, None], gradient, 0.0)
         at = i * BLOCK + cols
-        tl.store(dz_rows + last + at, gradient, at < left, eviction_policy="evict_first")
+        tl.store(dz_rows + last + at, gradient, live[:, None] & (at < V - last), eviction_policy="evict_first")
     if not ONE_BLOCK:
         for done in range(0, last, STEP):
             start = last - STEP - done
@@ -281,7 +144,7 @@ def _cross_entropy_kernel(
                 gradient = scaled_exp(tiles[i].to(tl.float32) - base[:, None], 1.0, scale, PRECISE)
                 tl.store(dz_rows + start + i * BLOCK + cols, gradient, eviction_policy="evict_first")
         if last == 0:  # an ignored row
-            clear_row(dz_rows, cols, tl.zeros_like(gradient), V, BLOCK, TILES)
+            clear_row(dz_rows, cols, tl.zeros_like(gradient), V, BLOCK, KEEP)
 
     # 6. The label's element, after the one that another thread may have written there.
     tl.debug_barrier()
@@ -347,15 +210,15 @@ def launch(
 ) -> torch.Tensor:
     """Write the gradient into `dz` (which may be `z`) and return the loss, float32 []. Nothing is checked."""
     tokens, vocabulary = z.shape
-    count = (y != ignore).sum()
+    count = count_valid(y, ignore)
     row_loss = empty((tokens,), torch.float32, z.device)
     if tokens:
-        blocks = blocks or cross_entropy_blocks(tokens, vocabulary, z.element_size())
+        blocks = blocks or cross_entropy_blocks(tokens, vocabulary, z.element_size(), z.device.type == "cpu")
         _cross_entropy_kernel[(triton.cdiv(tokens, blocks["ROWS"]),)](
             z, y, count, row_loss, dz, tokens, vocabulary, z.stride(0), dz.stride(0), ignore,
             PRECISE=z.dtype == torch.float32, **blocks,
         )  # fmt: skip
-    return row_loss.sum() / count.clamp(min=1)
+    return mean_loss(row_loss, count)
 
 
 def cross_entropy(z: torch.Tensor, y: torch.Tensor, ignore: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, unify
 from ..core.gemm import ieee_products
+from ._means import count_valid, mean_loss
 from .cross_entropy import _cross_entropy_kernel, check_labels, cross_entropy_blocks, scale_
 
 LEAST_ROWS = 2048
@@ -50,12 +51,15 @@ def product_(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
         torch.matmul(a, b, out=out)
 
 
-def add_product_(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
-    """out += a^T b into float32, for a and b of one dtype."""
-    if a.dtype == torch.float32:
-        out.addmm_(a.T, b)
-    elif out.device.type == "cuda":
-        torch.addmm(out, a.T, b, out_dtype=torch.float32, out=out)
+def add_product_(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor, first: bool) -> None:
+    """out += a^T b into float32, for a and b of one dtype; out = a^T b when it is the first, and out holds nothing."""
+    if a.dtype != torch.float32 and out.device.type == "cuda":
+        if first:
+            torch.mm(a.T, b, out_dtype=torch.float32, out=out)
+        else:
+            torch.addmm(out, a.T, b, out_dtype=torch.float32, out=out)
+    elif first:
+        torch.mm(a.T.float(), b.float(), out=out)
     else:
         out.addmm_(a.T.float(), b.float())
 
@@ -95,10 +99,12 @@ def fused_linear_cross_entropy(
     y = y.contiguous()
     tokens, hidden = h.shape
     vocabulary = len(w)
-    count = (y != ignore).sum()
+    count = count_valid(y, ignore)
     group = group_rows(tokens, vocabulary, hidden)
     dh = empty_like(h)
-    total = empty(w.shape, torch.float32, w.device).zero_()
+    total = empty(w.shape, torch.float32, w.device)
+    if not tokens:
+        total.zero_()
     losses = empty((tokens,), torch.float32, h.device)
     buffer = empty((group, vocabulary), h.dtype, h.device)
     with ieee_products(), torch.autocast(h.device.type, enabled=False):
@@ -107,14 +113,14 @@ def fused_linear_cross_entropy(
             part = h[rows]
             logits = buffer[: len(part)]
             product_(logits, part, w.T)
-            blocks = cross_entropy_blocks(len(part), vocabulary, h.element_size())
+            blocks = cross_entropy_blocks(len(part), vocabulary, h.element_size(), h.device.type == "cpu")
             _cross_entropy_kernel[(triton.cdiv(len(part), blocks["ROWS"]),)](
                 logits, y[rows], count, losses[rows], logits, len(part), vocabulary, logits.stride(0), logits.stride(0),
                 ignore, PRECISE=h.dtype == torch.float32, **blocks,
             )  # fmt: skip
             product_(dh[rows], logits, w)
-            add_product_(total, logits, part)
-    return losses.sum() / count.clamp(min=1), dh, total.to(w.dtype)
+            add_product_(total, logits, part, start == 0)
+    return mean_loss(losses, count), dh, total.to(w.dtype)
 
 
 class FusedLinearCrossEntropy(torch.autograd.Function):

@@ -22,7 +22,8 @@ import triton.language as tl
 from torch.autograd.function import once_differentiable
 
 from .._triton import empty, empty_like, example, kernel, unify
-from .cross_entropy import exp_nonpositive, with_unit_columns
+from ..core._sweep import exp_nonpositive
+from .cross_entropy import with_unit_columns
 
 # Columns a program takes at a time: two rows of 16 elements for each of 512 threads; of float32 half as many, since
 # that is what fits into registers.
