@@ -51,10 +51,10 @@ def launch_blocks(
     """How the gradient is launched, where an element has `size` bytes. Only `few` and `many` change what it is.
 
     A program of `warps` owns `group` rows of the table at most (0: so that there are about 128 programs), looks at
-    `each` ids a thread at once, and asks for `touch` rows of g a step
-    before it knows which it needs. Of the table it writes
-    `rows` rows of `width` bytes at once. Rows with more than `few` tokens: `picked` ids are looked at, and `wide` bytes
-    of `many` gradients added, at once.
+    `each` ids a thread at once, and asks with them for `touch` rows of g, before it knows which it needs. Of the table
+    it writes `rows` rows of `width` bytes at once. Where rows have more than `few` tokens (at least 2), it looks at
+    `picked` ids at once and adds `wide` bytes of `many` gradients. `registers` limits those of a thread, and `evict`
+    is what the cache is told of dw.
     """
     threads = 32 * warps
     if interpreted:  # which pays little for a loop over ids, and much for a program
