@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 32f3087c8a1948c9f9f232e724c0aea6e6c98a8f8e53399fd338c666c2c7094c
+Meaning: d4e219d2adf60c2dc2f3ccfcabefb6013139e01dc8215b3ed62beac950b77a5d
 """
 
 from albor_contracts.testing import (

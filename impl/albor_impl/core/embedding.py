@@ -2,14 +2,15 @@
 
     y_t  = w_(ids_t)          dw_v = sum of g_t over t with ids_t = v
 
-The backward is two launches and adds nothing atomically. The first orders the tokens by id, stably: each of its
-programs owns some consecutive rows of the table, and picks and orders their tokens. The second sums: a program owns a
-block of dw, sums the gradients of each row's tokens in float32 in a fixed order (up to FEW tokens one after the other,
-more of them in TOKENS partial sums, each of which takes every TOKENS-th), rounds once and writes the block, zeros where
-there are no tokens. So it is deterministic, and dw needs no clearing. Most rows have at most two tokens, which the
-first launch names for each row, so that the second reads gradients after a single look-up. Traffic: the forward reads
-and writes T D elements, the backward reads T D and writes V D; the ids are read by each program of the first launch,
-from the cache, and twice when they do not fit into its registers.
+The backward is one launch, and adds no numbers atomically. Each program owns some rows of the table: every 2^shift-th,
+so that frequent ids, which are often neighbours, go to different programs. It reads all ids, which lie in the cache,
+and enters the tokens of its rows in a list of its own: how many each row has, and up to FEW of them. (The places in the
+list are given out atomically, so their order varies; the smallest is taken out first.) Then it sums the gradients of
+each row's tokens in float32, one after the other, rounds once and writes the row, zeros where there are no tokens. Rows
+with more than FEW tokens are left to the end: the program puts all its tokens in order, stably, and sums them in TOKENS
+partial sums, each of which takes every TOKENS-th. So it is deterministic, and dw needs no clearing. Traffic: the
+forward reads and writes T D elements, the backward reads T D and writes V D; the ids are read by each program, from the
+cache.
 
 On a GPU the host does not wait for the device to look at ids: one outside the table makes its row of y NaN, and every
 element of dw. No address is formed from it.
@@ -27,28 +28,49 @@ from torch.autograd.function import once_differentiable
 from .._triton import empty, example, kernel, unify
 from ._rows import element_grid, element_tiles, one_dtype, tile, unit_columns
 
-# The launch that orders tokens: rows of the table that a program owns, most ids that it keeps in registers, ids that it
-# looks at at once when there are more, neighbours among them that one warp counts, tokens of its own that it compares
-# with each other.
-GROUP = 256
-ONCE = 8192
-IDS = 8192
+# What decides in which order gradients are added: most tokens of a row that are added one after the other, and how many
+# partial sums a row has that has more.
+FEW = 8
+TOKENS = 16
+# Neighbouring tokens that one warp counts, and tokens that are compared with each other.
 LANE = 64
 CHUNK = 256
-ORDER_WARPS = 16
-# The interpreter pays little for a loop over ids, and this one shows there what happens between blocks of them.
-INTERPRETED_IDS = 1024
-# The launch that sums: rows of a block and bytes of each (measured on an H200), most tokens of a row that is summed
-# beside others, and tokens that are read at once of a row that has more.
-ROWS = 4
-WIDTH = 2048
-FEW = 8
-TOKENS = 4
-SUM_WARPS = 4
 
 _FORWARD = "ids=*i64 w=*{t} y=*{t} w_stride=i32:16 tokens=i32:16 vocabulary=i32:16 d=i32:16 blocks=i32"
-_ORDER = "ids=*i64 picked=*i64 order=*i32 table=*i32 tokens=i32:16 vocabulary=i32:16"
-_BACKWARD = "g=*{t} order=*i32 table=*i32 dw=*{t} g_stride=i32:16 vocabulary=i32:16 d=i32:16 blocks=i32"
+_BACKWARD = (
+    "g=*{t} ids=*i64 tables=*i32 picked=*i64 order=*i32 dw=*{t} g_stride=i32:16 tokens=i32:16 vocabulary=i32:16 "
+    "d=i32:16 shift=i32 rows=i32:16"
+)
+
+
+def launch_blocks(
+    tokens: int, vocabulary: int, d: int, size: int, interpreted: bool = False, *, warps: int = 32, group: int = 0,
+    each: int = 16, touch: int = 0, rows: int = 16, width: int = 2048, few: int = FEW, many: int = TOKENS,
+    picked: int = 4096, wide: int = 2048, registers: int = 0, evict: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """How the gradient is launched, where an element has `size` bytes. Only `few` and `many` change what it is.
+
+    A program of `warps` owns `group` rows of the table at most (0: so that there are about 128 programs), looks at
+    `each` ids a thread at once, and asks with them for `touch` rows of g, before it knows which it needs. Of the table
+    it writes `rows` rows of `width` bytes at once. Where rows have more than `few` tokens (at least 2), it looks at
+    `picked` ids at once and adds `wide` bytes of `many` gradients. `registers` limits those of a thread, and `evict`
+    is what the cache is told of dw.
+    """
+    threads = 32 * warps
+    if interpreted:  # which pays little for a loop over ids, and much for a program
+        group, threads, each, rows, picked = group or 256, 256, min(each, 4), max(rows, 64), min(picked, 1024)
+    group = group or min(1024, triton.next_power_of_2(triton.cdiv(vocabulary, 128)))
+    each = min(each, triton.next_power_of_2(max(1, triton.cdiv(tokens, threads))))
+    if d % 16:  # neighbours are loaded one by one, each at an address of its own, for which registers are few
+        width, wide = min(width, 512), min(wide, 512)
+    columns, sector = triton.next_power_of_2(d), 32 // size
+    return {
+        "GROUP": group, "EACH": each, "THREADS": threads, "ONE_BLOCK": tokens <= each * threads,
+        "TOUCH": touch, "SECTORS": min(256, triton.cdiv(columns, sector)), "SECTOR": sector,
+        "ROWS": min(rows, group), "BLOCK": min(width // size, columns), "FEW": few, "EVICT": evict,
+        "PICKED": picked, "LANE": LANE, "CHUNK": CHUNK, "WIDE": min(wide // size, columns), "TOKENS": many,
+        "num_warps": warps, **({"maxnreg": registers} if registers else {}),
+    }  # fmt: skip
 
 
 @kernel(*[example(_FORWARD.format(t=t), label=f"350M {t}", **element_tiles(1024)) for t in ("bf16", "fp32")])
@@ -64,173 +86,254 @@ def _forward_kernel(
 
 
 @kernel
-def _columns(table, vocabulary):
-    """For each row of w: its first place in the order, the one behind its last, its first token, its second."""
-    # Step by step: three times the vocabulary may pass 2^31.
-    last = table + vocabulary
-    one = last + vocabulary
-    return table, last, one, one + vocabulary
+def _touch(g, first, tokens, g_stride, d, TOUCH: tl.constexpr, SECTORS: tl.constexpr, SECTOR: tl.constexpr):
+    """Ask for this program's share of g, whose rows some program will need, and do not wait for it."""
+    token = tl.program_id(0) + (first + tl.arange(0, TOUCH)).to(tl.int64) * tl.num_programs(0)
+    cols = tl.arange(0, SECTORS) * SECTOR
+    mask = (token < tokens)[:, None] & (cols < d)[None, :]
+    tl.load(g + token[:, None] * g_stride + cols[None, :], mask=mask, volatile=True)  # volatile: nobody uses it
 
 
 @kernel
-def _local_rows(ids, start, tokens, lowest, vocabulary, IDS: tl.constexpr, LANE: tl.constexpr):
-    """Tokens from `start` on and their rows, int32 [IDS / LANE, LANE].
-
-    Rows are counted from `lowest`: -1 if the row is below, -2 if the id is wrong, V if there is no token.
-    """
-    token = start + (tl.arange(0, IDS // LANE) * LANE)[:, None] + tl.arange(0, LANE)[None, :]
-    row = tl.load(ids + token, mask=token < tokens, other=vocabulary)
-    wrong = (row < 0) | (row >= vocabulary)
-    local = tl.where(wrong, -2, tl.maximum(row - lowest, -1)).to(tl.int32)
-    return token, tl.where(token < tokens, local, vocabulary)
+def _next(ids, bits, start, shift, THREADS: tl.constexpr):
+    """The token of the lowest of each thread's bits, the place of its row, -1 without a bit, and the other bits."""
+    lowest = bits & (0 - bits)
+    number = (lowest.to(tl.float32).to(tl.int32, bitcast=True) >> 23) - 127  # the exponent of a power of two
+    token = start + number * THREADS + tl.arange(0, THREADS)
+    row = tl.load(ids + token, mask=bits > 0, other=0)
+    return token, tl.where(bits > 0, (row >> shift).to(tl.int32), -1), bits - lowest
 
 
-@kernel(*[
-    example(
-        _ORDER, label=label, GROUP=GROUP, IDS=block, LANE=LANE, CHUNK=CHUNK, ONE_BLOCK=one, num_warps=ORDER_WARPS
-    )
-    for label, block, one in (("7B", ONCE, True), ("350M", IDS, False))
-])  # fmt: skip
-def _order_kernel(
-    ids, picked, order, table, tokens, vocabulary,
-    GROUP: tl.constexpr, IDS: tl.constexpr, LANE: tl.constexpr, CHUNK: tl.constexpr, ONE_BLOCK: tl.constexpr,
+@kernel
+def _count(table, place):
+    """Count a token of each of these rows; how many there were before."""
+    return tl.atomic_add(table + place, 1, mask=place >= 0, sem="relaxed", scope="cta")
+
+
+@kernel
+def _enter(table, place, before, token, GROUP: tl.constexpr, ROWS: tl.constexpr, FEW: tl.constexpr):
+    """Enter these tokens, each as the one after `before` others of its row."""
+    mine = place >= 0
+    tl.store(table + 2 * GROUP + place * FEW + before, token, mask=mine & (before < FEW))
+    most = table + GROUP + place // ROWS
+    tl.atomic_max(most, before + 1, mask=mine & (before >= 2), sem="relaxed", scope="cta")
+
+
+@kernel
+def _list(
+    ids, table, g, tokens, vocabulary, shift, g_stride, d,
+    GROUP: tl.constexpr, EACH: tl.constexpr, THREADS: tl.constexpr, ONE_BLOCK: tl.constexpr, ROWS: tl.constexpr,
+    FEW: tl.constexpr, TOUCH: tl.constexpr, SECTORS: tl.constexpr, SECTOR: tl.constexpr,
 ):  # fmt: skip
-    first, last, one, two = _columns(table, vocabulary)
-    lowest = tl.program_id(0) * GROUP
-    rows = lowest + tl.arange(0, GROUP)
-    live = rows < vocabulary
+    """Enter the tokens of this program's rows in its table. Whether an id is wrong: then the table is worth nothing."""
+    WRONG: tl.constexpr = 1 << EACH
+    local = tl.arange(0, GROUP)
+    tl.store(table + local, 0)
+    tl.store(table + GROUP + local, 0)
+    tl.debug_barrier()  # other threads count on from what was stored
+    thread = tl.arange(0, THREADS)
+    spoiled = 0
+    for start in range(0, 1 if ONE_BLOCK else tokens, EACH * THREADS):
+        # 1. A bit for each id whose row is of this program: few are, and only they are looked at more closely.
+        after = tokens - start - thread
+        bits = tl.zeros([THREADS], tl.int32)
+        outside = tl.zeros([THREADS], tl.int64)
+        for k in tl.static_range(EACH):
+            row = tl.load(ids + start + k * THREADS + thread, mask=k * THREADS < after, other=0)
+            bits |= tl.where((row.to(tl.int32) & ((1 << shift) - 1)) == tl.program_id(0), 1 << k, 0)
+            outside |= row | (vocabulary - 1 - row)  # one of the two is negative
+        there = tl.minimum(tl.maximum(after + THREADS - 1, 0) // THREADS, EACH)
+        bits &= (1 << there) - 1
+        if TOUCH > 0:
+            _touch(g, start // (EACH * THREADS) * TOUCH, tokens, g_stride, d, TOUCH, SECTORS, SECTOR)
+        left = tl.max(tl.where(outside < 0, WRONG, bits))
+        if left == WRONG:
+            spoiled = 1
 
-    # 1. The tokens of the rows before this group stand before its own.
-    if ONE_BLOCK:
-        token, local = _local_rows(ids, 0, tokens, lowest, vocabulary, IDS, LANE)
-        below = tl.sum((local == -1).to(tl.int32), axis=1)
-        wrong = tl.max((local == -2).to(tl.int32), axis=1)
-    else:
-        below = tl.zeros([IDS // LANE], tl.int32)
-        wrong = tl.zeros([IDS // LANE], tl.int32)
-        for start in range(0, tokens, IDS):
-            token, local = _local_rows(ids, start, tokens, lowest, vocabulary, IDS, LANE)
-            below += tl.sum((local == -1).to(tl.int32), axis=1)
-            wrong |= tl.max((local == -2).to(tl.int32), axis=1)
-    base = tl.sum(below)
-    spoiled = tl.max(wrong) > 0
-
-    # 2. Pick the tokens of this group, in their order, each with its row. A warp counts within a lane, without the
-    # others; then the lanes are added up.
-    stop = base
-    for start in range(0, IDS if ONE_BLOCK else tokens, IDS):
-        if not ONE_BLOCK:
-            token, local = _local_rows(ids, start, tokens, lowest, vocabulary, IDS, LANE)
-        mine = (local >= 0) & (local < GROUP) & (local < vocabulary - lowest)
-        among = tl.cumsum(mine.to(tl.int32), axis=1)
-        lanes = tl.sum(mine.to(tl.int32), axis=1)
-        place = stop + (tl.cumsum(lanes, axis=0) - lanes)[:, None] + among - 1
-        tl.store(picked + place, (local.to(tl.int64) << 32) | token, mask=mine)
-        stop += tl.sum(lanes, axis=0)
+        # 2. Enter them, two of each thread at a time: a thread seldom has more.
+        while (left > 0) & (left < WRONG):
+            one, place, bits = _next(ids, bits, start, shift, THREADS)
+            two, beside, bits = _next(ids, bits, start, shift, THREADS)
+            before = _count(table, place)
+            behind = _count(table, beside)
+            left = tl.max(bits)
+            _enter(table, place, before, one, GROUP, ROWS, FEW)
+            _enter(table, beside, behind, two, GROUP, ROWS, FEW)
     tl.debug_barrier()  # other threads read what was stored
+    return spoiled
 
-    # 3. Where the tokens of each row begin and end.
-    at = tl.arange(0, CHUNK)
-    count = tl.zeros([GROUP], tl.int32)
-    for start in range(base, stop, CHUNK):
-        inside = start + at < stop
-        row = (tl.load(picked + start + at, mask=inside, other=0) >> 32).to(tl.int32)
-        count += tl.histogram(row, GROUP, mask=inside)
-    begin = base + tl.cumsum(count, axis=0) - count
-    # Negative in `two`: there is none, or (-2) the order has to be looked at.
-    pair = (count == 2) & (spoiled == 0)
-    tl.store(first + rows, begin, mask=live)
-    tl.store(last + rows, tl.where(spoiled, begin - 1, begin + count), mask=live)
-    tl.store(one + rows, -1, mask=live & (count == 0))
-    tl.store(two + rows, tl.where((count > 2) | spoiled, -2, -1), mask=live & (pair == 0))
+
+@kernel
+def _gradients(g, token, inside, cols, g_stride, d, fill):
+    """Rows of g, float32 [tokens, columns], of these tokens; `fill` outside."""
+    mask = inside[:, None] & (cols < d)
+    return tl.load(g + token.to(tl.int64)[:, None] * g_stride + cols, mask=mask, other=fill).to(tl.float32)
+
+
+@kernel
+def _sum_few(
+    g, table, dw, g_stride, vocabulary, d, shift, rows, spoiled,
+    GROUP: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, EVICT: tl.constexpr,
+):  # fmt: skip
+    """Write this program's rows with up to FEW tokens, all as NaN if an id is wrong. More than FEW if one has more.
+
+    Nothing here makes the threads of one warp wait for another's.
+    """
+    NONE: tl.constexpr = 2**31 - 1
+    listed = table + 2 * GROUP
+    fill = tl.where(spoiled > 0, float("nan"), 0.0)
+    most = 0
+    for start in range(0, rows, ROWS):
+        local = start + tl.arange(0, ROWS)
+        row = (local.to(tl.int64) << shift) + tl.program_id(0)
+        live = row < vocabulary
+        several = tl.load(table + GROUP + start // ROWS)
+        count = tl.load(table + local)
+        one = tl.load(listed + local * FEW)
+        two = tl.load(listed + local * FEW + 1)
+        count = tl.where(spoiled > 0, 0, count)
+        at = dw + row[:, None] * d
+        if several <= 2:
+            # Two numbers have the same sum in either order.
+            for start_col in range(0, d, BLOCK):
+                cols = start_col + tl.arange(0, BLOCK)[None, :]
+                total = _gradients(g, one, count > 0, cols, g_stride, d, fill)
+                total += _gradients(g, two, count > 1, cols, g_stride, d, 0.0)
+                tl.store(at + cols, total, mask=live[:, None] & (cols < d), eviction_policy=EVICT)
+        else:
+            most = tl.maximum(most, several)
+            few = count <= FEW
+            for start_col in range(0, d, BLOCK):
+                cols = start_col + tl.arange(0, BLOCK)[None, :]
+                total = tl.zeros([ROWS, BLOCK], tl.float32) + fill
+                last = tl.zeros([ROWS], tl.int32) - 1
+                for k in range(0, tl.minimum(several, FEW)):
+                    next = tl.zeros([ROWS], tl.int32) + NONE
+                    for j in tl.static_range(FEW):
+                        token = tl.load(listed + local * FEW + j, mask=j < count, other=NONE)
+                        next = tl.where(token > last, tl.minimum(next, token), next)
+                    total += _gradients(g, next, few & (k < count), cols, g_stride, d, 0.0)
+                    last = next
+                tl.store(at + cols, total, mask=(live & few)[:, None] & (cols < d), eviction_policy=EVICT)
+    return tl.where(spoiled > 0, 0, most)
+
+
+@kernel
+def _owners(ids, start, within, tokens, shift):
+    """Of the tokens `start + within`: the program whose row each has, -1 where there is no token, and the place of the
+    row among those of that program."""
+    row = tl.load(ids + start + within, mask=within < tokens - start, other=-1)
+    owner = tl.where(row < 0, -1, (row & ((1 << shift) - 1)).to(tl.int32))
+    return owner, (row >> shift).to(tl.int32)
+
+
+@kernel
+def _order(
+    ids, table, picked, order, tokens, shift,
+    GROUP: tl.constexpr, PICKED: tl.constexpr, LANE: tl.constexpr, CHUNK: tl.constexpr,
+):  # fmt: skip
+    """Write the tokens of this program's rows to `order`, row by row, ascending in each. The second part of the table
+    says where those of each row end."""
+    pid = tl.program_id(0)
+    within = (tl.arange(0, PICKED // LANE) * LANE)[:, None] + tl.arange(0, LANE)[None, :]
+
+    # 1. The tokens of the programs before this one stand before its own.
+    below = tl.zeros([PICKED // LANE, LANE], tl.int32)
+    for start in range(0, tokens, PICKED):
+        owner, place = _owners(ids, start, within, tokens, shift)
+        below += ((owner >= 0) & (owner < pid)).to(tl.int32)
+    base = tl.sum(below)
+
+    # 2. Pick its own, in their order, each with its row. A warp counts within a lane, without the others; then the
+    # lanes are added up.
+    stop = base
+    for start in range(0, tokens, PICKED):
+        owner, place = _owners(ids, start, within, tokens, shift)
+        mine = (owner == pid).to(tl.int32)
+        among = tl.cumsum(mine, axis=1)
+        lanes = tl.sum(mine, axis=1)
+        at = stop + (tl.cumsum(lanes, axis=0) - lanes)[:, None] + among - 1
+        tl.store(picked + at, (place.to(tl.int64) << 32) | (start + within), mask=mine > 0)
+        stop += tl.sum(lanes, axis=0)
+
+    # 3. Where the tokens of each row begin.
+    local = tl.arange(0, GROUP)
+    count = tl.load(table + local)
+    cursor = table + GROUP
+    tl.debug_barrier()  # what was there has been read
+    tl.store(cursor + local, base + tl.cumsum(count, axis=0) - count)
+    tl.debug_barrier()  # other threads read what was stored, here and in the last step
 
     # 4. Put them in: behind those of earlier chunks, and those before it in its own.
     PART: tl.constexpr = min(CHUNK, 32)
-    cursor = begin
+    at = tl.arange(0, CHUNK)
     for start in range(base, stop, CHUNK):
         inside = start + at < stop
         key = tl.load(picked + start + at, mask=inside, other=0)
-        chosen = key.to(tl.int32)
         row = (key >> 32).to(tl.int32)
         equal = tl.zeros([CHUNK, PART], tl.int32)
         for part in range(0, CHUNK, PART):  # all at once do not fit into the registers
             beside = part + tl.arange(0, PART)
             other = tl.load(picked + start + beside, mask=start + beside < stop, other=0) >> 32
             equal += ((row[:, None] == other.to(tl.int32)[None, :]) & (beside[None, :] < at[:, None])).to(tl.int32)
-        earlier = tl.sum(equal, axis=1)
-        place = tl.gather(cursor, row, 0) + earlier
-        rank = place - tl.gather(begin, row, 0)
-        tl.store(order + place, chosen, mask=inside)
-        tl.store(one + lowest + row, chosen, mask=inside & (rank == 0))
-        tl.store(two + lowest + row, chosen, mask=inside & (rank == 1) & (tl.gather(pair.to(tl.int32), row, 0) != 0))
-        cursor += tl.histogram(row, GROUP, mask=inside)
+        place = tl.load(cursor + row) + tl.sum(equal, axis=1)
+        tl.store(order + place, key.to(tl.int32), mask=inside)
+        tl.debug_barrier()
+        tl.atomic_add(cursor + row, 1, mask=inside, sem="relaxed", scope="cta")
+        tl.debug_barrier()
 
 
 @kernel
-def _gradients(g, token, inside, cols, g_stride, d):
-    """Rows of g, float32 [tokens, columns], of these tokens; 0 outside."""
-    mask = inside[:, None] & (cols < d)
-    return tl.load(g + token.to(tl.int64)[:, None] * g_stride + cols, mask=mask, other=0.0).to(tl.float32)
-
-
-@kernel
-def _gradients_at(g, order, place, inside, cols, g_stride, d):
-    """`_gradients` of the tokens at these places of the order."""
-    return _gradients(g, tl.load(order + place, mask=inside, other=0), inside, cols, g_stride, d)
+def _sum_many(
+    g, table, order, dw, g_stride, d, shift,
+    GROUP: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, TOKENS: tl.constexpr,
+):  # fmt: skip
+    """Write the rows with more than FEW tokens, one after the other, many tokens at a time."""
+    local = tl.arange(0, GROUP)
+    waiting = tl.where(tl.load(table + local) > FEW, local, GROUP)
+    chosen = tl.min(waiting)
+    while chosen < GROUP:
+        end = tl.load(table + GROUP + chosen)
+        begin = end - tl.load(table + chosen)
+        row = (chosen.to(tl.int64) << shift) + tl.program_id(0)
+        for start_col in range(0, d, BLOCK):
+            cols = start_col + tl.arange(0, BLOCK)[None, :]
+            partial = tl.zeros([TOKENS, BLOCK], tl.float32)
+            for start in range(begin, end, 2 * TOKENS):
+                place = start + tl.arange(0, TOKENS)
+                one = tl.load(order + place, mask=place < end, other=0)
+                two = tl.load(order + TOKENS + place, mask=place < end - TOKENS, other=0)
+                first = _gradients(g, one, place < end, cols, g_stride, d, 0.0)
+                second = _gradients(g, two, place < end - TOKENS, cols, g_stride, d, 0.0)
+                partial += first
+                partial += second
+            tl.store(dw + row * d + cols, tl.sum(partial, axis=0, keep_dims=True), mask=cols < d)
+        waiting = tl.where(local == chosen, GROUP, waiting)
+        chosen = tl.min(waiting)
 
 
 @kernel(*[
-    example(
-        _BACKWARD.format(t=t), label=f"350M {t}", ROWS=ROWS, BLOCK=WIDTH // size, FEW=FEW, TOKENS=TOKENS,
-        num_warps=SUM_WARPS,
-    )
+    example(_BACKWARD.format(t=t), label=f"350M {t}", **launch_blocks(16384, 32768, 1024, size))
     for t, size in (("bf16", 2), ("fp32", 4))
 ])  # fmt: skip
 def _backward_kernel(
-    g, order, table, dw, g_stride, vocabulary, d, blocks,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, TOKENS: tl.constexpr,
+    g, ids, tables, picked, order, dw, g_stride, tokens, vocabulary, d, shift, rows,
+    GROUP: tl.constexpr, EACH: tl.constexpr, THREADS: tl.constexpr, ONE_BLOCK: tl.constexpr, TOUCH: tl.constexpr,
+    SECTORS: tl.constexpr, SECTOR: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
+    EVICT: tl.constexpr, PICKED: tl.constexpr, LANE: tl.constexpr, CHUNK: tl.constexpr, WIDE: tl.constexpr,
+    TOKENS: tl.constexpr,
 ):  # fmt: skip
-    pid = tl.program_id(0)
-    local = tl.arange(0, ROWS)
-    row = (pid // blocks).to(tl.int64) * ROWS + local
-    cols = (pid % blocks) * BLOCK + tl.arange(0, BLOCK)[None, :]
-    live = row < vocabulary
-
-    # 1. Rows with up to two tokens, side by side: a look-up, the gradients, the store, with nothing between them.
-    firsts, lasts, ones, twos = _columns(table, vocabulary)
-    one = tl.load(ones + row, mask=live, other=-1)
-    two = tl.load(twos + row, mask=live, other=-1)
-    known = two >= -1
-    total = _gradients(g, one, known & (one >= 0), cols, g_stride, d)
-    total += _gradients(g, two, two >= 0, cols, g_stride, d)
-    tl.store(dw + row[:, None] * d + cols, total, mask=(live & known)[:, None] & (cols < d))
-    if tl.min(two) < -1:
-        # 2. Rows with a few, side by side too, a token of each at a time.
-        begin = tl.load(firsts + row, mask=known == 0, other=0)
-        end = tl.load(lasts + row, mask=known == 0, other=0)
-        count = end - begin
-        few = count <= FEW
-        total = tl.zeros([ROWS, BLOCK], tl.float32)
-        for k in range(0, tl.max(tl.where(few, count, 0))):
-            total += _gradients_at(g, order, begin + k, few & (k < count), cols, g_stride, d)
-        total = tl.where((count < 0)[:, None], float("nan"), total)
-        tl.store(dw + row[:, None] * d + cols, total, mask=((known == 0) & few)[:, None] & (cols < d))
-
-        # 3. The others, one after the other, many tokens at a time.
-        waiting = tl.where(few, ROWS, local)
-        chosen = tl.min(waiting)
-        while chosen < ROWS:
-            mine = local == chosen
-            start = tl.sum(tl.where(mine, begin, 0))
-            stop = tl.sum(tl.where(mine, end, 0))
-            partial = tl.zeros([TOKENS, BLOCK], tl.float32)
-            for first_place in range(start, stop, TOKENS):
-                place = first_place + tl.arange(0, TOKENS)
-                partial += _gradients_at(g, order, place, place < stop, cols, g_stride, d)
-            at = (pid // blocks).to(tl.int64) * ROWS + chosen
-            tl.store(dw + at * d + cols, tl.sum(partial, axis=0, keep_dims=True), mask=cols < d)
-            waiting = tl.where(mine, ROWS, waiting)
-            chosen = tl.min(waiting)
+    # Of this program's rows: how many tokens each has; of each block of rows, the most of one, if more than two; then
+    # up to FEW tokens of each.
+    table = tables + tl.program_id(0).to(tl.int64) * (GROUP * (2 + FEW))
+    spoiled = _list(
+        ids, table, g, tokens, vocabulary, shift, g_stride, d,
+        GROUP, EACH, THREADS, ONE_BLOCK, ROWS, FEW, TOUCH, SECTORS, SECTOR,
+    )  # fmt: skip
+    most = _sum_few(g, table, dw, g_stride, vocabulary, d, shift, rows, spoiled, GROUP, ROWS, BLOCK, FEW, EVICT)
+    if most > FEW:
+        _order(ids, table, picked, order, tokens, shift, GROUP, PICKED, LANE, CHUNK)
+        _sum_many(g, table, order, dw, g_stride, d, shift, GROUP, WIDE, FEW, TOKENS)
 
 
 def check_ids(ids: torch.Tensor, vocabulary: int) -> None:
@@ -258,37 +361,23 @@ def lookup(ids: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> None:
         _forward_kernel[grid](ids, w, y, w.stride(0), tokens, len(w), d, blocks, **tiles)
 
 
-def ordered(ids: torch.Tensor, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens by id: int32 order[T], and table[4, V] with rows first, last, one and two.
+def sum_rows(g: torch.Tensor, ids: torch.Tensor, dw: torch.Tensor, blocks: dict[str, Any] | None = None) -> None:
+    """Write the sums of the rows of g[T, D] with equal ids[T] into the contiguous dw[V, D]. Nothing is checked.
 
-    order[first_v : last_v] are the tokens with id v, ascending. one_v is the first of them, or -1; two_v the second of
-    two, -1 with fewer, and -2 when there are more. Nothing is checked: with an id outside [0, V), last < first and
-    two = -2 everywhere.
+    `blocks` are choices of `launch_blocks`.
     """
-    tokens = len(ids)
-    picked = empty((tokens,), torch.int64, ids.device)
-    order = empty((tokens,), torch.int32, ids.device)
-    table = empty((4, vocabulary), torch.int32, ids.device)
-    once, several = (INTERPRETED_IDS,) * 2 if ids.device.type == "cpu" else (ONCE, IDS)
-    block = max(LANE, triton.next_power_of_2(tokens)) if tokens <= once else several
-    _order_kernel[(triton.cdiv(vocabulary, GROUP),)](
-        ids.contiguous(), picked, order, table, tokens, vocabulary, GROUP=GROUP, IDS=block, LANE=LANE,
-        CHUNK=min(CHUNK, block), ONE_BLOCK=tokens <= block, num_warps=ORDER_WARPS,
-    )  # fmt: skip
-    return order, table
-
-
-def sum_rows(g: torch.Tensor, ids: torch.Tensor, dw: torch.Tensor) -> None:
-    """Write the sums of the rows of g[T, D] with equal ids[T] into the contiguous dw[V, D]. Nothing is checked."""
-    vocabulary, d = dw.shape
+    (tokens, d), vocabulary = g.shape, len(dw)
     if dw.numel():
         g = unit_columns(g)
-        order, table = ordered(ids, vocabulary)
-        width = min(WIDTH // dw.element_size(), triton.next_power_of_2(d))
-        blocks = triton.cdiv(d, width)
-        _backward_kernel[(triton.cdiv(vocabulary, ROWS) * blocks,)](
-            g, order, table, dw, g.stride(0), vocabulary, d, blocks,
-            ROWS=ROWS, BLOCK=width, FEW=FEW, TOKENS=TOKENS, num_warps=SUM_WARPS,
+        tiles = launch_blocks(tokens, vocabulary, d, dw.element_size(), dw.device.type == "cpu", **(blocks or {}))
+        shift = (triton.cdiv(vocabulary, tiles["GROUP"]) - 1).bit_length()
+        programs = 2**shift
+        tables = empty((programs, tiles["GROUP"] * (2 + tiles["FEW"])), torch.int32, ids.device)
+        picked = empty((tokens,), torch.int64, ids.device)
+        order = empty((tokens,), torch.int32, ids.device)
+        _backward_kernel[(programs,)](
+            g, ids.contiguous(), tables, picked, order, dw, g.stride(0), tokens, vocabulary, d, shift,
+            triton.cdiv(vocabulary, programs), **tiles,
         )  # fmt: skip
 
 
