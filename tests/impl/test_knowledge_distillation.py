@@ -19,7 +19,8 @@ UNIT = {torch.float32: U32, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
 SMALLEST = {torch.float32: 2.0**-149, torch.bfloat16: 2.0**-133, torch.float16: 2.0**-24}
 DTYPES = list(UNIT)
 SETTINGS = [(0.3, 3.0), (0.9, 0.5), (1.0, 4.0), (0.5, 2.0), (0.2, 1.0), (0.6, 4.0)]
-SWEEPS = {"ROWS": 1, "BLOCK": 8, "ONE_BLOCK": False, "VECTOR": 4, "TILES": 2, "KEEP": 4, "num_warps": 4}
+HALVES = [torch.bfloat16, torch.float16]
+SWEEPS = {"ROWS": 1, "BLOCK": 8, "ONE_BLOCK": False, "VECTOR": 4, "TILES": 2, "KEEP": 2, "num_warps": 4}
 
 
 def doubles(tensor):
@@ -107,6 +108,73 @@ def test_vocabulary_longer_than_the_largest_block_of_practice():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("keep", [2, 4])
+@pytest.mark.parametrize(("alpha", "temperature"), [(0.5, 2.0), (1.0, 2.0), (0.5, 4.0)])
+@pytest.mark.parametrize("vocabulary", [15, 33, 71, 97])
+def test_sweeps_from_a_reference(vocabulary, alpha, temperature, keep, dtype):
+    s, t, y = case(4, vocabulary, dtype)
+    s[1], t[1] = float("nan"), -INF  # ignored
+    s[2, 5] = t[2, 5] = t[3, 7] = -INF
+    y[2] = vocabulary - 1
+    ds = torch.full_like(s, 7.0)
+    blocks = {**SWEEPS, "KEEP": keep}
+    loss = launch(s, t, y, alpha, temperature, IGNORE, ds, blocks)
+    assert loss.isfinite()
+    s[1] = t[1] = 0.0
+    agree(s, t, y, alpha, temperature, loss, ds)
+    again = launch(s, t, y, alpha, temperature, IGNORE, s, blocks)  # in place
+    assert torch.equal(loss, again) and torch.equal(s, ds)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("temperature", [2.0, 4.0])
+@pytest.mark.parametrize(("student", "teacher"), [
+    (20.0, 30.0), (60.0, 0.0), (0.0, 60.0), (300.0, 300.0), (6e4, -6e4), (-6e4, 6e4), (-INF, 30.0), (-INF, -INF),
+])  # fmt: skip
+def test_a_logit_far_above_or_below_the_reference(student, teacher, temperature, dtype):
+    """The last of 33 is no sample. Where it is much larger than the samples, the row is done in the other way."""
+    s, t, y = case(2, 33, dtype)
+    y[:] = torch.tensor([32, 0])
+    s[0, 32], t[0, 32] = student, teacher
+    ds = torch.empty_like(s)
+    loss = launch(s, t, y, 0.5, temperature, IGNORE, ds, SWEEPS)
+    agree(s, t, y, 0.5, temperature, loss, ds)
+
+
+@pytest.mark.parametrize("value", [1e9, -1e9, 1e30, -1e30, 3.38e38])
+def test_a_row_far_from_zero(value):
+    """Where the reference itself is rounded by more than the logits differ."""
+    s, t, y = case(2, 33, torch.bfloat16)
+    y[:] = torch.tensor([32, 0])
+    s[0, 3:], t[1, :30] = value, value
+    ds = torch.empty_like(s)
+    agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
+
+
+@pytest.mark.parametrize("shift", [1000.0, 30000.0])
+@pytest.mark.parametrize("dtype", HALVES)
+def test_sweeps_far_from_zero(dtype, shift):
+    s, t, y = case(4, 97, torch.float32)
+    s, t = (4 * s + shift).to(dtype), (4 * t - shift).to(dtype)
+    ds = torch.empty_like(s)
+    agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
+
+
+@pytest.mark.parametrize("which", ["student", "teacher"])
+@pytest.mark.parametrize("place", [0, 32])
+def test_samples_without_a_finite_logit_and_nan(which, place):
+    s, t, y = case(2, 33, torch.bfloat16)
+    y[:] = torch.tensor([32, 0])
+    row = (s if which == "student" else t)[0]
+    row[:32] = -INF
+    ds = torch.empty_like(s)
+    agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
+    row[place] = float("nan")
+    loss = launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS)
+    assert loss.isnan() and ds[0].isnan().all() and ds[1].isfinite().all()
+
+
 def test_student_and_teacher_far_apart():
     s, t, y = case(4, 9, torch.float32)
     agree(s + 1000, t - 1000, y, 0.3, 2.0, *knowledge_distillation(s + 1000, t - 1000, y, 0.3, 2.0, IGNORE))
@@ -133,9 +201,10 @@ def test_alpha_zero_is_cross_entropy_bitwise_even_when_kl_is_infinite(dtype, blo
 
 
 @pytest.mark.parametrize("blocks", [None, SWEEPS])
-def test_impossible_words(blocks):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_impossible_words(dtype, blocks):
     """-inf in student, teacher or both; 0 log 0 = 0, and mass the student cannot give is infinitely far."""
-    s, t, y = case(4, 20, torch.float32)
+    s, t, y = case(4, 20, dtype)
     y[:] = torch.tensor([0, 1, 2, 3])
     s[0, 10:], t[0, 10:] = -INF, -INF  # both: finite
     t[1, :18] = -INF  # the teacher excludes more: finite, and its first block is empty
@@ -235,8 +304,9 @@ def test_autograd_refuses_what_the_function_refuses():
 
 @pytest.mark.parametrize("label", [-7, 35, 10**12])
 @pytest.mark.parametrize("blocks", [None, SWEEPS])
-def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access(label, blocks):
-    s, t, _ = case(2, 35, torch.float32)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unchecked_label_outside_the_vocabulary_gives_nan_and_no_wild_access(dtype, label, blocks):
+    s, t, _ = case(2, 35, dtype)
     ds = torch.zeros_like(s)
     loss = launch(s, t, torch.tensor([0, label]), 0.3, 2.0, IGNORE, ds, blocks)
     assert loss.isnan() and ds[1].isnan().all() and ds[0].isfinite().all()
@@ -246,6 +316,10 @@ def test_no_32_bit_arithmetic_overflows():
     s, t, y = case(3, 65, torch.float32)
     with sanitized():
         agree(s, t, y, 0.3, 2.0, *knowledge_distillation(s, t, y, 0.3, 2.0, IGNORE))
+    s, t, y = case(3, 65, torch.bfloat16)
+    ds = torch.empty_like(s)
+    with sanitized():
+        agree(s, t, y, 0.3, 2.0, launch(s, t, y, 0.3, 2.0, IGNORE, ds, SWEEPS), ds)
 
 
 def test_vocabularies_must_be_equal():
