@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ec666f7bf1e69d9b3a74b7f030cfe28920f63df97dbb7480e2393439acef9ca8
+Meaning: 4d0331cbbd67b71806dd0f978424bd15b485d1feb8cac31fe811d46c72c5a0ab
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

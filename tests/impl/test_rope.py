@@ -38,6 +38,7 @@ def test_positions_near_and_far(offset, base):
 
 def test_a_sequence_of_several_blocks():
     check(draw((1, 2, 300, 64), torch.float32, 3), 0, 10000.0)
+    check(draw((1, 250, 16, 64), torch.float32, 16).transpose(1, 2), 0, 10000.0)
 
 
 def test_heads_transposed_sliced_and_expanded():
