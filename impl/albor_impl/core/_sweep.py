@@ -8,6 +8,7 @@ was read last to what was read first, which is found in a cache as long as the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import triton
@@ -18,31 +19,33 @@ from .._triton import kernel
 # Elements that one program takes when rows are short; several rows then share a program.
 SHARED_BLOCK = 1024
 
-Sweep = tuple[int, int, int]  # warps of a program, TILES, KEEP (a multiple of TILES)
+Sweep = tuple[int, int, int, int]  # warps of a program, TILES, KEEP (a multiple of TILES), registers (0: any number)
 
 # The interpreter pays little for another step, and small ones show there what happens between steps.
-INTERPRETED: Sweep = (4, 2, 4)
+INTERPRETED: Sweep = (4, 2, 4, 0)
 
 
 def sweep_blocks(itemsize: int, sweep: Sweep) -> dict[str, int]:
     """How a long row of elements of `itemsize` bytes is cut."""
-    warps, tiles, keep = sweep
+    warps, tiles, keep, registers = sweep
     vector = 16 // itemsize
-    return {"BLOCK": 32 * warps * vector, "VECTOR": vector, "TILES": tiles, "KEEP": keep, "num_warps": warps}
+    blocks = {"BLOCK": 32 * warps * vector, "VECTOR": vector, "TILES": tiles, "KEEP": keep, "num_warps": warps}
+    return {**blocks, "maxnreg": registers} if registers else blocks
 
 
 def row_blocks(
-    tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, near: Sweep, far: Sweep
+    tokens: int, vocabulary: int, largest: int, itemsize: int, per_warp: int, sweeps: Sequence[Sweep]
 ) -> dict[str, Any]:
     """How a kernel over rows of logits of `itemsize` bytes is cut: rows a program, columns of a tile, warps.
 
     Rows of up to `largest` elements are one tile, of which a warp takes `per_warp` elements. Longer rows are swept: as
-    `near` says up to 64 KiB, and as `far` says beyond, where few rows may be in flight.
+    the first of `sweeps` says up to 64 KiB, as the second says up to twice that, and as the last says beyond: the
+    longer the rows, the fewer may be in flight.
     """
     width = triton.next_power_of_2(vocabulary)
     if width > largest:
-        sweep = near if vocabulary * itemsize <= 65536 else far
-        return {"ROWS": 1, "ONE_BLOCK": False, **sweep_blocks(itemsize, sweep)}
+        longer = sum(vocabulary * itemsize > most for most in (65536, 131072))
+        return {"ROWS": 1, "ONE_BLOCK": False, **sweep_blocks(itemsize, sweeps[longer])}
     rows = min(max(1, SHARED_BLOCK // width), triton.next_power_of_2(max(tokens, 1)))
     warps = min(32, max(4, rows * width // per_warp))
     return {"ROWS": rows, "BLOCK": width, "ONE_BLOCK": True, "VECTOR": 1, "TILES": 1, "KEEP": 1, "num_warps": warps}

@@ -45,16 +45,15 @@ _BACKWARD = (
 
 def launch_blocks(
     tokens: int, vocabulary: int, d: int, size: int, interpreted: bool = False, *, warps: int = 32, group: int = 0,
-    each: int = 16, touch: int = 0, rows: int = 16, width: int = 2048, few: int = FEW, many: int = TOKENS,
-    picked: int = 4096, wide: int = 2048, registers: int = 0, evict: str = "",
+    each: int = 16, rows: int = 0, width: int = 4096, few: int = FEW, many: int = TOKENS,
+    picked: int = 4096, wide: int = 2048,
 ) -> dict[str, Any]:  # fmt: skip
     """How the gradient is launched, where an element has `size` bytes. Only `few` and `many` change what it is.
 
     A program of `warps` owns `group` rows of the table at most (0: so that there are about 128 programs), looks at
-    `each` ids a thread at once, and asks with them for `touch` rows of g, before it knows which it needs. Of the table
-    it writes `rows` rows of `width` bytes at once. Where rows have more than `few` tokens (at least 2), it looks at
-    `picked` ids at once and adds `wide` bytes of `many` gradients. `registers` limits those of a thread, and `evict`
-    is what the cache is told of dw.
+    `each` ids a thread at once. Of the table it writes `rows` rows of `width` bytes at once (0: 32 KiB of them). Where
+    rows have more than `few` tokens (at least 2), it looks at `picked` ids at once and adds `wide` bytes of `many`
+    gradients.
     """
     threads = 32 * warps
     if interpreted:  # which pays little for a loop over ids, and much for a program
@@ -63,13 +62,14 @@ def launch_blocks(
     each = min(each, triton.next_power_of_2(max(1, triton.cdiv(tokens, threads))))
     if d % 16:  # neighbours are loaded one by one, each at an address of its own, for which registers are few
         width, wide = min(width, 512), min(wide, 512)
-    columns, sector = triton.next_power_of_2(d), 32 // size
+    columns = triton.next_power_of_2(d)
+    width = min(width, columns * size)
+    rows = rows or max(1, min(16, 32768 // width))
     return {
         "GROUP": group, "EACH": each, "THREADS": threads, "ONE_BLOCK": tokens <= each * threads,
-        "TOUCH": touch, "SECTORS": min(256, triton.cdiv(columns, sector)), "SECTOR": sector,
-        "ROWS": min(rows, group), "BLOCK": min(width // size, columns), "FEW": few, "EVICT": evict,
+        "ROWS": min(rows, group), "BLOCK": width // size, "FEW": few,
         "PICKED": picked, "LANE": LANE, "CHUNK": CHUNK, "WIDE": min(wide // size, columns), "TOKENS": many,
-        "num_warps": warps, **({"maxnreg": registers} if registers else {}),
+        "num_warps": warps,
     }  # fmt: skip
 
 
@@ -83,15 +83,6 @@ def _forward_kernel(
     mask = (token < tokens) & (col < d)
     value = tl.load(w + row * w_stride + col, mask=mask & known, other=float("nan"))
     tl.store(y + token * d + col, value, mask=mask)
-
-
-@kernel
-def _touch(g, first, tokens, g_stride, d, TOUCH: tl.constexpr, SECTORS: tl.constexpr, SECTOR: tl.constexpr):
-    """Ask for this program's share of g, whose rows some program will need, and do not wait for it."""
-    token = tl.program_id(0) + (first + tl.arange(0, TOUCH)).to(tl.int64) * tl.num_programs(0)
-    cols = tl.arange(0, SECTORS) * SECTOR
-    mask = (token < tokens)[:, None] & (cols < d)[None, :]
-    tl.load(g + token[:, None] * g_stride + cols[None, :], mask=mask, volatile=True)  # volatile: nobody uses it
 
 
 @kernel
@@ -121,9 +112,9 @@ def _enter(table, place, before, token, GROUP: tl.constexpr, ROWS: tl.constexpr,
 
 @kernel
 def _list(
-    ids, table, g, tokens, vocabulary, shift, g_stride, d,
+    ids, table, tokens, vocabulary, shift,
     GROUP: tl.constexpr, EACH: tl.constexpr, THREADS: tl.constexpr, ONE_BLOCK: tl.constexpr, ROWS: tl.constexpr,
-    FEW: tl.constexpr, TOUCH: tl.constexpr, SECTORS: tl.constexpr, SECTOR: tl.constexpr,
+    FEW: tl.constexpr,
 ):  # fmt: skip
     """Enter the tokens of this program's rows in its table. Whether an id is wrong: then the table is worth nothing."""
     WRONG: tl.constexpr = 1 << EACH
@@ -144,8 +135,6 @@ def _list(
             outside |= row | (vocabulary - 1 - row)  # one of the two is negative
         there = tl.minimum(tl.maximum(after + THREADS - 1, 0) // THREADS, EACH)
         bits &= (1 << there) - 1
-        if TOUCH > 0:
-            _touch(g, start // (EACH * THREADS) * TOUCH, tokens, g_stride, d, TOUCH, SECTORS, SECTOR)
         left = tl.max(tl.where(outside < 0, WRONG, bits))
         if left == WRONG:
             spoiled = 1
@@ -173,7 +162,7 @@ def _gradients(g, token, inside, cols, g_stride, d, fill):
 @kernel
 def _sum_few(
     g, table, dw, g_stride, vocabulary, d, shift, rows, spoiled,
-    GROUP: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, EVICT: tl.constexpr,
+    GROUP: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
 ):  # fmt: skip
     """Write this program's rows with up to FEW tokens, all as NaN if an id is wrong. More than FEW if one has more.
 
@@ -199,7 +188,7 @@ def _sum_few(
                 cols = start_col + tl.arange(0, BLOCK)[None, :]
                 total = _gradients(g, one, count > 0, cols, g_stride, d, fill)
                 total += _gradients(g, two, count > 1, cols, g_stride, d, 0.0)
-                tl.store(at + cols, total, mask=live[:, None] & (cols < d), eviction_policy=EVICT)
+                tl.store(at + cols, total, mask=live[:, None] & (cols < d))
         else:
             most = tl.maximum(most, several)
             few = count <= FEW
@@ -214,7 +203,7 @@ def _sum_few(
                         next = tl.where(token > last, tl.minimum(next, token), next)
                     total += _gradients(g, next, few & (k < count), cols, g_stride, d, 0.0)
                     last = next
-                tl.store(at + cols, total, mask=(live & few)[:, None] & (cols < d), eviction_policy=EVICT)
+                tl.store(at + cols, total, mask=(live & few)[:, None] & (cols < d))
     return tl.where(spoiled > 0, 0, most)
 
 
@@ -318,19 +307,15 @@ def _sum_many(
 ])  # fmt: skip
 def _backward_kernel(
     g, ids, tables, picked, order, dw, g_stride, tokens, vocabulary, d, shift, rows,
-    GROUP: tl.constexpr, EACH: tl.constexpr, THREADS: tl.constexpr, ONE_BLOCK: tl.constexpr, TOUCH: tl.constexpr,
-    SECTORS: tl.constexpr, SECTOR: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
-    EVICT: tl.constexpr, PICKED: tl.constexpr, LANE: tl.constexpr, CHUNK: tl.constexpr, WIDE: tl.constexpr,
-    TOKENS: tl.constexpr,
+    GROUP: tl.constexpr, EACH: tl.constexpr, THREADS: tl.constexpr, ONE_BLOCK: tl.constexpr,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr, PICKED: tl.constexpr, LANE: tl.constexpr,
+    CHUNK: tl.constexpr, WIDE: tl.constexpr, TOKENS: tl.constexpr,
 ):  # fmt: skip
     # Of this program's rows: how many tokens each has; of each block of rows, the most of one, if more than two; then
     # up to FEW tokens of each.
     table = tables + tl.program_id(0).to(tl.int64) * (GROUP * (2 + FEW))
-    spoiled = _list(
-        ids, table, g, tokens, vocabulary, shift, g_stride, d,
-        GROUP, EACH, THREADS, ONE_BLOCK, ROWS, FEW, TOUCH, SECTORS, SECTOR,
-    )  # fmt: skip
-    most = _sum_few(g, table, dw, g_stride, vocabulary, d, shift, rows, spoiled, GROUP, ROWS, BLOCK, FEW, EVICT)
+    spoiled = _list(ids, table, tokens, vocabulary, shift, GROUP, EACH, THREADS, ONE_BLOCK, ROWS, FEW)
+    most = _sum_few(g, table, dw, g_stride, vocabulary, d, shift, rows, spoiled, GROUP, ROWS, BLOCK, FEW)
     if most > FEW:
         _order(ids, table, picked, order, tokens, shift, GROUP, PICKED, LANE, CHUNK)
         _sum_many(g, table, order, dw, g_stride, d, shift, GROUP, WIDE, FEW, TOKENS)

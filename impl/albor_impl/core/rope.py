@@ -22,8 +22,9 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty, example, kernel, unify
 
-TILE = 1024  # pairs of a program and head: with four warps, eight of a thread
-HEADS = 4  # of a program, at most: their loads are under way together
+TILE = 1024  # pairs of a program and head
+HEADS = 2  # of a program, at most: their loads are under way together (more, and other warps, were slower on an H200)
+WARPS = 2
 KEPT_POSITIONS = 1 << 17  # tables up to this position are kept: 64 MiB for D = 128
 _TABLES = 8  # how many (device, D, base) are kept
 
@@ -33,18 +34,17 @@ _TYPES = (
 )
 
 
-def _tiles(heads: int, length: int, half: int, across: bool) -> dict[str, Any]:
-    """The heads, positions and pairs of a program. `across` numbers programs along the heads first, as [B, T, H, D]
-    lies in memory, otherwise along the positions."""
+def _tiles(heads: int, length: int, half: int) -> dict[str, int]:
+    """The heads, positions and pairs of a program."""
     together = triton.cdiv(heads, triton.cdiv(heads, HEADS))  # five heads are three and two, not four and one
     pairs = triton.next_power_of_2(max(half, 1))
     rows = max(1, min(TILE // pairs, triton.next_power_of_2(max(length, 1))))
-    return {"HEADS": together, "ROWS": rows, "PAIRS": pairs, "ACROSS": across, "num_warps": 4}
+    return {"HEADS": together, "ROWS": rows, "PAIRS": pairs, "num_warps": WARPS}
 
 
 @kernel(
     *[
-        example(_TYPES.format(t=t), label=f"{label} {t}", INVERSE=inverse, **_tiles(heads, 4096, half, True))
+        example(_TYPES.format(t=t), label=f"{label} {t}", INVERSE=inverse, **_tiles(heads, 4096, half))
         for label, heads, half in (("350M", 16, 32), ("7B", 32, 64))
         for t in ("bf16", "fp32")
         for inverse in (False, True)
@@ -52,13 +52,10 @@ def _tiles(heads: int, length: int, half: int, across: bool) -> dict[str, Any]:
 )
 def _rope_kernel(
     x, y, cosines, sines, stride_b, stride_h, stride_t, heads, length, half, blocks, groups,
-    INVERSE: tl.constexpr, HEADS: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr, ACROSS: tl.constexpr,
+    INVERSE: tl.constexpr, HEADS: tl.constexpr, ROWS: tl.constexpr, PAIRS: tl.constexpr,
 ):  # fmt: skip
     pid = tl.program_id(0)
-    if ACROSS:
-        group, block = pid % groups, pid // groups % blocks
-    else:
-        group, block = pid // blocks % groups, pid % blocks
+    group, block = pid // blocks % groups, pid % blocks
     batch = (pid // (groups * blocks)).to(tl.int64)  # int64: offsets pass 2^31
     head = group.to(tl.int64) * HEADS
     t = block.to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
@@ -108,7 +105,7 @@ def _table(offset: int, length: int, half: int, base: float, device: torch.devic
 
 
 def _rotate(
-    x: torch.Tensor, offset: int, base: float, inverse: bool, tiles: dict[str, Any] | None = None
+    x: torch.Tensor, offset: int, base: float, inverse: bool, tiles: dict[str, int] | None = None
 ) -> torch.Tensor:
     """`rope` or its inverse; `tiles`, as `_tiles` gives them, decide speed alone."""
     sizes = unify(x=(x, "B H T D"))
@@ -122,7 +119,7 @@ def _rotate(
         x = x if x.stride(3) == 1 else x.contiguous()
         half = width // 2
         cos, sin = _table(int(offset), length, half, float(base), x.device)
-        tiles = tiles or _tiles(heads, length, half, across=x.stride(1) < x.stride(2))
+        tiles = tiles or _tiles(heads, length, half)
         blocks, groups = triton.cdiv(length, tiles["ROWS"]), triton.cdiv(heads, tiles["HEADS"])
         _rope_kernel[(batch * groups * blocks,)](
             x, y, cos, sin, *x.stride()[:3], heads, length, half, blocks, groups, INVERSE=inverse, **tiles

@@ -17,8 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from .._triton import empty_like, example, kernel, unify
 
-TILE = 4096  # elements of a program: with eight warps, sixteen of a thread
-BLOCKS = (4096, 2048, 1024, 512)  # columns of a program, where a row has more than the last
+TILE = 2048  # elements of a program
+BLOCKS = (2048, 1024, 512)  # columns of a program, where a row has more than the last
+FORWARD_WARPS = 4  # sixteen elements of a thread; backward, with more tensors, eight: measured on an H200
+BACKWARD_WARPS = 8
 
 _FORWARD = "gate=*{t} up=*{t} h=*{t} gate_stride=i32:16 up_stride=i32:16 rows=i32:16 n=i32:16 blocks=i32"
 _BACKWARD = (
@@ -27,18 +29,17 @@ _BACKWARD = (
 )
 
 
-def _tiles(n: int) -> dict[str, Any]:
-    """The columns and rows of a program: columns so that few of the last program of a row lie past its end. `HINT`
-    says how long what is read should stay in caches."""
+def _tiles(n: int, warps: int) -> dict[str, int]:
+    """The columns and rows of a program: columns so that few of the last program of a row lie past its end."""
     block = triton.next_power_of_2(max(n, 1))
     if block > BLOCKS[-1]:
         block = min(BLOCKS, key=lambda columns: triton.cdiv(n, columns) * columns)
-    return {"BLOCK": block, "ROWS": TILE // block, "HINT": "", "num_warps": 8}
+    return {"BLOCK": block, "ROWS": TILE // block, "num_warps": warps}
 
 
-def _examples(types: str) -> list[Any]:
+def _examples(types: str, warps: int) -> list[Any]:
     return [
-        example(types.format(t=t), label=f"{label} {t}", **_tiles(n))
+        example(types.format(t=t), label=f"{label} {t}", **_tiles(n, warps))
         for label, n in {"350M": 4096, "7B": 14336, "narrow": 512}.items()
         for t in ("bf16", "fp32")
     ]
@@ -61,27 +62,27 @@ def _tile(rows, n, blocks, BLOCK: tl.constexpr, ROWS: tl.constexpr):
     return row, col, (row < rows) & (col < n)
 
 
-@kernel(*_examples(_FORWARD))
+@kernel(*_examples(_FORWARD, FORWARD_WARPS))
 def _forward_kernel(
     gate, up, h, gate_stride, up_stride, rows, n, blocks,
-    BLOCK: tl.constexpr, ROWS: tl.constexpr, HINT: tl.constexpr,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     row, col, mask = _tile(rows, n, blocks, BLOCK, ROWS)
-    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
-    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
+    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0).to(tl.float32)
+    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0).to(tl.float32)
     s, _ = _sigmoids(x)
     tl.store(h + row * n + col, x * s * u, mask=mask)
 
 
-@kernel(*_examples(_BACKWARD))
+@kernel(*_examples(_BACKWARD, BACKWARD_WARPS))
 def _backward_kernel(
     g, gate, up, dgate, dup, g_stride, gate_stride, up_stride, rows, n, blocks,
-    BLOCK: tl.constexpr, ROWS: tl.constexpr, HINT: tl.constexpr,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     row, col, mask = _tile(rows, n, blocks, BLOCK, ROWS)
-    grad = tl.load(g + row * g_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
-    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
-    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0, eviction_policy=HINT).to(tl.float32)
+    grad = tl.load(g + row * g_stride + col, mask=mask, other=0.0).to(tl.float32)
+    x = tl.load(gate + row * gate_stride + col, mask=mask, other=0.0).to(tl.float32)
+    u = tl.load(up + row * up_stride + col, mask=mask, other=0.0).to(tl.float32)
     s, s_of_minus = _sigmoids(x)
     tl.store(dup + row * n + col, grad * (x * s), mask=mask)
     tl.store(dgate + row * n + col, grad * u * (s * (1.0 + x * s_of_minus)), mask=mask)
@@ -100,13 +101,13 @@ def _check(**arguments: tuple[torch.Tensor, str]) -> tuple[int, int]:
     return sizes["R"], sizes["N"]
 
 
-def _forward(gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, Any] | None = None) -> torch.Tensor:
+def _forward(gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, int] | None = None) -> torch.Tensor:
     """`swiglu`; `tiles`, as `_tiles` gives them, decide speed alone."""
     rows, n = _check(gate=(gate, "R N"), up=(up, "R N"))
     h = empty_like(gate)
     if rows and n:
         gate, up = _rows(gate), _rows(up)
-        tiles = tiles or _tiles(n)
+        tiles = tiles or _tiles(n, FORWARD_WARPS)
         blocks = triton.cdiv(n, tiles["BLOCK"])
         _forward_kernel[(triton.cdiv(rows, tiles["ROWS"]) * blocks,)](
             gate, up, h, gate.stride(0), up.stride(0), rows, n, blocks, **tiles
@@ -115,14 +116,14 @@ def _forward(gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, Any] | None 
 
 
 def _backward(
-    g: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, Any] | None = None
+    g: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, tiles: dict[str, int] | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`swiglu_backward`; `tiles` as for `_forward`."""
     rows, n = _check(g=(g, "R N"), gate=(gate, "R N"), up=(up, "R N"))
     dgate, dup = empty_like(gate), empty_like(up)
     if rows and n:
         g, gate, up = _rows(g), _rows(gate), _rows(up)
-        tiles = tiles or _tiles(n)
+        tiles = tiles or _tiles(n, BACKWARD_WARPS)
         blocks = triton.cdiv(n, tiles["BLOCK"])
         _backward_kernel[(triton.cdiv(rows, tiles["ROWS"]) * blocks,)](
             g, gate, up, dgate, dup, g.stride(0), gate.stride(0), up.stride(0), rows, n, blocks, **tiles

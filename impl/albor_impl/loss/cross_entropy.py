@@ -26,6 +26,7 @@ from torch.autograd.function import once_differentiable
 from .._triton import empty, empty_like, example, kernel
 from ..core._sweep import (
     INTERPRETED,
+    Sweep,
     add_tiles,
     clear_row,
     exp_nonpositive,
@@ -46,21 +47,20 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 # The longest row that is one block.
 LARGEST_BLOCK = 8192
 # How longer rows are swept, measured on an H200: see `row_blocks`.
-NEAR = (16, 2, 4)
-FAR = (32, 2, 4)
+SWEEPS: tuple[Sweep, ...] = ((16, 2, 2, 0), (16, 4, 4, 64), (32, 4, 4, 0))
 
 
 def cross_entropy_blocks(tokens: int, vocabulary: int, itemsize: int, interpreted: bool = False) -> dict[str, Any]:
     """How the kernel of cross-entropy is cut."""
-    near, far = (INTERPRETED, INTERPRETED) if interpreted else (NEAR, FAR)
-    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, near=near, far=far)
+    sweeps = 3 * (INTERPRETED,) if interpreted else SWEEPS
+    return row_blocks(tokens, vocabulary, LARGEST_BLOCK, itemsize, per_warp=1024, sweeps=sweeps)
 
 
 def _examples():
     for dtype, itemsize in (("bf16", 2), ("fp16", 2), ("fp32", 4)):
         types = f"z=*{dtype} y=*i64 count=*i64 row_loss=*fp32 dz=*{dtype} T=i32:16 V=i32:16 "
         types += "stride_z=i32:16 stride_dz=i32:16 ignore=i32"
-        for size in (1024, 32768, 131072):
+        for size in (1024, 32768, 65536, 131072):
             blocks = cross_entropy_blocks(8192, size, itemsize)
             yield example(types, label=f"V={size}", PRECISE=dtype == "fp32", **blocks)
     yield example(
