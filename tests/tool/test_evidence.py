@@ -27,7 +27,7 @@ from albor_contracts.evidence import (
     scratch_file,
 )
 from albor_contracts.evidence.canonical import canonical_source, canonical_text
-from albor_contracts.evidence.source import _package_version
+from albor_contracts.evidence.source import _is_installed_to, _package_version
 from albor_contracts.model import Equation, Obligation
 from contract_builder import KERNEL, SOFTMAX, make, passed, softmax, text, with_equation, with_obligation
 
@@ -275,6 +275,22 @@ def test_packages_of_others_hash_as_name_and_version(monkeypatch):
     after = kernel_hash("numpy:matmul")
     _package_version.cache_clear()
     assert before != after
+
+
+def test_packages_beside_their_metadata_are_not_the_project(project, tmp_path, monkeypatch):
+    """Those of `pip install --target FOLDER` hash as what a virtual environment has."""
+    change(project / "core" / "one.py", "def f(x):\n", "import libpkg.part\n\n\ndef f(x):\n")
+    before = kernel_hash("kernelpkg.core.one:f")  # without it
+    folder = tmp_path / "folder"
+    (folder / "libpkg").mkdir(parents=True)
+    (folder / "libpkg" / "__init__.py").write_text("X = 1\n")
+    (folder / "libpkg" / "part.py").write_text("Y = 2\n")
+    monkeypatch.syspath_prepend(folder)
+    _is_installed_to.cache_clear()
+    assert kernel_hash("kernelpkg.core.one:f") != before
+    (folder / "libpkg-1.0.dist-info").mkdir()
+    _is_installed_to.cache_clear()
+    assert kernel_hash("kernelpkg.core.one:f") == before
 
 
 def test_callables_hash_as_their_module():

@@ -2,7 +2,7 @@
 
 Nothing is imported or executed to compute it: modules are located with the import system's finders, and imports are
 read from the syntax tree. Comments, docstrings and layout do not count. A module is the project's own unless it
-belongs to the standard library or lies in site-packages. Versions of other packages are recorded beside the hash,
+belongs to the standard library or lies where packages are installed. Versions of other packages are recorded beside the hash,
 not in it, so that evidence from one machine can be judged on another; a kernel that itself lives in site-packages
 has nothing else to go by and hashes as name and version.
 """
@@ -95,7 +95,14 @@ def _file(name: str) -> str | None:
 def _is_project(name: str, file: str) -> bool:
     if name.partition(".")[0] in sys.stdlib_module_names and name != "__main__":
         return False
-    return not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    top = Path(file).parents[name.count(".") + (Path(file).stem == "__init__")]
+    return not {"site-packages", "dist-packages"} & set(Path(file).parts) and not _is_installed_to(top)
+
+
+@lru_cache(maxsize=256)
+def _is_installed_to(folder: Path) -> bool:
+    """Packages were installed here, as by `pip install --target`."""
+    return next(folder.glob("*.dist-info"), None) is not None
 
 
 @lru_cache(maxsize=256)
