@@ -2,9 +2,9 @@
 
 Nothing is imported or executed to compute it: modules are located with the import system's finders, and imports are
 read from the syntax tree. Comments, docstrings and layout do not count. A module is the project's own unless it
-belongs to the standard library or lies where packages are installed. Versions of other packages are recorded beside the hash,
-not in it, so that evidence from one machine can be judged on another; a kernel that itself lives in site-packages
-has nothing else to go by and hashes as name and version.
+belongs to the standard library or lies where packages are installed. Versions of other packages are recorded beside
+the hash, not in it, so that evidence from one machine can be judged on another; a kernel that itself lives in
+site-packages has nothing else to go by and hashes as name and version.
 """
 
 from __future__ import annotations
