@@ -504,7 +504,7 @@ def knowledge_distillation(
         alpha: share of the soft part, in [0, 1]. 0 is exactly cross-entropy and does not read the teacher; 1 does not
             evaluate the hard part.
         temperature: T > 0, divides both logits in the soft part only.
-        ignore: label of the tokens that do not count; their logits are not read.
+        ignore: label of the tokens that do not count; what their logits are does not matter.
 
     Returns:
         loss, float32 [] in nats; ds [T, V] in the dtype of s. Both are 0 when every token is ignored.
