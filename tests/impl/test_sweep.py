@@ -18,8 +18,18 @@ def test_each_thread_has_16_bytes_of_a_tile(itemsize, vector):
 
 @pytest.mark.parametrize(
     ("itemsize", "n", "sweep"),
-    [(2, 8193, 0), (2, 32768, 0), (2, 32769, 1), (2, 65536, 1), (2, 65537, 2)]
-    + [(4, 8193, 0), (4, 16384, 0), (4, 16385, 1), (4, 32768, 1), (4, 32769, 2)],
+    [
+        (2, 8193, 0),
+        (2, 32768, 0),
+        (2, 32769, 1),
+        (2, 65536, 1),
+        (2, 65537, 2),
+        (4, 8193, 0),
+        (4, 16384, 0),
+        (4, 16385, 1),
+        (4, 32768, 1),
+        (4, 32769, 2),
+    ],
 )
 def test_the_longer_a_row_the_later_the_sweep(itemsize, n, sweep):
     found = row_blocks(5, n, LARGEST, itemsize, 1024, SWEEPS)
