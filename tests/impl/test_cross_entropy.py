@@ -75,11 +75,12 @@ def test_equals_the_reference(rows, vocabulary, dtype, shift):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("vocabulary", [15, 16, 17, 31, 33, 65])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_vocabulary_longer_than_a_block(vocabulary, dtype, rows):
-    """The two-sweep path, with blocks small enough to need several."""
+@pytest.mark.parametrize("keep", [2, 4])
+def test_vocabulary_longer_than_a_block(vocabulary, dtype, rows, keep):
+    """The two-sweep path, with blocks small enough to need several; of which one step is kept, or more than the row."""
     z, y = case(rows, vocabulary, dtype)
     dz = torch.full_like(z, 7.0)
-    agree(z, y, launch(z, y, IGNORE, dz, SWEEPS), dz)
+    agree(z, y, launch(z, y, IGNORE, dz, {**SWEEPS, "KEEP": keep}), dz)
 
 
 def test_vocabulary_longer_than_the_largest_block_of_practice():

@@ -47,6 +47,18 @@ def test_rows_at_and_beyond_one_block(n):
     check(draw((2, n), torch.float32, 4), x)
 
 
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("how", [(1, 1, 1, 0), (1, 2, 2, 0), (1, 2, 4, 0)], ids=str)
+@pytest.mark.parametrize("n", [1, 127, 128, 255, 257, 511, 513, 1025, 1279])
+def test_a_sweep_keeps_any_part_of_a_row(n, how, dtype):
+    """Of a row that ends in the tiles that are kept, before them or with them."""
+    x = draw((3, n), dtype, 15) * 6
+    p = torch.full_like(x, 7)
+    softmax.sweep(x, p, how)
+    wanted = reference.softmax(exact(x))
+    assert worst(p, wanted, forward_error(exact(x), wanted)) <= 1
+
+
 @pytest.mark.parametrize("n", [5, 16390])
 def test_impossible_classes_and_impossible_rows(n):
     x = draw((3, n), torch.float32, 5)
