@@ -143,6 +143,11 @@ def test_all_tokens_in_one_row():
     check_sums(torch.full((5000,), 299), 600, group=8)
 
 
+def test_all_rows_of_a_program_have_many_tokens():
+    """The last of its group too, whose place is the largest."""
+    check_sums(torch.arange(8).repeat(embedding.FEW + 4), 8, group=4)
+
+
 def test_frequent_ids_that_are_neighbours_go_to_different_programs():
     """Each with too many tokens for its list, between others that have few."""
     ids = torch.cat([torch.arange(20).repeat(30), draw_ids(200, 300, 19)])
