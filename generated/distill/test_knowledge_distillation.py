@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3789ae283f4dcc58d8a252396080842e593eceb94bdbfc2d215edd148be514d1
+Meaning: aa3d80c06c233222035b9f76791dbe6e2b708a1e79b28a974617edc5e0b2ddf2
 """
 
 from albor_contracts.testing import (
@@ -178,6 +178,18 @@ kd_usual_inputs = cases(
     alpha="real in [0.1, 0.9]",
     temperature="real in {1, 2, 4}",
     ignore="int in {-100, -1}",
+)
+kd_usual_wide_inputs = cases(
+    dims={"T": "1..2", "V": "4099, 8193, 12289"},
+    elements=24584,
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0.1, 0.9]",
+    temperature="real in {2, 4}",
+    ignore="int in {-100, -1}",
+    back="int in [0, 400]",
+    low="real in {-inf, -100, -10, 10}",
 )
 kd_repeat_inputs = cases(
     dims={"T": "1..8", "V": "1..4099"},
@@ -426,6 +438,22 @@ def test_kd_usual(kernel, case):
     s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
     loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(ds, expected_ds))
+
+
+@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence", cost=2)
+@given(case=kd_usual_wide_inputs)
+def test_kd_usual_wide(kernel, case):
+    """At 2 and 4 rows of several blocks agree with the definition, also where their end is far above what precedes
+    it."""
+    s, t, y, alpha, temperature, ignore, back, low = kernel.receives(case, "s t y alpha temperature ignore back low")
+    T, V = case.T, case.V
+    r, v = grid(T, V)
+    step_s = array[r, v](where(v < V - 1 - back, s[r, v] + low, s[r, v]))
+    step_t = array[r, v](where(v < V - 1 - back, t[r, v] + low, t[r, v]))
+    loss, ds = kernel.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
+    expected_loss, expected_ds = spec.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(ds, expected_ds))
 
