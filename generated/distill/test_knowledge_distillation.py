@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: aa3d80c06c233222035b9f76791dbe6e2b708a1e79b28a974617edc5e0b2ddf2
+Meaning: e1ce0e0e94403424fa2c2cce5a95f0a8e34efcff4ff9ccfde56f56e781020cf5
 """
 
 from albor_contracts.testing import (
@@ -180,16 +180,17 @@ kd_usual_inputs = cases(
     ignore="int in {-100, -1}",
 )
 kd_usual_wide_inputs = cases(
-    dims={"T": "1..2", "V": "4099, 8193, 12289"},
-    elements=24584,
+    dims={"T": "1..3", "V": "4099, 8192, 10201, 12289"},
+    elements=24603,
     s="float[T, V] in [-30, 30]",
     t="float[T, V] in [-30, 30]",
-    y="i64[T] in [0, V) or {ignore}",
+    y="i64[T] in {0, V - 1} or {ignore}",
     alpha="real in [0.1, 0.9]",
     temperature="real in {2, 4}",
     ignore="int in {-100, -1}",
     back="int in [0, 400]",
-    low="real in {-inf, -100, -10, 10}",
+    low_s="real in {-inf, -400, -10, 0, 10}",
+    low_t="real in {-inf, -400, -10, 0, 10}",
 )
 kd_repeat_inputs = cases(
     dims={"T": "1..8", "V": "1..4099"},
@@ -447,11 +448,11 @@ def test_kd_usual(kernel, case):
 def test_kd_usual_wide(kernel, case):
     """At 2 and 4 rows of several blocks agree with the definition, also where their end is far above what precedes
     it."""
-    s, t, y, alpha, temperature, ignore, back, low = kernel.receives(case, "s t y alpha temperature ignore back low")
+    s, t, y, alpha, temperature, ignore, back, low_s, low_t = kernel.receives(case, "s t y alpha temperature ignore back low_s low_t")
     T, V = case.T, case.V
     r, v = grid(T, V)
-    step_s = array[r, v](where(v < V - 1 - back, s[r, v] + low, s[r, v]))
-    step_t = array[r, v](where(v < V - 1 - back, t[r, v] + low, t[r, v]))
+    step_s = array[r, v](where(v < V - 1 - back, s[r, v] + low_s, s[r, v]))
+    step_t = array[r, v](where(v < V - 1 - back, t[r, v] + low_t, t[r, v]))
     loss, ds = kernel.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
     expected_loss, expected_ds = spec.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
