@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e1ce0e0e94403424fa2c2cce5a95f0a8e34efcff4ff9ccfde56f56e781020cf5
+Meaning: 12193ae10280720efc60b69a8c101dab869b8f4129f514127b2ade745f4eea57
 """
 
 from albor_contracts.testing import (
@@ -180,8 +180,8 @@ kd_usual_inputs = cases(
     ignore="int in {-100, -1}",
 )
 kd_usual_wide_inputs = cases(
-    dims={"T": "1..3", "V": "4099, 8192, 10201, 12289"},
-    elements=24603,
+    dims={"T": "1..3", "V": "8192, 10201, 12289"},
+    elements=49161,
     s="float[T, V] in [-30, 30]",
     t="float[T, V] in [-30, 30]",
     y="i64[T] in {0, V - 1} or {ignore}",
@@ -189,7 +189,7 @@ kd_usual_wide_inputs = cases(
     temperature="real in {2, 4}",
     ignore="int in {-100, -1}",
     back="int in [0, 400]",
-    low_s="real in {-inf, -400, -10, 0, 10}",
+    low_s="real in {-400, -10, 0, 10}",
     low_t="real in {-inf, -400, -10, 0, 10}",
 )
 kd_repeat_inputs = cases(
@@ -443,7 +443,7 @@ def test_kd_usual(kernel, case):
     claim(approx(ds, expected_ds))
 
 
-@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence", cost=2)
+@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence")
 @given(case=kd_usual_wide_inputs)
 def test_kd_usual_wide(kernel, case):
     """At 2 and 4 rows of several blocks agree with the definition, also where their end is far above what precedes

@@ -170,7 +170,7 @@ def test_a_logit_far_above_or_below_the_reference(student, teacher, temperature,
     agree(s, t, y, 0.5, temperature, loss, ds)
 
 
-@pytest.mark.parametrize("value", [1e9, -1e9, 3539992576.0, 1e30, -1e30, 3.38e38])
+@pytest.mark.parametrize("value", [1e9, -1e9, 12482248704.0, 1e30, -1e30, 3.38e38])
 def test_a_row_far_from_zero(value):
     """Where the reference itself is rounded by more than the logits differ."""
     s, t, y = case(2, 33, torch.bfloat16)
