@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3789ae283f4dcc58d8a252396080842e593eceb94bdbfc2d215edd148be514d1
+Meaning: 99b32e791c13512bf4446acbc6d587f4fc4c1a208726c3ab40330ea9d38575b3
 """
 
 from albor_contracts.testing import (
@@ -178,6 +178,19 @@ kd_usual_inputs = cases(
     alpha="real in [0.1, 0.9]",
     temperature="real in {1, 2, 4}",
     ignore="int in {-100, -1}",
+)
+kd_usual_wide_inputs = cases(
+    dims={"T": "2..3", "V": "8192, 10201, 12289"},
+    elements=49166,
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in {0, V - 1} or {ignore}",
+    alpha="real in [0.1, 0.9]",
+    temperature="real in {2, 4}",
+    ignore="int in {-100, -1}",
+    back="int in [0, 400]",
+    low_s="float[T] in {-400, -10, 0, 10}",
+    low_t="float[T] in {-inf, -400, -10, 0, 10}",
 )
 kd_repeat_inputs = cases(
     dims={"T": "1..8", "V": "1..4099"},
@@ -426,6 +439,22 @@ def test_kd_usual(kernel, case):
     s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
     loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(ds, expected_ds))
+
+
+@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence")
+@given(case=kd_usual_wide_inputs)
+def test_kd_usual_wide(kernel, case):
+    """At 2 and 4 rows of several blocks agree with the definition, also where their end is far above what precedes
+    it."""
+    s, t, y, alpha, temperature, ignore, back, low_s, low_t = kernel.receives(case, "s t y alpha temperature ignore back low_s low_t")
+    T, V = case.T, case.V
+    r, v = grid(T, V)
+    step_s = array[r, v](where(v < V - 1 - back, s[r, v] + low_s[r], s[r, v]))
+    step_t = array[r, v](where(v < V - 1 - back, t[r, v] + low_t[r], t[r, v]))
+    loss, ds = kernel.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
+    expected_loss, expected_ds = spec.knowledge_distillation(step_s, step_t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(ds, expected_ds))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from albor_impl._triton import poisoned, record_allocations, record_launches, sanitized
+from albor_impl.distill import knowledge_distillation as kernels
 from albor_impl.distill.knowledge_distillation import (
     knowledge_distillation,
     knowledge_distillation_loss,
@@ -129,6 +130,33 @@ def test_sweeps_from_a_reference(vocabulary, alpha, temperature, keep, dtype):
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("temperature", [2.0, 4.0])
+@pytest.mark.parametrize("highest", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("shift", [-1000.0, 1000.0])
+def test_few_rows_are_done_again(shift, highest, temperature, dtype, monkeypatch):
+    """A row far from zero is not, nor one of which a quarter is far above the others; of the last, one logit is."""
+    s, t, y = case(3, 97, torch.float32)
+    y[:] = torch.tensor([96, 0, 50])
+    if highest is not None:
+        s[:, 24 * highest :][:, :24] += 200.0
+        t[:, 24 * highest :][:, :24] += 200.0
+    again, way = [], kernels._from_maxima
+
+    def counted(*arguments):
+        again.append(1)
+        return way(*arguments)
+
+    monkeypatch.setattr(kernels, "_from_maxima", counted)
+    s, t = (s + shift).to(dtype), (t - shift).to(dtype)
+    ds = torch.empty_like(s)
+    agree(s, t, y, 0.5, temperature, launch(s, t, y, 0.5, temperature, IGNORE, ds, SWEEPS), ds)
+    assert not again
+    t[2, 96] = t[2].max() + 300
+    agree(s, t, y, 0.5, temperature, launch(s, t, y, 0.5, temperature, IGNORE, ds, SWEEPS), ds)
+    assert len(again) == 1
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("temperature", [2.0, 4.0])
 @pytest.mark.parametrize(("student", "teacher"), [
     (20.0, 30.0), (60.0, 0.0), (0.0, 60.0), (300.0, 300.0), (6e4, -6e4), (-6e4, 6e4), (-INF, 30.0), (-INF, -INF),
 ])  # fmt: skip
@@ -142,12 +170,26 @@ def test_a_logit_far_above_or_below_the_reference(student, teacher, temperature,
     agree(s, t, y, 0.5, temperature, loss, ds)
 
 
-@pytest.mark.parametrize("value", [1e9, -1e9, 1e30, -1e30, 3.38e38])
+@pytest.mark.parametrize("value", [1e9, -1e9, 12482248704.0, 1e30, -1e30, 3.38e38])
 def test_a_row_far_from_zero(value):
     """Where the reference itself is rounded by more than the logits differ."""
     s, t, y = case(2, 33, torch.bfloat16)
     y[:] = torch.tensor([32, 0])
     s[0, 3:], t[1, :30] = value, value
+    ds = torch.empty_like(s)
+    agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
+
+
+def test_first_logit_of_an_ignored_row_is_its_largest():
+    s, t, y = case(2, 33, torch.bfloat16)
+    s[1, 0] = t[1, 0] = 30.0
+    ds = torch.full_like(s, 7.0)
+    agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
+
+
+def test_more_rows_than_16_bits_can_count():
+    s, t, y = case(263, 5, torch.bfloat16)
+    y[:] = torch.arange(263) % 5
     ds = torch.empty_like(s)
     agree(s, t, y, 0.5, 2.0, launch(s, t, y, 0.5, 2.0, IGNORE, ds, SWEEPS), ds)
 
