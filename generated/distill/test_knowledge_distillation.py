@@ -69,6 +69,13 @@ def supposed_2(case):
     return all[r](any[v](t[r, v] > -inf))
 
 
+def supposed_3(case):
+    """any[q, r](y[q] == ignore and q != r)"""
+    y, ignore, T = case.y, case.ignore, case.T
+    r, q = grid(T, T)
+    return any[q, r]((y[q] == ignore) & (q != r))
+
+
 knowledge_distillation_inputs = cases(
     dims={"T": "1..8", "V": "2..257"},
     s="float[T, V] in [-30, 30]",
@@ -149,6 +156,7 @@ kd_aligned_inputs = cases(
 )
 kd_padding_inputs = cases(
     dims={"T": "1..8", "V": "2..257"},
+    such_that=supposing(supposed_3),
     work={"T * T": 2**18},
     s="float[T, V] in [-30, 30]",
     t="float[T, V] in [-30, 30]",

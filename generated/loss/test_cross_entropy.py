@@ -5,8 +5,8 @@ Meaning: d0a1b201548bb783089f9a449456666b6150c2dca0378d08bdd10103cc2c8ed8
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
-    independent, inf, log, max, obligation, rejects, same_twice, single, sum, where,
+    all, any, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
+    independent, inf, log, max, obligation, rejects, same_twice, single, sum, supposing, where,
 )
 
 CONTRACT = "loss/cross-entropy"
@@ -27,6 +27,14 @@ def cross_entropy(z, y, ignore):
 
 
 spec = definitions(CONTRACT, cross_entropy)
+
+
+def supposed_1(case):
+    """any[s, t](y[s] == ignore and s != t)"""
+    y, ignore, T = case.y, case.ignore, case.T
+    t, s = grid(T, T)
+    return any[s, t]((y[s] == ignore) & (s != t))
+
 
 cross_entropy_inputs = cases(
     dims={"T": "1..8", "V": "1..1025"},
@@ -70,6 +78,7 @@ ce_shift_inputs = cases(
 )
 ce_padding_inputs = cases(
     dims={"T": "1..8", "V": "1..257"},
+    such_that=supposing(supposed_1),
     work={"T * T": 2**18},
     z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",

@@ -5,8 +5,8 @@ Meaning: cea0f848b2d17bfe7c9b3d301f6781b3924de183783e76a4cb1fb55641ed6f0f
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, cast, claim, clip, count, defines, definitions, dot, example, exp, given, gradient, grid,
-    independent, log, max, obligation, ratio, rejects, single, sum, uses_at_most, where,
+    all, any, approx, array, cases, cast, claim, clip, count, defines, definitions, dot, example, exp, given, gradient,
+    grid, independent, log, max, obligation, ratio, rejects, single, sum, supposing, uses_at_most, where,
 )
 
 CONTRACT = "loss/fused-linear-cross-entropy"
@@ -49,6 +49,14 @@ def cross_entropy(z, y, ignore):
 
 spec = definitions(CONTRACT, fused_linear_cross_entropy, cross_entropy)
 
+
+def supposed_1(case):
+    """any[s, t](y[s] == ignore and s != t)"""
+    y, ignore, T = case.y, case.ignore, case.T
+    t, s = grid(T, T)
+    return any[s, t]((y[s] == ignore) & (s != t))
+
+
 fused_linear_cross_entropy_inputs = cases(
     dims={"T": "1..9", "V": "1..33", "H": "1..9"},
     h="float[T, H] in [-3, 3]",
@@ -74,6 +82,7 @@ flc_trace_inputs = cases(
 )
 flc_padding_inputs = cases(
     dims={"T": "1..9", "V": "1..33", "H": "1..9"},
+    such_that=supposing(supposed_1),
     work={"T * T": 2**18},
     h="float[T, H] in [-3, 3]",
     w="float[V, H] in [-2, 2]",

@@ -6,8 +6,9 @@ import pytest
 from albor_contracts.inputs import cases
 from albor_contracts.model import DTYPES
 from albor_contracts.testing import any, grid, supposing
-from hypothesis import find, given, settings
+from hypothesis import HealthCheck, find, given, seed, settings
 from hypothesis.errors import NoSuchExample, Unsatisfiable
+from hypothesis.strategies import data
 
 
 def not_zero(case):
@@ -26,3 +27,22 @@ def test_values_that_vanish_in_one_dtype_are_not_drawn():
     kept = cases(dims={"N": "1..3"}, x="float[N] in {0, 1e-30}", such_that=supposing(not_zero))
     with pytest.raises((NoSuchExample, Unsatisfiable)):
         find(kept, lambda case: True, settings=settings(max_examples=100, database=None))
+
+
+def test_what_a_condition_refuses_is_drawn_again():
+    """One case in four satisfies it: hardly any draw is thrown away, and failures still shrink to the smallest case."""
+    kept = cases(dims={"N": "1..8"}, code="int in [0, 3]", such_that=lambda case: case.code == 2)
+    seen = []
+
+    @seed(1)
+    @settings(max_examples=200, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(data())
+    def run(drawn):
+        seen.append(False)
+        assert drawn.draw(kept).code == 2
+        seen[-1] = True
+
+    run()
+    assert sum(seen) > 0.75 * len(seen)  # without a second draw a quarter
+    smallest = find(kept, lambda case: case.N >= 3, settings=settings(max_examples=200, database=None))
+    assert (smallest.N, smallest.code) == (3, 2)

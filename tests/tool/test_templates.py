@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from toys import HEAD, Toy, problems
@@ -465,6 +466,57 @@ def test_an_independence_that_can_show_nothing_is_no_pass():
     ), message
     constant = "equation: cumulate, domain: {x: 'in {2}'}, output: 'y[b, i]', input: 'x[b, j]', when: j > i"
     assert judged("independence", constant, cumulate=cumulate) != "passed"
+
+
+MASKED = f"""{HEAD}
+dims: {{N: 1..4}}
+equations:
+  masked_sums:
+    signature: "masked_sums(x: float[N], label: i64[N]) -> y: float[N]"
+    domain: {{x: "in [-8, 8]", label: "in {{0, 1, 2, 3, 4, 5, 6, 7}}"}}
+    define: "y[i] = x[i] + sum[j](x[j], where=label[j] != 7)"
+proof_obligations:
+  - id: TY-LAW
+    type: independence
+    equation: masked_sums
+    property: Masked elements change nothing
+    LET
+    output: "y[i]"
+    input: "x[j]"
+    when: "WHEN"
+"""
+ON_LABELS = MASKED.replace("    LET\n", "").replace("WHEN", "label[j] == 7 and j != i")
+ON_A_STATEMENT = MASKED.replace("LET", 'let: "masked[j] = label[j] == 7"').replace("WHEN", "masked[j] and j != i")
+
+
+def masked_sums(x, label):
+    return x + np.where(label != 7, x, 0.0).sum()
+
+
+@pytest.mark.parametrize("text", [ON_LABELS, ON_A_STATEMENT], ids=["on an input", "on a statement"])
+def test_independence_may_depend_on_values(text):
+    toy = Toy(text)
+    assert toy.judge("TY-LAW", masked_sums=masked_sums) == "passed"
+    assert "not bitwise equal" in toy.judge(
+        "TY-LAW", masked_sums=lambda x, label: x + np.where(label != 6, x, 0.0).sum()
+    )
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_cases_have_elements_that_an_independence_can_replace(number):
+    """Labels that leave something to replace are rare here: they are drawn until they do, and no run is refused."""
+    toy = Toy(ON_LABELS)
+    cases = [v for v in toy.module.names.values() if isinstance(v, hypothesis.strategies.SearchStrategy)]
+    kept = []
+
+    @hypothesis.seed(number)
+    @hypothesis.settings(max_examples=50, database=None, deadline=None)
+    @hypothesis.given(cases[0])
+    def run(case):
+        kept.append(any(case.label[j] == 7 for j in range(case.N)) and case.N > 1)
+
+    run()
+    assert all(kept) and len(kept) >= 50
 
 
 def test_cases_that_show_nothing_are_not_counted():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..actions import Protocol
+from ..actions import Independence, Protocol
 from ..checked import CheckedContract, CheckedObligation, Law, Space
 from ..lang import tree
 from ..lang.check import Scope, check_expression
@@ -36,7 +36,7 @@ def test_module(contract: CheckedContract, library: dict[str, CheckedContract], 
     suppositions: dict[str, list[str]] = {}
     tests: list[list[str]] = []
     for obligation in contract.obligations:
-        supposed = _supposed(obligation.law, suppositions, used)
+        supposed = _supposed(obligation, suppositions, used)
         text = _cases(obligation.law.space, _work(obligation), supposed)
         if text not in spaces:
             spaces[text] = _strategy_name(obligation, set(spaces.values()))
@@ -126,16 +126,20 @@ def _simple(condition: str) -> bool:
     )
 
 
-def _supposed(law: Law, known: dict[str, list[str]], used: set[str]) -> list[str]:
+def _supposed(o: CheckedObligation, known: dict[str, list[str]], used: set[str]) -> list[str]:
     """Names of the functions that say what a law assumes about arrays; new ones are added to `known`."""
+    law = o.law
     names = []
-    for condition in law.space.assume:
+    for condition in (*law.space.assume, *_something_to_replace(o)):
         arrays = _arrays_in(condition, law.space)
         if not arrays and _simple(condition):
             continue
         values = {n: t for n, (t, _) in law.space.inputs.items()}
         scope = Scope(law.scope.dims, values, law.scope.domains, dim_names=frozenset(law.space.dims))
         node, source = parse_expression(condition)
+        if isinstance(law.action, Independence):
+            named = {i for n in tree.walk(node) if isinstance(n, tree.Reduce) for i in n.over}
+            scope.indices |= {n: i for n, i in law.scope.indices.items() if n in named}
         check_expression(node, source, scope)
         emitter = Emitter(scope)
         inside = {n.id for n in tree.walk(node) if isinstance(n, tree.Name)} | set(arrays)
@@ -156,6 +160,18 @@ def _supposed(law: Law, known: dict[str, list[str]], used: set[str]) -> list[str
         names.append(name)
         used |= emitter.used | {"supposing"}
     return names
+
+
+def _something_to_replace(o: CheckedObligation) -> list[str]:
+    """For an independence that depends on inputs, that some element must not matter: other cases show nothing."""
+    law, action = o.law, o.law.action
+    if not isinstance(action, Independence) or not _arrays_in(str(o.model.when), law.space):
+        return []
+    named = {n.array for n in tree.walk(action.when) if isinstance(n, tree.Element)} | used_indices([action.when])
+    if any(named & set(s.targets) for s in law.statements):  # of what the body computes a case knows nothing
+        return []
+    over = sorted(used_indices([action.when]) & o.law.scope.indices.keys())
+    return [f"any[{', '.join(over)}]({o.model.when})"]
 
 
 def _spec(type_: Type, domain: str) -> str:

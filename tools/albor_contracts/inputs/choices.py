@@ -8,11 +8,14 @@ no constant lies, so that equal seeds give equal cases in every process.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 # Digits of the golden ratio: far from every power of two and of ten, hence from Hypothesis' pool of constants.
 # So far from zero Hypothesis also draws uniformly; near zero it prefers small numbers.
 _ORIGIN = 0x9E3779B97F4A7C15F39
+_ATTEMPT = 0xA77E  # the label of an attempt: spans of one kind have one label
 
 
 class Choices:
@@ -30,3 +33,17 @@ class Choices:
 
     def draw(self, strategy: Any) -> Any:
         return self.data.draw(strategy)
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """A draw that may be set aside for another one: shrinking leaves out first what a failed one took."""
+        attempt = Attempt()
+        self.data.start_span(_ATTEMPT)
+        try:
+            yield attempt
+        finally:
+            self.data.stop_span(discard=attempt.failed)
+
+
+class Attempt:
+    failed = False

@@ -55,7 +55,7 @@ _PLACES = 2**16
 _ELEMENTS = "element by element"
 _FLOAT_NAMES = (*FLOAT_RECIPES, *[_ELEMENTS] * 4)
 _INTEGER_NAMES = (*INTEGER_RECIPES, *[_ELEMENTS] * 3)
-_ATTEMPTS = 4
+_ATTEMPTS = 8  # so often is drawn what a condition refuses, before the case counts as thrown away
 _NARROW = ("f32", "bf16", "f16")
 
 
@@ -209,14 +209,19 @@ class Cases(SearchStrategy[Case]):
         return on_dims, on_scalars
 
     def do_draw(self, data: Any) -> Case:
+        choices = Choices(data)
         try:
-            case = self._draw(Choices(data))
+            if not self.filters:
+                return self._draw(choices)
+            for _ in range(_ATTEMPTS):
+                with choices.attempt() as attempt:
+                    case = self._draw(choices)
+                    attempt.failed = not all(keep(case) for keep in self.filters)
+                if not attempt.failed:
+                    return case
         except Empty:
-            reject()
-        for keep in self.filters:
-            if not keep(case):
-                reject()
-        return case
+            pass
+        reject()
 
     def _draw(self, choices: Choices) -> Case:
         dims = self.shapes.draw(choices)

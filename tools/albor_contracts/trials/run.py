@@ -41,6 +41,12 @@ class _Uniform:
     def draw_integer(self, low: int, high: int) -> int:
         return self.random.randint(low, high)
 
+    def start_span(self, label: int) -> None:
+        """Spans are for shrinking."""
+
+    def stop_span(self, *, discard: bool = False) -> None:
+        """Spans are for shrinking."""
+
     def draw(self, strategy: Any) -> Any:
         raise TypeError(f"{strategy} cannot be drawn without Hypothesis")
 
