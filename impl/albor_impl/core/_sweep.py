@@ -151,7 +151,7 @@ def wide(x):
 
 @kernel
 def tiles_max(tiles, largest, FIRST: tl.constexpr, TILES: tl.constexpr):
-    """Maximum of `largest` and of each row of TILES tiles. It is exact in every dtype, and cheaper in 16 bits."""
+    """Maximum of `largest` and of each row of TILES tiles from FIRST on."""
     for i in tl.static_range(FIRST, FIRST + TILES):
         largest = tl.maximum(largest, tl.max(wide(tiles[i]), axis=1))
     return largest
