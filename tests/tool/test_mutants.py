@@ -324,6 +324,35 @@ def test_what_no_obligation_reaches_is_for_tests(tmp_path, monkeypatch, capsys):
     assert answer["unreached"] == 0 and answer["tried"] == 5
 
 
+def test_what_no_obligation_notices_is_for_tests_too(tmp_path, monkeypatch, capsys):
+    """Also of what is listed: the list says what obligations cannot see."""
+    kept = KERNEL.replace("def scale", "SIZES = []\n\n\ndef scale")
+    kept = kept.replace("    return", "    SIZES.append(x.size * 3)\n    return")
+    project = make_project(tmp_path, kernel=kept)
+    (file,) = project.glob("impl/kernels_*/core/scale.py")
+    module = ".".join(file.relative_to(project).with_suffix("").parts)
+    write(project, "test_scale.py", f"""\
+import numpy as np
+from {module} import SIZES, scale
+
+
+def test_sizes():
+    scale(np.ones(5), 2.0)
+    assert SIZES[-1] == 15
+""")  # fmt: skip
+    write(project, "mutants/core/scale.yaml", """\
+equivalent:
+  - reason: no obligation asks for sizes
+    mutants: [{function: scale, find: "SIZES.append(x.size * 3)", put: "SIZES.append(x.size * 2)"}]
+""")  # fmt: skip
+    monkeypatch.chdir(project)
+    assert main(["mutate", "core/scale", "--format", "json"]) == 1
+    (answer,) = json.loads(capsys.readouterr().out)["contracts"]
+    assert (answer["by_tests"], answer["equivalent"], answer["survived"]) == (0, 1, 3)
+    assert main(["mutate", "core/scale", "--tests", "test_scale.py"]) == 0
+    assert "4 by tests alone), 0 equivalent, 0 survived" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("claim", "file", "message"), [
     ("Layer().forward(10) == 8", "test_layer.py", "test_layer.py::test_forward"),
     ("True", "test_there_is_none.py", "pytest found no test there"),

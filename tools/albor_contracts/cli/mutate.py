@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="tests of pytest that have to kill what no obligation reaches",
+        help="tests of pytest that have to kill what no obligation reaches or notices",
     )
     parser.add_argument(
         "-n", dest="workers", type=_positive, default=min(2, os.cpu_count() or 1), metavar="N", help="processes at once"
@@ -238,8 +238,9 @@ class _Tally:
         return sorted(filter(self.is_survivor, self.verdicts), key=lambda v: (v.module, v.mutant.start, v.mutant.text))
 
     def mistaken(self) -> list[Verdict]:
-        """Listed as equivalent, and killed."""
-        return [v for v in self.verdicts if v.outcome not in ("survived", "unreached") and v.mutant in self.listed]
+        """Listed as what no obligation can see, and killed by one."""
+        seen = [v for v in self.verdicts if v.outcome not in ("survived", "unreached") and not v.by_test]
+        return [v for v in seen if v.mutant in self.listed]
 
     def counts(self) -> dict[str, int]:
         outcomes = Counter(v.outcome for v in self.verdicts)
@@ -248,6 +249,7 @@ class _Tally:
             "unreached": outcomes["unreached"],
             "tried": len(self.verdicts) - outcomes["unreached"],
             "killed": outcomes["killed"] + outcomes["timeout"] + outcomes["crashed"],
+            "by_tests": sum(v.by_test for v in self.verdicts),
             "by_limit": outcomes["timeout"],
             "by_crash": outcomes["crashed"],
             "equivalent": outcomes["survived"] - alive,
@@ -258,7 +260,8 @@ class _Tally:
         if self.problem:
             return f"{self.subject.name} [{self.options.binding}]: {self.problem}"
         n = self.counts()
-        ends = [f"{n['by_limit']} by the time limit"] * bool(n["by_limit"])
+        ends = [f"{n['by_tests']} by tests alone"] * bool(n["by_tests"])
+        ends += [f"{n['by_limit']} by the time limit"] * bool(n["by_limit"])
         ends += [f"{n['by_crash']} by ending the process"] * bool(n["by_crash"])
         how = f" ({', '.join(ends)})" if ends else ""
         head = (

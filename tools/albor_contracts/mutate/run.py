@@ -44,7 +44,7 @@ class Job:
     seed: int = 0
     workers: int = 1
     cases: int = MANY
-    files: tuple[str, ...] = ()  # tests of pytest, for what no obligation reaches
+    files: tuple[str, ...] = ()  # tests of pytest, for what no obligation notices
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Verdict:
     by: str = ""
     message: str = ""
     seconds: float = 0.0
+
+    @property
+    def by_test(self) -> bool:
+        """Killed by a test of pytest, after no obligation had."""
+        return "::" in self.by
 
 
 class OriginalFails(Exception):
@@ -136,11 +141,11 @@ def _serve(there: Any, job: Job) -> None:
         limit = max(limit, TIMES * sum(of_tests.seconds.values()))
 
     def judged(module: str, mutant: Mutant) -> tuple[str, str]:
-        trials = control.reaching(module, mutant)
-        if trials:
-            return bench.judge(module, mutant, trials)
         plant(sys.modules[module], mutant)
-        return suite.kills(of_tests.reaching(module, mutant))
+        by, message = bench.judge(mutant, control.reaching(module, mutant))
+        if not by and job.files and (tests := of_tests.reaching(module, mutant)):
+            by, message = suite.kills(tests)
+        return by, message
 
     waiting = list(reversed(there.recv()))
     running: list[tuple[str, Mutant, _Copy]] = []
