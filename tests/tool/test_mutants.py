@@ -16,7 +16,7 @@ import pytest
 from albor_contracts.cli import main
 from albor_contracts.errors import ContractError
 from albor_contracts.mutate import equivalents, known_mutants, mutants_of, shared_modules
-from albor_contracts.mutate.run import _Copy, _verdict, sample
+from albor_contracts.mutate.run import MEMORY, Limits, _Copy, _verdict, sample
 from sample_project import KERNEL, make_project, write
 
 SOURCE = textwrap.dedent('''\
@@ -324,11 +324,10 @@ def test_what_no_obligation_reaches_is_for_tests(tmp_path, monkeypatch, capsys):
     assert answer["unreached"] == 0 and answer["tried"] == 5
 
 
-def test_what_no_obligation_notices_is_for_tests_too(tmp_path, monkeypatch, capsys):
-    """Also of what is listed: the list says what obligations cannot see."""
+def _with_sizes(root, claim):
+    """A kernel that notes sizes, which no obligation asks for."""
     kept = KERNEL.replace("def scale", "SIZES = []\n\n\ndef scale")
-    kept = kept.replace("    return", "    SIZES.append(x.size * 3)\n    return")
-    project = make_project(tmp_path, kernel=kept)
+    project = make_project(root, kernel=kept.replace("    return", "    SIZES.append(x.size * 3)\n    return"))
     (file,) = project.glob("impl/kernels_*/core/scale.py")
     module = ".".join(file.relative_to(project).with_suffix("").parts)
     write(project, "test_scale.py", f"""\
@@ -338,19 +337,32 @@ from {module} import SIZES, scale
 
 def test_sizes():
     scale(np.ones(5), 2.0)
-    assert SIZES[-1] == 15
+    assert {claim}
 """)  # fmt: skip
     write(project, "mutants/core/scale.yaml", """\
 equivalent:
   - reason: no obligation asks for sizes
     mutants: [{function: scale, find: "SIZES.append(x.size * 3)", put: "SIZES.append(x.size * 2)"}]
 """)  # fmt: skip
-    monkeypatch.chdir(project)
+    return project
+
+
+def test_what_no_obligation_notices_is_for_tests_too(tmp_path, monkeypatch, capsys):
+    """Also of what is listed: the list says what obligations cannot see."""
+    monkeypatch.chdir(_with_sizes(tmp_path, "SIZES[-1] == 15"))
     assert main(["mutate", "core/scale", "--format", "json"]) == 1
     (answer,) = json.loads(capsys.readouterr().out)["contracts"]
     assert (answer["by_tests"], answer["equivalent"], answer["survived"]) == (0, 1, 3)
     assert main(["mutate", "core/scale", "--tests", "test_scale.py"]) == 0
     assert "4 by tests alone), 0 equivalent, 0 survived" in capsys.readouterr().out
+
+
+def test_tests_may_take_memory(tmp_path, monkeypatch, capsys):
+    """More than a mutant may beyond them: that they run out of it kills nothing."""
+    monkeypatch.chdir(_with_sizes(tmp_path, f"np.empty({MEMORY + 2**30}, np.uint8).size"))
+    assert main(["mutate", "core/scale", "--tests", "test_scale.py", "--format", "json"]) == 1
+    (answer,) = json.loads(capsys.readouterr().out)["contracts"]
+    assert (answer["by_tests"], answer["equivalent"], answer["survived"]) == (0, 1, 3)
 
 
 @pytest.mark.parametrize(("claim", "file", "message"), [
@@ -380,7 +392,7 @@ def _asks_for_everything():
     ("work", "outcome"), [(_loops, "timeout"), (_asks_for_everything, "crashed"), (partial(os._exit, 3), "crashed")]
 )
 def test_what_a_mutant_does_to_its_process_stays_there(work, outcome, mutants):
-    copy = _Copy(work, limit=0.1)
+    copy = _Copy(work, Limits(0.1))
     copy.process.join(120)
     assert copy.done()
     verdict = _verdict("module", mutants[0], copy)
@@ -388,7 +400,7 @@ def test_what_a_mutant_does_to_its_process_stays_there(work, outcome, mutants):
 
 
 def test_a_mutant_that_waits_for_ever_is_given_up(mutants):
-    copy = _Copy(partial(time.sleep, 3600), limit=0.05)
+    copy = _Copy(partial(time.sleep, 3600), Limits(0.05))
     while not copy.done():
         time.sleep(0.05)
     assert _verdict("module", mutants[0], copy).outcome == "timeout"

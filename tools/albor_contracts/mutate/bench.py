@@ -38,12 +38,13 @@ class Trial:
 
 @dataclass
 class Control:
-    """How the unchanged implementation fares: seconds and lines reached by each trial, and what does not hold."""
+    """How the unchanged implementation fares: seconds and lines of each trial, what does not hold, memory."""
 
     seconds: dict[Any, float] = field(default_factory=dict)  # of a `Trial`, or of a test of pytest by its name
     lines: dict[Any, dict[str, set[int]]] = field(default_factory=dict)  # module -> lines
     failed: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)  # imported on the way
+    memory: int = 0  # bytes of addresses that it took
 
     def reaching(self, module: str, mutant: Mutant) -> list[Any]:
         """The trials that run a line of the mutant, the shortest first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import sys
@@ -27,7 +28,7 @@ from .width import Sizes
 LEAST_SECONDS = 20.0  # of processor time
 TIMES = 5.0  # what everything takes on the original
 WAITING = 20.0  # times as long by the clock, for what sleeps or waits for ever
-MEMORY = 4 << 30  # bytes beyond what the process has when it is copied
+MEMORY = 4 << 30  # bytes beyond what the original takes
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ class Verdict:
     def by_test(self) -> bool:
         """Killed by a test of pytest, after no obligation had."""
         return "::" in self.by
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a copy: seconds of processor time, and bytes of addresses beyond those it begins with."""
+
+    seconds: float
+    memory: int = MEMORY
 
 
 class OriginalFails(Exception):
@@ -127,7 +136,7 @@ def _serve(there: Any, job: Job) -> None:
         return
     there.send(control)
     warm(control.modules)
-    limit = max(LEAST_SECONDS, TIMES * sum(control.seconds.values()))
+    limits = _limits(control)
     if job.files:
         from .suite import Suite
 
@@ -138,7 +147,7 @@ def _serve(there: Any, job: Job) -> None:
             there.send(f"the tests ended their process: {second.ending()}")
             return
         there.send(of_tests)
-        limit = max(limit, TIMES * sum(of_tests.seconds.values()))
+        limits = _limits(control, of_tests)
 
     def judged(module: str, mutant: Mutant) -> tuple[str, str]:
         plant(sys.modules[module], mutant)
@@ -152,7 +161,7 @@ def _serve(there: Any, job: Job) -> None:
     while waiting or running:
         while waiting and len(running) < job.workers:
             module, mutant = waiting.pop()
-            running.append((module, mutant, _Copy(partial(judged, module, mutant), limit)))
+            running.append((module, mutant, _Copy(partial(judged, module, mutant), limits)))
         connection.wait([copy.channel for _, _, copy in running], timeout=1.0)
         for entry in list(running):
             if entry[2].done():
@@ -174,12 +183,12 @@ def _verdict(module: str, mutant: Mutant, copy: _Copy) -> Verdict:
 class _Copy:
     """A forked process that computes one thing and sends it back, or ends without."""
 
-    def __init__(self, work: Callable[[], Any], limit: float | None) -> None:
+    def __init__(self, work: Callable[[], Any], limits: Limits | None) -> None:
         context = get_context("fork")
         self.channel, end = context.Pipe(duplex=False)
         self.begin, self.late = time.monotonic(), False
-        self.wait = None if limit is None else limit * WAITING
-        self.process = context.Process(target=_work, args=(work, end, limit))
+        self.wait = None if limits is None else limits.seconds * WAITING
+        self.process = context.Process(target=_work, args=(work, end, limits))
         self.process.start()
         end.close()
 
@@ -203,16 +212,34 @@ class _Copy:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
-def _work(work: Callable[[], Any], end: Any, limit: float | None) -> None:
+def _work(work: Callable[[], Any], end: Any, limits: Limits | None) -> None:
     _end_with_parent()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    if limit is not None:
-        _restrain(limit)
-    end.send(work())
+    if limits is not None:
+        _restrain(limits)
+    before = _addresses("VmSize")
+    found = work()
+    if isinstance(found, Control):
+        found.memory = _addresses("VmPeak") - before
+    end.send(found)
     end.close()
     os._exit(0)  # nothing of what the mutant left behind runs
+
+
+def _limits(*controls: Control) -> Limits:
+    """Several times what the original takes."""
+    seconds = [TIMES * sum(control.seconds.values()) for control in controls]
+    return Limits(max(LEAST_SECONDS, *seconds), MEMORY + max(control.memory for control in controls))
+
+
+def _addresses(what: str) -> int:
+    """Bytes of addresses that this process has (VmSize), or had at most (VmPeak); 0 where the system does not say."""
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{what}:\s+([0-9]+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+        return int(found[1]) << 10 if found else 0
+    return 0
 
 
 def _end_with_parent() -> None:
@@ -221,14 +248,12 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _restrain(seconds: float) -> None:
+def _restrain(limits: Limits) -> None:
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, int(used + seconds) + 3))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + limits.seconds) + 1, int(used + limits.seconds) + 3))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if size := _addresses("VmSize"):
+        resource.setrlimit(resource.RLIMIT_AS, (size + limits.memory, size + limits.memory))
 
 
 def sample(mutants: Sequence[tuple[str, Mutant]], limit: int | None, seed: int) -> list[tuple[str, Mutant]]:
