@@ -1,7 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
-from albor_impl._triton import poisoned, record_launches, sanitized
+from albor_impl._triton import poisoned, record_launches, repaired, sanitized
+from albor_impl._triton.repaired import RepairedBuilder, TensorHandle
 from albor_impl.core import embedding
 from albor_reference.core import embedding as reference
 from core_bounds import FLOATS, LAMBDA, U32, draw, exact, layouts, worst
@@ -40,7 +43,7 @@ def test_layouts_are_read_as_they_are_and_left_alone(layout):
     assert all(torch.equal(a, b) for a, b in zip((g, w, ids), before, strict=True))
 
 
-@pytest.mark.parametrize("tokens", [3, embedding.FEW + 3])
+@pytest.mark.parametrize("tokens", [3, 5, embedding.FEW + 3, 2 * embedding.TOKENS])
 def test_rows_of_a_gradient_far_apart(tokens):
     """The offset of a token passes 2^31, and its number was read from memory: the check of index width sees a 0."""
     stride = 2**31 // (tokens - 1) + 1
@@ -148,6 +151,33 @@ def test_all_rows_of_a_program_have_many_tokens():
     check_sums(torch.arange(8).repeat(embedding.FEW + 4), 8, group=4)
 
 
+@pytest.mark.parametrize("anything", [0, 1, -5])
+def test_what_a_masked_load_returns_is_not_used(anything, monkeypatch):
+    """On a device that is anything, and not the largest number, as it is in the interpreter."""
+    stock = repaired._poison
+
+    def poison(shape, dtype):
+        found = stock(shape, dtype)
+        return np.full_like(found, anything) if found.dtype.kind == "i" else found
+
+    monkeypatch.setattr(repaired, "_poison", poison)
+    check_sums(draw_ids(300, 40, 32), 40)
+    check_sums(draw_ids(90, 30, 33), 30)
+
+
+def test_what_an_atomic_operation_returns_where_it_is_masked_is_not_used(monkeypatch):
+    """On a device that is anything: here a huge count."""
+    stock = RepairedBuilder.create_atomic_rmw
+
+    def poisoned_rmw(self, operation, pointers, value, mask, *rest):
+        result = stock(self, operation, pointers, value, mask, *rest)
+        return TensorHandle(np.where(mask.data, result.data, 10**6).astype(result.data.dtype), result.dtype)
+
+    monkeypatch.setattr(RepairedBuilder, "create_atomic_rmw", poisoned_rmw)
+    check_sums(draw_ids(300, 40, 30), 40)
+    check_sums(draw_ids(100, 9, 31), 9, group=1)
+
+
 def test_frequent_ids_that_are_neighbours_go_to_different_programs():
     """Each with too many tokens for its list, between others that have few."""
     ids = torch.cat([torch.arange(20).repeat(30), draw_ids(200, 300, 19)])
@@ -165,6 +195,10 @@ def test_programs_put_their_tokens_in_order_beside_each_other(monkeypatch):
     monkeypatch.setattr(embedding, "empty", kept)
     embedding.sum_rows(torch.ones(900, 1), ids, torch.empty(40, 1), {"group": 16, "picked": 128})
     assert min(torch.bincount(ids)) > embedding.FEW  # so that each program has to
+    counts, listed = made[0][:, :16], made[0][:, 32:].view(4, 16, embedding.FEW)
+    assert torch.equal(counts[:, :10], torch.bincount(ids, minlength=40).view(10, 4).T)
+    programs, places = torch.arange(4)[:, None, None], torch.arange(10)[None, :, None]
+    assert torch.equal(ids[listed[:, :10].long()], (programs + 4 * places).expand(4, 10, embedding.FEW))
     by_row = torch.argsort(ids % 4 * 40 + ids // 4, stable=True)
     assert torch.equal(made[2].long(), by_row)
     places = made[1]
@@ -182,6 +216,34 @@ def test_how_it_is_launched_changes_no_bit(blocks):
     embedding.sum_rows(g, ids, dw[0])
     embedding.sum_rows(g, ids, dw[1], blocks)
     assert torch.equal(dw[0], dw[1])
+
+
+@pytest.mark.parametrize("tokens", [1, 1024, 1025, 16384, 16385, 10**6])
+@pytest.mark.parametrize("vocabulary", [1, 128, 129, 32768, 200_000])
+def test_what_a_program_is_given_on_a_gpu(tokens, vocabulary):
+    """No more than there is, and no more than was fastest when it was measured."""
+    for d, size in itertools.product((1, 16, 1000, 1024, 4096, 4100), (2, 4)):
+        s = embedding.launch_blocks(tokens, vocabulary, d, size)
+        assert s["num_warps"] == 32 and s["THREADS"] == 1024
+        ids = s["EACH"] * s["THREADS"]
+        assert s["EACH"] == (1 if tokens <= 1024 else 2 if tokens <= 2048 else 16) and s["ONE_BLOCK"] == (tokens <= ids)
+        assert s["GROUP"] == {1: 1, 128: 1, 129: 2, 32768: 256, 200_000: 1024}[vocabulary]
+        row = 2 ** (d - 1).bit_length() * size
+        assert s["BLOCK"] * size == min(row, 4096 if d % 16 == 0 else 512)
+        assert s["WIDE"] * size == min(row, 2048 if d % 16 == 0 else 512)
+        assert s["ROWS"] == min(s["GROUP"], 16, 32768 // (s["BLOCK"] * size))
+        assert (s["FEW"], s["TOKENS"], s["PICKED"], s["LANE"], s["CHUNK"]) == (8, 16, 4096, 64, 256)
+
+
+def test_what_a_program_is_given_is_worked_out_from_the_sizes_of_the_call(monkeypatch):
+    seen, stock = [], embedding.launch_blocks
+    monkeypatch.setattr(
+        embedding, "launch_blocks", lambda *sizes, **blocks: seen.append(sizes) or stock(*sizes, **blocks)
+    )
+    embedding.embedding_backward(
+        torch.ones(7, 3, dtype=torch.float16), torch.zeros(7, dtype=torch.int64), torch.ones(5, 3).half()
+    )
+    assert seen == [(7, 5, 3, 2, True)]
 
 
 @pytest.mark.parametrize("counts", [(8, 9, 0, 7, 25, 1, 40), (9,) * 20, (0, 0, 100)])

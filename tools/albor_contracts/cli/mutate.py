@@ -238,8 +238,8 @@ class _Tally:
         return sorted(filter(self.is_survivor, self.verdicts), key=lambda v: (v.module, v.mutant.start, v.mutant.text))
 
     def mistaken(self) -> list[Verdict]:
-        """Listed as what no obligation can see, and killed by one."""
-        seen = [v for v in self.verdicts if v.outcome not in ("survived", "unreached") and not v.by_test]
+        """Listed as what no obligation can see, and killed by one. What decides speed alone may run out of time."""
+        seen = [v for v in self.verdicts if v.outcome in ("killed", "crashed") and not v.by_test]
         return [v for v in seen if v.mutant in self.listed]
 
     def counts(self) -> dict[str, int]:
