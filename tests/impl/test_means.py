@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from albor_impl._triton import poisoned
-from albor_impl.loss._means import count_valid, mean_loss
+from albor_impl.loss._means import BLOCK, _block, count_valid, mean_loss
 
 IGNORE = -100
 TOKENS = [0, 1, 2, 3, 100, 8191, 8192, 8193, 16384, 20001]
@@ -40,3 +40,8 @@ def test_the_mean_is_over_those_that_were_counted(tokens):
 def test_nothing_counted_divides_by_one():
     assert mean_loss(torch.zeros(5), torch.tensor([0])).item() == 0.0
     assert mean_loss(torch.full((5,), 2.0), torch.tensor([0])).item() == 10.0
+
+
+@pytest.mark.parametrize(("tokens", "block"), [(0, 1), (1, 1), (2, 2), (3, 4), (BLOCK - 1, BLOCK), (BLOCK + 1, BLOCK)])
+def test_no_more_tokens_are_taken_at_a_time_than_there_are(tokens, block):
+    assert _block(tokens) == block
