@@ -391,3 +391,18 @@ def test_other_arguments_that_do_not_fit():
             knowledge_distillation(torch.zeros(1, 2), z, torch.tensor([0]), 0.5, 1.0, IGNORE)
     with pytest.raises(ValueError, match="label 2 of token 0"):
         knowledge_distillation(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([2]), 0.5, 1.0, IGNORE)
+
+
+def test_a_call_is_cut_for_its_sizes_and_its_machine(monkeypatch):
+    seen, stock = [], kernels._blocks
+    monkeypatch.setattr(kernels, "_blocks", lambda *sizes: seen.append(sizes) or stock(*sizes))
+    for student, teacher in ((torch.float16, torch.float16), (torch.float16, torch.float32)):
+        s, t = torch.zeros(3, 5, dtype=student), torch.zeros(3, 5, dtype=teacher)
+        knowledge_distillation(s, t, torch.zeros(3, dtype=torch.int64), 0.5, 2.0, IGNORE)
+    assert seen == [(3, 5, 2, True), (3, 5, 4, True)]
+
+
+def test_logits_on_two_devices_are_refused():
+    s, y = torch.zeros(3, 5), torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="student logits are on cpu, teacher logits on meta"):
+        knowledge_distillation(s, s.to("meta"), y, 0.5, 2.0, IGNORE)
