@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from albor_impl._triton import poisoned, record_allocations, record_launches, sanitized
+from albor_impl.core._sweep import INTERPRETED, sweep_blocks
 from albor_impl.distill import knowledge_distillation as kernels
 from albor_impl.distill.knowledge_distillation import (
     knowledge_distillation,
@@ -406,3 +407,12 @@ def test_logits_on_two_devices_are_refused():
     s, y = torch.zeros(3, 5), torch.zeros(3, dtype=torch.int64)
     with pytest.raises(ValueError, match="student logits are on cpu, teacher logits on meta"):
         knowledge_distillation(s, s.to("meta"), y, 0.5, 2.0, IGNORE)
+
+
+@pytest.mark.parametrize(("interpreted", "sweep"), [(False, (16, 2, 2, 64)), (True, INTERPRETED)])
+@pytest.mark.parametrize("vocabulary", [2049, 32768, 131072])
+def test_long_rows_are_swept_in_one_way_on_a_gpu_and_in_another_here(interpreted, sweep, vocabulary):
+    for itemsize in (2, 4):
+        blocks = kernels._blocks(7, vocabulary, itemsize, interpreted)
+        assert blocks == {"ROWS": 1, "ONE_BLOCK": False, **sweep_blocks(itemsize, sweep)}
+    assert kernels._blocks(7, 2048, 2, interpreted)["ONE_BLOCK"]

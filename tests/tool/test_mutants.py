@@ -355,6 +355,13 @@ def test_what_no_obligation_notices_is_for_tests_too(tmp_path, monkeypatch, caps
     assert (answer["by_tests"], answer["equivalent"], answer["survived"]) == (0, 1, 3)
     assert main(["mutate", "core/scale", "--tests", "test_scale.py"]) == 0
     assert "4 by tests alone), 0 equivalent, 0 survived" in capsys.readouterr().out
+    write(tmp_path, "mutants/core/scale.yaml", "tests: [test_scale.py]\n")
+    assert main(["mutate", "core/scale"]) == 0
+    assert "4 by tests alone), 0 equivalent, 0 survived" in capsys.readouterr().out
+    write(tmp_path, "mutants/core/scale.yaml", "tests:\n  - test_gone.py\n")
+    assert main(["mutate", "core/scale"]) == 2
+    said = capsys.readouterr().err
+    assert "error[E506]: there are no tests 'test_gone.py'" in said and "core/scale.yaml:2:5" in said
 
 
 def test_tests_may_take_memory(tmp_path, monkeypatch, capsys):

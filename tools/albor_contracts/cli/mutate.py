@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="tests of pytest that have to kill what no obligation reaches or notices",
+        help="tests of pytest that have to kill what no obligation reaches or notices (default: what the list names)",
     )
     parser.add_argument(
         "-n", dest="workers", type=_positive, default=min(2, os.cpu_count() or 1), metavar="N", help="processes at once"
@@ -114,6 +114,19 @@ class _Subject:
 
         return equivalents(known_mutants(root, self.listed), [m for _, m in self.mutants]) if binding == LISTED else {}
 
+    def tests(self, root: Path, binding: str) -> tuple[str, ...]:
+        """Files of tests that the list names. Raises `ContractError` for one that is not there."""
+        from ..errors import problem
+        from ..mutate import known_mutants
+
+        known = known_mutants(root, self.listed) if binding == LISTED else None
+        for name in known.tests if known is not None else ():
+            if not (root / name).is_file():
+                raise problem(
+                    "E506", f"there are no tests {str(name)!r}", name, "a file, seen from the project's folder"
+                )
+        return tuple(str(root / name) for name in (known.tests if known is not None else ()))
+
 
 def _subjects(library: Library, options: argparse.Namespace) -> list[_Subject]:
     """The kernels of each contract that is named; the module that is named; or everything."""
@@ -169,6 +182,7 @@ class _Tally:
         self.subject, self.options, self.library = subject, options, library
         self.verdicts: list[Verdict] = []
         self.listed = subject.known(library.root, options.binding)
+        self.tests = tuple(options.tests) or subject.tests(library.root, options.binding)
         self.problem = ""
 
     def collect(self, mutants: Sequence[tuple[str, Mutant]]) -> bool:
@@ -210,7 +224,7 @@ class _Tally:
             library.root, contract, options.binding, tests[0].module,
             tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
             tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
-            options.seed, options.workers, options.cases, tuple(options.tests),
+            options.seed, options.workers, options.cases, self.tests,
         )  # fmt: skip
         drawn: list[tuple[str, Mutant]] = []
 
@@ -274,7 +288,7 @@ class _Tally:
         if n["unreached"]:
             where = Counter(v.mutant.function for v in self.verdicts if v.outcome == "unreached")
             names = ", ".join(f"{name} {count}" for name, count in where.most_common())
-            nobody = "neither obligations nor tests reach" if self.options.tests else "no obligation reaches"
+            nobody = "neither obligations nor tests reach" if self.tests else "no obligation reaches"
             lines.append(f"  {nobody} {n['unreached']} more: {names}")
         for v in self.mistaken():
             lines.append(_diff(_file(v.module), v.mutant, f"listed as equivalent, but {v.outcome}: {v.by}"))

@@ -2,7 +2,7 @@
 
 A group has one reason and the mutants it is true of. An entry without `put` means every mutant of that line: for lines
 that only decide how fast a result comes. What is listed is data, never trusted: an entry that matches no mutant any
-more is an error, and so is one whose mutant is killed.
+more is an error, and so is one whose mutant an obligation kills. Tests, if named, kill what no obligation notices.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Large(Entry):
 class Known(Entry):
     """What is known of the mutants of one implementation."""
 
+    tests: tuple[Text, ...] = key("Files of tests that have to kill what no obligation notices.", default=())
     large: tuple[Large, ...] = key("Launches on which the width of indices is checked.", default=())
     equivalent: tuple[Group, ...] = key("The survivors that are none.", default=())
 
