@@ -416,3 +416,16 @@ def test_long_rows_are_swept_in_one_way_on_a_gpu_and_in_another_here(interpreted
         blocks = kernels._blocks(7, vocabulary, itemsize, interpreted)
         assert blocks == {"ROWS": 1, "ONE_BLOCK": False, **sweep_blocks(itemsize, sweep)}
     assert kernels._blocks(7, 2048, 2, interpreted)["ONE_BLOCK"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("vocabulary", "temperature"), [(33, 2.0), (3000, 2.0), (3000, 1.5)])
+def test_rows_that_lie_apart(vocabulary, temperature, dtype):
+    """Each in its own way: nothing of a row's neighbour is read, and the result is the same to the bit."""
+    generator = torch.Generator().manual_seed(31)
+    s, t = (torch.randn(4, vocabulary + more, generator=generator).to(dtype) for more in (5, 16))
+    y = torch.tensor([2, IGNORE, 0, vocabulary - 1])
+    apart = knowledge_distillation(s[:, :vocabulary], t[:, 3 : vocabulary + 3], y, 0.4, temperature, IGNORE)
+    together = (s[:, :vocabulary].contiguous(), t[:, 3 : vocabulary + 3].contiguous())
+    for one, two in zip(apart, knowledge_distillation(*together, y, 0.4, temperature, IGNORE), strict=True):
+        assert torch.equal(one, two)
