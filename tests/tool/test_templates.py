@@ -486,6 +486,7 @@ proof_obligations:
     when: "WHEN"
 """
 ON_LABELS = MASKED.replace("    LET\n", "").replace("WHEN", "label[j] == 7 and j != i")
+ON_A_COUNT = MASKED.replace("    LET\n", "").replace("WHEN", "count[k](label[k] == 7) > 1 and label[j] == 7 and j != i")
 ON_A_STATEMENT = MASKED.replace("LET", 'let: "masked[j] = label[j] == 7"').replace("WHEN", "masked[j] and j != i")
 
 
@@ -493,7 +494,7 @@ def masked_sums(x, label):
     return x + np.where(label != 7, x, 0.0).sum()
 
 
-@pytest.mark.parametrize("text", [ON_LABELS, ON_A_STATEMENT], ids=["on an input", "on a statement"])
+@pytest.mark.parametrize("text", [ON_LABELS, ON_A_COUNT, ON_A_STATEMENT], ids=["input", "count", "statement"])
 def test_independence_may_depend_on_values(text):
     toy = Toy(text)
     assert toy.judge("TY-LAW", masked_sums=masked_sums) == "passed"

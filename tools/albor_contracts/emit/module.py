@@ -170,7 +170,8 @@ def _something_to_replace(o: CheckedObligation) -> list[str]:
     named = {n.array for n in tree.walk(action.when) if isinstance(n, tree.Element)} | used_indices([action.when])
     if any(named & set(s.targets) for s in law.statements):  # of what the body computes a case knows nothing
         return []
-    over = sorted(used_indices([action.when]) & o.law.scope.indices.keys())
+    free = {i.id for e in (action.output, action.input) for i in e.indices if isinstance(i, tree.Name)}
+    over = sorted(used_indices([action.when]) & free)
     return [f"any[{', '.join(over)}]({o.model.when})"]
 
 
