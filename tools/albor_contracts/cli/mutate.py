@@ -189,11 +189,12 @@ class _Tally:
         """Whether every mutant is killed by one of the contracts, or listed."""
         from ..mutate.run import OriginalFails, sample
 
+        *_, last = self.subject.contracts  # tests are asked when the obligations of all contracts have been
         alone = len(self.subject.contracts) == 1
         waiting = mutants if alone else sample(mutants, self.options.limit, self.options.seed)
         try:
             for contract in self.subject.contracts:
-                found = self.tried_on(contract, waiting, alone)
+                found = self.tried_on(contract, waiting, alone, self.tests if contract == last else ())
                 done = {(v.module, v.mutant): v for v in self.verdicts if v.outcome == "survived"}
                 self.verdicts = [v for v in self.verdicts if v.outcome not in ("survived", "unreached")]
                 for v in found:  # reached by one contract is reached
@@ -206,9 +207,11 @@ class _Tally:
             self.problem = f"the unchanged implementation does not hold, so nothing was tried: {error}"
         return not (self.problem or self.survivors() or self.mistaken())
 
-    def tried_on(self, contract: str, mutants: Sequence[tuple[str, Mutant]], alone: bool) -> list[Verdict]:
+    def tried_on(
+        self, contract: str, mutants: Sequence[tuple[str, Mutant]], alone: bool, files: tuple[str, ...]
+    ) -> list[Verdict]:
         """What becomes of mutants at the hands of one contract's obligations, which nobody else will try if it is
-        `alone`. Raises `OriginalFails`."""
+        `alone`, and then of the tests in `files`. Raises `OriginalFails`."""
         from ..mutate import known_mutants
         from ..mutate.bench import Trial
         from ..mutate.run import Job, sample, try_mutants
@@ -224,7 +227,7 @@ class _Tally:
             library.root, contract, options.binding, tests[0].module,
             tuple(Trial(t.obligation, t.dtype) for t in tests), tuple(mutants),
             tuple((str(entry.of), entry.sizes) for entry in (known.large if known is not None else ())),
-            options.seed, options.workers, options.cases, self.tests,
+            options.seed, options.workers, options.cases, files,
         )  # fmt: skip
         drawn: list[tuple[str, Mutant]] = []
 
