@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
             continue
         if options.list:
             files = {module: _file(module) for module, _ in mutants}
-            known = subject.known(library.root, options.binding)
+            known, _ = subject.known(library.root, options.binding)
             listed = [{**_shown(files[module], m), "reason": str(known.get(m, ""))} for module, m in mutants]
             found.append({"contract": subject.name, "binding": options.binding, "mutants": listed})
             if options.format == "text":
@@ -108,24 +108,23 @@ class _Subject:
     contracts: tuple[str, ...]  # one of these has to kill a mutant
     mutants: tuple[tuple[str, Mutant], ...]  # module and edit
 
-    def known(self, root: Path, binding: str) -> dict[Mutant, Text]:
-        """Those of the mutants that are listed as equivalent, with the reasons."""
+    def known(self, root: Path, binding: str) -> tuple[dict[Mutant, Text], tuple[str, ...]]:
+        """What its list says: which of the mutants no obligation can see, with the reasons, and the files of tests.
+
+        Raises `ContractError` for entries that match nothing any more.
+        """
+        from ..errors import problem
         from ..mutate import equivalents, known_mutants
 
-        return equivalents(known_mutants(root, self.listed), [m for _, m in self.mutants]) if binding == LISTED else {}
-
-    def tests(self, root: Path, binding: str) -> tuple[str, ...]:
-        """Files of tests that the list names. Raises `ContractError` for one that is not there."""
-        from ..errors import problem
-        from ..mutate import known_mutants
-
         known = known_mutants(root, self.listed) if binding == LISTED else None
-        for name in known.tests if known is not None else ():
+        if known is None:
+            return {}, ()
+        for name in known.tests:
             if not (root / name).is_file():
                 raise problem(
                     "E506", f"there are no tests {str(name)!r}", name, "a file, seen from the project's folder"
                 )
-        return tuple(str(root / name) for name in (known.tests if known is not None else ()))
+        return equivalents(known, [m for _, m in self.mutants]), tuple(str(root / name) for name in known.tests)
 
 
 def _subjects(library: Library, options: argparse.Namespace) -> list[_Subject]:
@@ -181,8 +180,8 @@ class _Tally:
     def __init__(self, subject: _Subject, options: argparse.Namespace, library: Library) -> None:
         self.subject, self.options, self.library = subject, options, library
         self.verdicts: list[Verdict] = []
-        self.listed = subject.known(library.root, options.binding)
-        self.tests = tuple(options.tests) or subject.tests(library.root, options.binding)
+        self.listed, tests = subject.known(library.root, options.binding)
+        self.tests = tuple(options.tests) or tests
         self.problem = ""
 
     def collect(self, mutants: Sequence[tuple[str, Mutant]]) -> bool:
