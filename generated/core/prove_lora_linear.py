@@ -1,7 +1,7 @@
 """core/lora-linear: Linear layer with a low-rank update, what is proved.
 
 Compiled from contracts/core/lora-linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 38cea1ecb4ab2752dce47e912cf8762cdf9ee41a8012e8f33f30db6721d3541b
+Meaning: 63903b5bbb2eb96d729ad976c4cf429b31dbc983490cd2813af46993cab6e293
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over

@@ -1,7 +1,7 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2d4c65fdf83c9e7e8774c82c33e95c7feb48c1e40b9ef7692d3334326ed0bacb
+Meaning: 3aadd821917fb4dabe1255cdae0182d9a27b659ee17eb21c6a0f217b2dddc2f7
 """
 
 from albor_contracts.testing import (
@@ -18,7 +18,7 @@ def linear(x, w, b):
     M, K = x.shape
     N = w.shape[0]
     m, k, n = grid(M, K, N)
-    y = array[m, n](sum[k](x[m, k] * w[n, k] + b[n] / K))
+    y = array[m, n](dot[k](x[m, k], w[n, k]) + sum[k](b[n] / K))
     return y
 
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from albor_contracts.falsify.matrix import load_generated
+from albor_contracts.library import find_root
 from albor_impl.core import linear
 from albor_reference.core import linear as reference
 from core_bounds import FLOATS, LAMBDA, U32, draw, exact, layouts, worst
@@ -50,3 +52,20 @@ def test_wrong_arguments_are_named():
         linear.linear(x, w.bfloat16(), b)
     with pytest.raises(ValueError, match="w: N is 4, but g has N = 5"):
         linear.linear_backward(torch.ones(2, 5), x, w)
+
+
+def test_the_bound_of_the_contract_holds_where_products_and_bias_cancel():
+    """Equal products, each rounded alike, in a sum that begins or ends with a bias of about their opposite."""
+    spec = load_generated(find_root() / "generated" / "core" / "test_linear.py").spec
+    x, w = (draw((40, 1), torch.float32, seed).expand(40, 65).contiguous() for seed in (9, 10))
+    b = -(x[0, 0] * w[:, 0] * 65)
+    ends = b.clone().expand(40, 40)
+    begins = ends.clone()
+    products = torch.zeros(40, 40)
+    for k in range(65):
+        begins = begins + x[:, k, None] * w[None, :, k]
+        products = products + x[:, k, None] * w[None, :, k]
+    given = [exact(t) for t in (x, w, b)]
+    (bound,) = spec.bounds("linear", given, "f32", "f32")
+    for y in (linear.linear(x, w, b), begins, products + ends):
+        assert (np.abs(exact(y) - bound.value) <= bound.errors()).all()
