@@ -21,8 +21,10 @@ from albor_contracts.events import FaultTried, KernelCompiled, ObligationFinishe
 from albor_contracts.evidence import read
 from albor_contracts.library import open_library
 from albor_contracts.links import FORMS
+from albor_contracts.load import load_contract
 from sample_project import CONTRACT, KERNEL, OLDER, edit, make_project, write
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "triton", "hypothesis", "numpy", "z3", "crosshair", "jsonschema", "pytest")
 
 
@@ -386,6 +388,25 @@ def test_explain_shows_what_hangs_on_an_obligation(project, run):
     assert "Kills: SC-OFFSET, SC-HALF" in out and "Predictions: SC-FT-ONE" in out
     assert "albor-contracts replay SC-DEF-SCALE" in out
     assert "falsify core/scale --fault SC-HALF" in run("explain", "SC-HALF")[1]
+
+
+def test_explain_shows_the_page_of_a_contract(project, run):
+    status, out, _ = run("explain", "core/scale")
+    assert status == 0 and "y[r, i] = a * x[r, i]" in out and "a in [0.5, 2]" in out
+    assert "SC-DEF-SCALE (definition): scale computes its definition." in out
+    assert "(by SC-DEF-SCALE" in out and "albor-contracts verify core/scale" in out
+    status, out, _ = run("explain", "core/scale", "--format", "json")
+    data = json.loads(out)
+    assert status == 0 and data["kind"] == "contract" and "SC-HALF" in data["faults"]
+
+
+def test_the_page_says_what_published_claims_get_wrong(run, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    status, out, _ = run("explain", "core/rmsnorm")
+    found = load_contract(ROOT / "contracts" / "core" / "rmsnorm-v1.yaml").metadata.corrects
+    assert status == 0 and found and "What published claims get wrong:" in out
+    for claim in found:
+        assert " ".join(claim.split()) in " ".join(out.split())
 
 
 def test_explain_of_nothing_gets_a_near_miss(project, run):

@@ -34,7 +34,7 @@ COMMANDS = {
     "scaffold": "begin a contract with its reference, implementation and binding entries",
     "import": "turn a contract in the older prose format into a skeleton of the present one",
     "replay": "run one obligation again, by default as it failed last",
-    "explain": "explain a diagnostic code, an obligation, a fault or a type of obligation",
+    "explain": "show a contract for reading; explain an obligation, a fault, a type of obligation or a diagnostic code",
 }
 EXITS = "exit status: 0 it holds, 1 something was falsified or is incomplete, 2 the input could not be judged"
 

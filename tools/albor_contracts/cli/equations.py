@@ -13,6 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..lang.to_latex import escape, latex_equation, text_equation
     from ..library import open_selected
+    from ..report.page import equation_lines
     from ._project import print_json
 
     found = open_selected(options.contracts).select(options.contracts)
@@ -41,11 +42,6 @@ def run(options: argparse.Namespace) -> int:
             continue
         print(f"{name}: {contract.model.metadata.title}")
         for equation in contract.equations.values():
-            lines = text_equation(equation).split("\n")
-            sizes = ", ".join(f"{k}: {v}" for k, v in equation.space.dims.items())
-            lines += [f"    sizes {sizes}"] if sizes else []
-            lines += [f"    {key} {' '.join(text.split())}" for key, text in equation.model.domain.items()]
-            lines += [f"    assuming {' '.join(text.split())}" for text in equation.model.assume]
-            print("\n".join(f"  {line}" for line in lines))
+            print("\n".join(f"  {line}" for line in equation_lines(equation)))
         print()
     return 0 if found else 1

@@ -1,4 +1,4 @@
-"""`albor-contracts explain CODE`"""
+"""`albor-contracts explain WORD`"""
 
 from __future__ import annotations
 
@@ -103,8 +103,9 @@ TYPES: dict[str, tuple[str, str]] = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "code", metavar="CODE",
-        help="a diagnostic code (E201), a type of obligation (gradient), or the id of an obligation, test or fault",
+        "word", metavar="WORD",
+        help="a contract (core/rmsnorm), a type of obligation (gradient), the id of an obligation, test or fault, "
+        "or a diagnostic code (E201)",
     )  # fmt: skip
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
@@ -112,7 +113,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from ._project import print_json
 
-    data, text = _explanation(options.code.strip())
+    data, text = _explanation(options.word.strip())
     if options.format == "json":
         print_json(data)
     else:
@@ -140,7 +141,9 @@ def _explanation(word: str) -> tuple[dict[str, Any], str]:
         contracts: Mapping[str, Contract] = open_library().contracts
     except ContractError:
         contracts = {}  # outside a project codes and types can be explained all the same
-    known = [*CODES, *TYPES]
+    if word in contracts:
+        return _page(word)
+    known = [*CODES, *TYPES, *contracts]
     for contract in contracts.values():
         entries = _entries(contract)
         if word in entries:
@@ -149,10 +152,18 @@ def _explanation(word: str) -> tuple[dict[str, Any], str]:
         known += entries
     raise problem(
         "E801",
-        f"{word!r} is no code, type of obligation, obligation, test or fault",
+        f"{word!r} is no contract, type of obligation, obligation, test, fault or code",
         Position("<arguments>"),
         did_you_mean(word, known),
     )
+
+
+def _page(name: str) -> tuple[dict[str, Any], str]:
+    from ..library import open_selected
+    from ..report.page import page, page_data
+
+    contract = open_selected([name]).select([name])[name]
+    return page_data(contract), page(contract)
 
 
 def _entries(contract: Contract) -> dict[str, tuple[str, Entry]]:

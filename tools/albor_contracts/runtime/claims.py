@@ -97,7 +97,7 @@ def explain(gap: Gap) -> str:
     if isinstance(got, (str, bytes)):
         return f"not the same: {_shown(got)} and {_shown(wanted)}"
     if gap.relation == "exact":
-        return f"not bitwise equal{place}: {_shown(got)} and {_shown(wanted)}"
+        return f"not bitwise equal{place}: {_digits(got)} and {_digits(wanted)}"
     apart = abs(float(got) - float(wanted))
     relation = "==" if gap.relation == "approx" else gap.relation
     place = _where(gap, place)
@@ -125,6 +125,11 @@ def _shown(x: Any) -> str:
     if isinstance(x, (str, bytes)):
         return repr(x)
     return f"{float(x):.9g}" if np.asarray(x).dtype.kind == "f" else str(x)
+
+
+def _digits(x: Any) -> str:
+    """All of them: two numbers that are not the same do not look the same."""
+    return repr(float(x)) if np.asarray(x).dtype.kind == "f" else str(x)
 
 
 def _worst(gaps: tuple[Gap, ...]) -> Gap | None:

@@ -35,6 +35,7 @@ from .host_waits import counting_waits
 from .missing import Missing, NotOffered
 from .poison import poisoned
 from .quiet import quiet
+from .repeated import Repeated, difference
 from .truth import Truth
 
 # What a single value of each type may be in Python.
@@ -273,6 +274,7 @@ class Kernel:
     on_reject: Callable[[], None] | None = None
     deviation: Deviation | None = None  # where it is to be noted
     simulated: bool = False  # equations with arrays on the device are programs for the simulated one
+    repeated: Repeated | None = None  # where it is there, every call is made twice
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -358,8 +360,34 @@ class Kernel:
             self.spec.recent.append((name, tuple(arguments), bounds, self.dtype == "f64"))
         values = self._outputs(target, signature, outputs, received, bounds)
         self._unchanged(signature, presented)
+        if self.repeated is not None:
+            self._repeat(self.repeated, target, signature, raw, outputs, values, received)
         self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
         return values if len(values) != 1 else values[0]
+
+    def _repeat(
+        self,
+        repeated: Repeated,
+        target: Target,
+        signature: Signature,
+        raw: Sequence[Any],
+        outputs: Any,
+        values: Sequence[Any],
+        received: Sequence[Any],
+    ) -> None:
+        """Look at an earlier result once more, then call the kernel again, on buffers with another poison."""
+
+        def read(outputs: Any) -> tuple[Any, ...]:
+            return self._outputs(target, signature, outputs, received, _Lazy(lambda: None))
+
+        sizes = tuple(sizes_in(signature, [_plain(r) for r in received]).items())
+        if signature.has_arrays and (words := repeated.stays(signature, sizes, partial(read, outputs))):
+            raise KernelFault(
+                "changes earlier results", f"{target.name}: what an earlier call returned changed since: {words}"
+            )
+        self.calls += 1
+        if words := difference(signature, values, read(self._call(target, signature, raw, True))):
+            raise _unrepeatable(target, words)
 
     def _of_single_values(self, target: Target, signature: Signature) -> Callable[..., Any]:
         """The kernel as a function that is called many times: without buffers and layouts there is less to look at."""
@@ -383,6 +411,8 @@ class Kernel:
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(places):
                 raise miscounted(target, given, [name for name, _, _ in places])
+            if self.repeated is not None and (again := self._call(target, signature, plain, True)) != outputs:
+                raise _unrepeatable(target, f"the results are {outputs!r} and {again!r}")
             return tuple(
                 got if type(got) is expected else self._value(target, name, type_, got, {})
                 for (name, type_, expected), got in zip(places, given, strict=True)
@@ -634,6 +664,12 @@ def _fetched(fetch: Callable[[], Any], what: str, kernel: str) -> Any:
         raise KernelFault(
             "raises", f"{kernel}: after the call {what} cannot be read: {type(error).__name__}: {error}"
         ) from error
+
+
+def _unrepeatable(target: Target, difference: str) -> KernelFault:
+    return KernelFault(
+        "not repeatable", f"{target.name} was called twice on the same inputs, and not the same came back: {difference}"
+    )
 
 
 def _raised(target: Target, error: BaseException) -> KernelFault:

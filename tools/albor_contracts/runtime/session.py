@@ -18,6 +18,7 @@ from .deviation import Deviation
 from .kernel import Kernel, KernelFault
 from .missing import NotOffered
 from .quiet import quiet
+from .repeated import Repeated
 
 HEARTBEAT = 1.0  # seconds between signs of life
 
@@ -158,6 +159,7 @@ class Recorder:
         begin = time.monotonic()
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
         k.deviation = Deviation()
+        k.repeated = Repeated() if self.type == "definition" else None
         with watching() as seen, quiet:
             try:
                 test(k)
@@ -182,6 +184,7 @@ class Recorder:
                 raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
             finally:
                 deviation, k.deviation = k.deviation, None
+                k.repeated = None
                 k.on_case = k.on_step = k.on_reject = None
         ulp = deviation.worst_ulp if deviation is not None else None
         self._tell(
