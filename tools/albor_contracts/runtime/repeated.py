@@ -1,13 +1,14 @@
-"""Calling a kernel again: the same inputs give the same bits, and results that it handed out before stay as they were.
+"""Calling a kernel again: the same inputs give the same bits, and what it returned before stays as it was.
 
 Under the obligation of a definition every call is made twice, on buffers with another poison. Sums in an order that
-varies, a generator without a seed and memory that nobody wrote show in the second result. A workspace that is kept
-from call to call and handed out as a result shows when the next call with these sizes overwrites it.
+varies, a generator without a seed and memory that nobody wrote show in the second result. The first calls are followed
+by one on other values of the same sizes: a workspace that is kept from call to call and handed out as a result is
+overwritten by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,12 @@ from .bounded import Bounded
 from .claims import exact, explain
 from .truth import Truth
 
-SIZES = 16  # of which the last result is kept
-
 
 class Repeated:
-    """What the kernel of each equation returned last, by sizes: for the length of one obligation."""
+    """How many calls of this obligation are still to be followed by one on other values."""
 
-    def __init__(self) -> None:
-        self.kept: dict[Hashable, tuple[Callable[[], Sequence[Any]], list[Any]]] = {}
-
-    def stays(self, signature: Signature, sizes: Hashable, read: Callable[[], Sequence[Any]]) -> str:
-        """How the result of an earlier call with these sizes differs by now, in words; empty if it does not.
-
-        `read` looks at the new result, now and after later calls."""
-        key = (signature.name, sizes)
-        words = ""
-        if key in self.kept:
-            look, before = self.kept.pop(key)
-            words = difference(signature, before, look())
-        self.kept[key] = read, [_copy(v) for v in read()]
-        if len(self.kept) > SIZES:
-            del self.kept[next(iter(self.kept))]
-        return words
+    def __init__(self, others: int = 4) -> None:
+        self.others = others
 
 
 def difference(signature: Signature, first: Sequence[Any], second: Sequence[Any]) -> str:
@@ -50,7 +35,21 @@ def difference(signature: Signature, first: Sequence[Any], second: Sequence[Any]
     return ""
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, (Bounded, Truth)):
-        return np.array(value.value)
-    return np.array(value) if isinstance(value, np.ndarray) else value
+def kept(values: Sequence[Any]) -> list[Any]:
+    """The outputs of a call as they are now."""
+    return [np.array(v.value) if isinstance(v, (Bounded, Truth)) else v for v in values]
+
+
+def other_values(signature: Signature, received: Sequence[Any], on_cpu: bool) -> list[Any] | None:
+    """The same inputs with the elements of arrays in the opposite order: each is still in its domain. None if there is
+    nothing to turn round. Whole numbers may be places in other arrays, and stay where an error would cost the device.
+    """
+    floats = [p.type.is_array and p.type.is_floating for p in signature.inputs]
+    turned = floats if any(floats) else [p.type.is_array and on_cpu for p in signature.inputs]
+    others = [_turned(r) if turn else r for r, turn in zip(received, turned, strict=True)]
+    return others if any(a is not b for a, b in zip(received, others, strict=True)) else None
+
+
+def _turned(received: Any) -> Any:
+    value = np.asarray(received.value if isinstance(received, Bounded) else received)
+    return np.flip(value) if value.size > 1 else received

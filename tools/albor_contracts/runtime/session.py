@@ -162,7 +162,8 @@ class Recorder:
         k.repeated = Repeated() if self.type == "definition" else None
         with watching() as seen, quiet:
             try:
-                test(k)
+                with profiles.seeded(self.id):
+                    test(k)
                 device.check_device(k.device)
                 self._unbiased(k.deviation)
                 if seen.missing and not seen.judged:
