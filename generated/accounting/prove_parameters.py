@@ -1,7 +1,7 @@
 """accounting/parameters: Parameters and memory of a model, what is proved.
 
 Compiled from contracts/accounting/parameters-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d6fbcdd7cc957147e152e2481f660eec7d3b2af67f8a24d1f8e272c7b4c2be72
+Meaning: 95ab60c1a012d5fd0dd09c5f677b947e15079bb5852eb8d3a30cfd53f509f26d
 """
 
 from albor_contracts.prove import proof

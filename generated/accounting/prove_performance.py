@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization, what is proved.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: da56bb63a3e8b3618cac948a8e46f799eadb541a2dbe9bfb3a83b81f8da3706a
+Meaning: f70ededcfe6c33120b49e115728291369cdfc2661e77ccd5020f424327c731e9
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """accounting/parameters: Parameters and memory of a model.
 
 Compiled from contracts/accounting/parameters-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d6fbcdd7cc957147e152e2481f660eec7d3b2af67f8a24d1f8e272c7b4c2be72
+Meaning: 95ab60c1a012d5fd0dd09c5f677b947e15079bb5852eb8d3a30cfd53f509f26d
 """
 
 from albor_contracts.testing import (
@@ -51,9 +51,9 @@ def training_bytes(parameters, compute_bytes):
     "fused: bool) -> elements: int"
 )
 def kept_elements(sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused):
-    """S (L (7 H + 2 D + 3 I + heads (S, or 1 where fused)) + V)"""
-    layer = single(7 * hidden + 2 * kv_width + 3 * inner + heads * where(fused, 1, sequence))
-    elements = sequence * (layers * layer + vocabulary)
+    """S (L (6 H + 2 D + 3 I + heads (S, or 1 where fused)) + 2 H + V)"""
+    layer = single(6 * hidden + 2 * kv_width + 3 * inner + heads * where(fused, 1, sequence))
+    elements = sequence * (layers * layer + 2 * hidden + vocabulary)
     return elements
 
 
@@ -91,6 +91,16 @@ kept_elements_inputs = cases(
     sequence="int in [1, 10000]",
     hidden="int in [1, 10000]",
     kv_width="int in [1, hidden]",
+    inner="int in [1, 30000]",
+    heads="int in [1, 128]",
+    layers="int in [0, 100]",
+    vocabulary="int in [1, 200000]",
+    fused="bool",
+)
+prm_kept_widths_inputs = cases(
+    sequence="int in [1, 10000]",
+    hidden="int in [2, 10000]",
+    kv_width="int in [1, hidden)",
     inner="int in [1, 30000]",
     heads="int in [1, 128]",
     layers="int in [0, 100]",
@@ -224,9 +234,21 @@ def test_prm_square(kernel, case):
 @obligation("PRM-LOGITS", equation="kept_elements", type="boundary")
 @given(case=kept_elements_inputs)
 def test_prm_logits(kernel, case):
-    """Without layers the logits are left."""
+    """Without layers the logits are left, and what the last norm reads and makes."""
     sequence, hidden, kv_width, inner, heads, vocabulary, fused = kernel.receives(case, "sequence hidden kv_width inner heads vocabulary fused")
-    claim(kernel.kept_elements(sequence, hidden, kv_width, inner, heads, 0, vocabulary, fused) == sequence * vocabulary)
+    claim(kernel.kept_elements(sequence, hidden, kv_width, inner, heads, 0, vocabulary, fused) == sequence * (vocabulary + 2 * hidden))
+
+
+@obligation("PRM-KEPT-WIDTHS", equation="kept_elements", type="linearity")
+@given(case=prm_kept_widths_inputs)
+def test_prm_kept_widths(kernel, case):
+    """A unit of the width costs six numbers a token and layer, and two beside the layers; one of the inner width three,
+    one of the keys two."""
+    sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused = kernel.receives(case, "sequence hidden kv_width inner heads layers vocabulary fused")
+    here = kernel.kept_elements(sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused)
+    claim(kernel.kept_elements(sequence, hidden + 1, kv_width, inner, heads, layers, vocabulary, fused) == here + sequence * (6 * layers + 2))
+    claim(kernel.kept_elements(sequence, hidden, kv_width, inner + 1, heads, layers, vocabulary, fused) == here + 3 * sequence * layers)
+    claim(kernel.kept_elements(sequence, hidden, kv_width + 1, inner, heads, layers, vocabulary, fused) == here + 2 * sequence * layers)
 
 
 @obligation("PRM-CACHE", equation="cache_bytes", type="homogeneity")
@@ -386,7 +408,8 @@ def test_prm_predicts_398m(kernel):
 
 @obligation("PRM-PREDICTS-KEPT", rule="PRM-DEF-KEPT_ELEMENTS", type="falsification")
 def test_prm_predicts_kept(kernel):
-    """At S = H = 1,024 a layer keeps 35.5 S H elements, unfused, and the logits take 32 S H more: far beyond 10 S H."""
+    """At S = H = 1,024 a layer keeps 34.5 S H elements, unfused; the last norm takes 2 S H more, the logits 32 S H: far
+    beyond 10 S H."""
     case = example(
         {"sequence": "int", "hidden": "int", "kv_width": "int", "inner": "int", "heads": "int", "layers": "int", "vocabulary": "int", "fused": "bool"},
         sequence=1024,
@@ -399,4 +422,4 @@ def test_prm_predicts_kept(kernel):
         fused=False,
     )
     sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused = kernel.receives(case, "sequence hidden kv_width inner heads layers vocabulary fused")
-    claim(2 * kernel.kept_elements(sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused) == (71 + 64) * 1024 * 1024)
+    claim(2 * kernel.kept_elements(sequence, hidden, kv_width, inner, heads, layers, vocabulary, fused) == (69 + 4 + 64) * 1024 * 1024)

@@ -1,12 +1,12 @@
 """accounting/performance: Arithmetic, traffic and utilization.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: da56bb63a3e8b3618cac948a8e46f799eadb541a2dbe9bfb3a83b81f8da3706a
+Meaning: f70ededcfe6c33120b49e115728291369cdfc2661e77ccd5020f424327c731e9
 """
 
 from albor_contracts.testing import (
-    abs, approx, cases, claim, defines, definitions, example, given, max, min, obligation, ratio, real, rejects, single,
-    where,
+    abs, any, approx, array, cases, claim, defines, definitions, example, given, grid, max, min, obligation, ratio,
+    real, rejects, single, sum, truth, where,
 )
 
 CONTRACT = "accounting/performance"
@@ -77,6 +77,44 @@ def explained(number, seconds_each, step_seconds):
     return share
 
 
+@defines("throughput(tokens: int, seconds: real) -> rate: real")
+def throughput(tokens, seconds):
+    """tokens / seconds"""
+    rate = single(ratio(tokens, seconds))
+    return rate
+
+
+@defines("speedup(tokens_before: int, seconds_before: real, tokens_after: int, seconds_after: real) -> gain: real")
+def speedup(tokens_before, seconds_before, tokens_after, seconds_after):
+    """(tokens_after / seconds_after) / (tokens_before / seconds_before)"""
+    gain = single(ratio(ratio(tokens_after, seconds_after), ratio(tokens_before, seconds_before)))
+    return gain
+
+
+@defines("step_products(layers: int, attention: bool) -> products: int")
+def step_products(layers, attention):
+    """3 (7 L + 1), and 6 L more where attention's are products of their own; a batch of products counts once"""
+    products = single(3 * (7 * layers + 1) + where(attention, 6, 0) * layers)
+    return products
+
+
+@defines("step_budget(times: f64[N], budgets: f64[N], step: real) -> covered: bool, stop: bool")
+def step_budget(times, budgets, step):
+    """covered = sum times >= 0.95 step, stop = any time >= 2 of its budget"""
+    (N,) = times.shape
+    n = grid(N)
+    covered = single(sum[n](times[n]) >= 0.95 * step)
+    stop = single(any[n](times[n] >= 2 * budgets[n]))
+    return covered, stop
+
+
+@defines("forward_tokens(prompt: int, generated: int, cached: bool) -> tokens: int")
+def forward_tokens(prompt, generated, cached):
+    """prompt + generated - 1 with a cache, else generated prompt + generated (generated - 1) / 2"""
+    tokens = single(where(cached, prompt + generated - 1, generated * prompt + generated * (generated - 1) // 2))
+    return tokens
+
+
 spec = definitions(
     CONTRACT,
     training_flops,
@@ -88,6 +126,11 @@ spec = definitions(
     step_launches,
     loss_on_host_bytes,
     explained,
+    throughput,
+    speedup,
+    step_products,
+    step_budget,
+    forward_tokens,
 )
 
 training_flops_inputs = cases(
@@ -211,6 +254,61 @@ prf_refuses_explained_inputs = cases(
     step_seconds="real in [0.001, 1000]",
     which="int in [0, 2]",
 )
+throughput_inputs = cases(
+    tokens="int in [1, 100000000]",
+    seconds="real in [0.001, 1000]",
+)
+speedup_inputs = cases(
+    tokens_before="int in [1, 1000000]",
+    seconds_before="real in [0.001, 1000]",
+    tokens_after="int in [1, 1000000]",
+    seconds_after="real in [0.001, 1000]",
+)
+step_products_inputs = cases(
+    layers="int in [0, 200]",
+    attention="bool",
+)
+step_budget_inputs = cases(
+    dims={"N": "1..9"},
+    times="f64[N] in [0.01, 10]",
+    budgets="f64[N] in [0.001, 10]",
+    step="real in [0.001, 50]",
+)
+forward_tokens_inputs = cases(
+    prompt="int in [1, 100000]",
+    generated="int in [1, 10000]",
+    cached="bool",
+)
+prf_refuses_rate_inputs = cases(
+    tokens="int in [1, 100000000]",
+    seconds="real in [0.001, 1000]",
+    which="int in [0, 1]",
+)
+prf_refuses_gain_inputs = cases(
+    tokens_before="int in [1, 1000000]",
+    seconds_before="real in [0.001, 1000]",
+    tokens_after="int in [1, 1000000]",
+    seconds_after="real in [0.001, 1000]",
+    which="int in [0, 3]",
+)
+prf_refuses_layers_inputs = cases(
+    layers="int in [0, 200]",
+    attention="bool",
+    wrong="int in [-3, -1]",
+)
+prf_refuses_budget_inputs = cases(
+    dims={"N": "1..9"},
+    times="f64[N] in [0, 10]",
+    budgets="f64[N] in [0.001, 10]",
+    step="real in [0.001, 50]",
+    which="int in [0, 2]",
+)
+prf_refuses_answer_inputs = cases(
+    prompt="int in [1, 100000]",
+    generated="int in [1, 10000]",
+    cached="bool",
+    which="int in [0, 1]",
+)
 prf_def_gemm_flops_inputs = cases(
     m="int in [1, 100000]",
     n="int in [1, 100000]",
@@ -226,6 +324,12 @@ prf_def_step_launches_inputs = cases(
     outside="int in [0, 1000]",
     accumulation="int in [1, 1000]",
     per_update="int in [0, 10000]",
+)
+prf_def_step_budget_inputs = cases(
+    dims={"N": "1..9"},
+    times="f64[N] in [0, 10]",
+    budgets="f64[N] in [0.001, 10]",
+    step="real in [0.001, 50]",
 )
 
 
@@ -461,6 +565,117 @@ def test_prf_refuses_explained(kernel, case):
     rejects(kernel, "explained", (bad_number, bad_seconds_each, bad_step_seconds), ValueError, mentions=["must"])
 
 
+@obligation("PRF-RATE", equation="throughput", type="conservation")
+@given(case=throughput_inputs)
+def test_prf_rate(kernel, case):
+    """So many tokens a second, for so many seconds, are the tokens."""
+    tokens, seconds = kernel.receives(case, "tokens seconds")
+    claim(approx(kernel.throughput(tokens, seconds) * seconds, real(tokens)))
+
+
+@obligation("PRF-GAIN", equation="speedup", type="conservation")
+@given(case=speedup_inputs)
+def test_prf_gain(kernel, case):
+    """The rate before times the gain is the rate after; the same rate with twice the tokens in a step is no gain."""
+    tokens_before, seconds_before, tokens_after, seconds_after = kernel.receives(case, "tokens_before seconds_before tokens_after seconds_after")
+    claim(approx(kernel.throughput(tokens_before, seconds_before) * kernel.speedup(tokens_before, seconds_before, tokens_after, seconds_after), kernel.throughput(tokens_after, seconds_after)))
+    claim(approx(kernel.speedup(tokens_before, seconds_before, 2 * tokens_before, 2 * seconds_before), 1))
+
+
+@obligation("PRF-PRODUCTS-OF-STEP", equation="step_products", type="conservation")
+@given(case=step_products_inputs)
+def test_prf_products_of_step(kernel, case):
+    """Another layer has three products for each of its seven matrices, and six of attention where they count; without
+    layers the head's three are left."""
+    layers, attention = kernel.receives(case, "layers attention")
+    claim(kernel.step_products(layers + 1, attention) == kernel.step_products(layers, attention) + where(attention, 27, 21))
+    claim(kernel.step_products(0, attention) == 3)
+
+
+@obligation("PRF-BUDGET", equation="step_budget", type="boundary")
+@given(case=step_budget_inputs)
+def test_prf_budget(kernel, case):
+    """Parts that make up the step cover it, and 94 % of it do not; times as planned go on, and one part alone that
+    takes twice its budget stops."""
+    times, budgets, step = kernel.receives(case, "times budgets step")
+    N = case.N
+    n = grid(N)
+    total = single(sum[n](times[n]))
+    all_of_it, _ = kernel.step_budget(times, budgets, total)
+    too_little, _ = kernel.step_budget(times, budgets, total / 0.94)
+    slow = array[n](budgets[n] * where(n == 0, 2, 1))
+    _, calm = kernel.step_budget(budgets, budgets, step)
+    _, alarm = kernel.step_budget(slow, budgets, step)
+    claim(all_of_it)
+    claim(~truth(too_little))
+    claim(~truth(calm))
+    claim(alarm)
+
+
+@obligation("PRF-EACH-TOKEN-ONCE", equation="forward_tokens", type="conservation")
+@given(case=forward_tokens_inputs)
+def test_prf_each_token_once(kernel, case):
+    """With a cache one more token of the answer is one more token through the model; without, the whole text so far.
+    The first takes the prompt either way."""
+    prompt, generated, cached = kernel.receives(case, "prompt generated cached")
+    claim(kernel.forward_tokens(prompt, generated + 1, True) == kernel.forward_tokens(prompt, generated, True) + 1)
+    claim(kernel.forward_tokens(prompt, generated + 1, False) == kernel.forward_tokens(prompt, generated, False) + prompt + generated)
+    claim(kernel.forward_tokens(prompt, 1, cached) == prompt)
+
+
+@obligation("PRF-REFUSES-RATE", equation="throughput", type="rejection")
+@given(case=prf_refuses_rate_inputs)
+def test_prf_refuses_rate(kernel, case):
+    """No tokens, and no time, are refused."""
+    tokens, seconds, which = kernel.receives(case, "tokens seconds which")
+    bad_tokens = single(where(which == 0, 0, tokens))
+    bad_seconds = single(where(which == 1, 0, seconds))
+    rejects(kernel, "throughput", (bad_tokens, bad_seconds), ValueError, mentions=["positive"])
+
+
+@obligation("PRF-REFUSES-GAIN", equation="speedup", type="rejection")
+@given(case=prf_refuses_gain_inputs)
+def test_prf_refuses_gain(kernel, case):
+    """Steps of no tokens, or of no time, are not compared."""
+    tokens_before, seconds_before, tokens_after, seconds_after, which = kernel.receives(case, "tokens_before seconds_before tokens_after seconds_after which")
+    a = single(where(which == 0, 0, tokens_before))
+    b = single(where(which == 1, 0, seconds_before))
+    c = single(where(which == 2, 0, tokens_after))
+    d = single(where(which == 3, 0, seconds_after))
+    rejects(kernel, "speedup", (a, b, c, d), ValueError, mentions=["positive"])
+
+
+@obligation("PRF-REFUSES-LAYERS", equation="step_products", type="rejection")
+@given(case=prf_refuses_layers_inputs)
+def test_prf_refuses_layers(kernel, case):
+    """A negative number of layers is refused."""
+    attention, wrong = kernel.receives(case, "attention wrong")
+    rejects(kernel, "step_products", (wrong, attention), ValueError, mentions=["layers"])
+
+
+@obligation("PRF-REFUSES-BUDGET", equation="step_budget", type="rejection")
+@given(case=prf_refuses_budget_inputs)
+def test_prf_refuses_budget(kernel, case):
+    """A negative time, a part without a budget and a step without a time are refused."""
+    times, budgets, step, which = kernel.receives(case, "times budgets step which")
+    N = case.N
+    n = grid(N)
+    bad_times = array[n](where(truth(which == 0) & (n == 0), -1, times[n]))
+    bad_budgets = array[n](where(truth(which == 1) & (n == 0), 0, budgets[n]))
+    bad_step = single(where(which == 2, 0, step))
+    rejects(kernel, "step_budget", (bad_times, bad_budgets, bad_step), ValueError, mentions=["must"])
+
+
+@obligation("PRF-REFUSES-ANSWER", equation="forward_tokens", type="rejection")
+@given(case=prf_refuses_answer_inputs)
+def test_prf_refuses_answer(kernel, case):
+    """No prompt, and no answer, are refused."""
+    prompt, generated, cached, which = kernel.receives(case, "prompt generated cached which")
+    bad_prompt = single(where(which == 0, 0, prompt))
+    bad_generated = single(where(which == 1, 0, generated))
+    rejects(kernel, "forward_tokens", (bad_prompt, bad_generated, cached), ValueError, mentions=["must"])
+
+
 @obligation("PRF-DEF-GEMM_FLOPS", equation="gemm_flops", type="definition")
 @given(case=prf_def_gemm_flops_inputs)
 def test_prf_def_gemm_flops(kernel, case):
@@ -551,6 +766,57 @@ def test_prf_def_explained(kernel, case):
     claim(approx(share, expected_share))
 
 
+@obligation("PRF-DEF-THROUGHPUT", equation="throughput", type="definition")
+@given(case=throughput_inputs)
+def test_prf_def_throughput(kernel, case):
+    """throughput computes its definition."""
+    tokens, seconds = kernel.receives(case, "tokens seconds")
+    rate = kernel.throughput(tokens, seconds)
+    expected_rate = spec.throughput(tokens, seconds)
+    claim(approx(rate, expected_rate))
+
+
+@obligation("PRF-DEF-SPEEDUP", equation="speedup", type="definition")
+@given(case=speedup_inputs)
+def test_prf_def_speedup(kernel, case):
+    """speedup computes its definition."""
+    tokens_before, seconds_before, tokens_after, seconds_after = kernel.receives(case, "tokens_before seconds_before tokens_after seconds_after")
+    gain = kernel.speedup(tokens_before, seconds_before, tokens_after, seconds_after)
+    expected_gain = spec.speedup(tokens_before, seconds_before, tokens_after, seconds_after)
+    claim(approx(gain, expected_gain))
+
+
+@obligation("PRF-DEF-STEP_PRODUCTS", equation="step_products", type="definition")
+@given(case=step_products_inputs)
+def test_prf_def_step_products(kernel, case):
+    """step_products computes its definition."""
+    layers, attention = kernel.receives(case, "layers attention")
+    products = kernel.step_products(layers, attention)
+    expected_products = spec.step_products(layers, attention)
+    claim(approx(products, expected_products))
+
+
+@obligation("PRF-DEF-STEP_BUDGET", equation="step_budget", type="definition")
+@given(case=prf_def_step_budget_inputs)
+def test_prf_def_step_budget(kernel, case):
+    """step_budget computes its definition."""
+    times, budgets, step = kernel.receives(case, "times budgets step")
+    covered, stop = kernel.step_budget(times, budgets, step)
+    expected_covered, expected_stop = spec.step_budget(times, budgets, step)
+    claim(approx(covered, expected_covered))
+    claim(approx(stop, expected_stop))
+
+
+@obligation("PRF-DEF-FORWARD_TOKENS", equation="forward_tokens", type="definition")
+@given(case=forward_tokens_inputs)
+def test_prf_def_forward_tokens(kernel, case):
+    """forward_tokens computes its definition."""
+    prompt, generated, cached = kernel.receives(case, "prompt generated cached")
+    tokens = kernel.forward_tokens(prompt, generated, cached)
+    expected_tokens = spec.forward_tokens(prompt, generated, cached)
+    claim(approx(tokens, expected_tokens))
+
+
 @obligation("PRF-PREDICTS-ATTENTION", rule="PRF-PRODUCTS-OF-ATTENTION", type="falsification")
 def test_prf_predicts_attention(kernel):
     """398,509,056 parameters, 4 sequences of 1,024: 9.79 TFLOP, and 1.24 TFLOP of attention on top: 12.6 %."""
@@ -629,3 +895,78 @@ def test_prf_predicts_roof(kernel):
     case = example({"intensity": "real", "peak": "real", "bandwidth": "real"}, intensity=0.5, peak=0.5, bandwidth=0.5)
     intensity, peak, bandwidth = kernel.receives(case, "intensity peak bandwidth")
     claim(approx(kernel.attainable(intensity, peak, bandwidth), 0.25))
+
+
+@obligation("PRF-PREDICTS-GAIN", rule="PRF-DEF-SPEEDUP", type="falsification")
+def test_prf_predicts_gain(kernel):
+    """Steps of 4,096 tokens and steps of 2,048 that take 1 / 3.19 of the time: 1.59 times the tokens a second, not
+    3.19. 131,072 tokens in 541 ms are 242 thousand a second."""
+    case = example(
+        {"tokens_before": "int", "seconds_before": "real", "tokens_after": "int", "seconds_after": "real"},
+        tokens_before=4096,
+        seconds_before=3.19,
+        tokens_after=2048,
+        seconds_after=1.0,
+    )
+    tokens_before, seconds_before, tokens_after, seconds_after = kernel.receives(case, "tokens_before seconds_before tokens_after seconds_after")
+    claim(abs(kernel.speedup(tokens_before, seconds_before, tokens_after, seconds_after) - 1.595) < 0.001)
+    claim(abs(kernel.throughput(131072, 0.541) - 242277) < 1)
+
+
+@obligation("PRF-PREDICTS-PRODUCTS", rule="PRF-DEF-STEP_PRODUCTS", type="falsification")
+def test_prf_predicts_products(kernel):
+    """24 layers: 507 products of weights, 651 with attention's. 552 and 555 were published."""
+    case = example({"layers": "int", "attention": "bool"}, layers=24, attention=True)
+    layers, attention = kernel.receives(case, "layers attention")
+    claim(kernel.step_products(layers, attention) == 651)
+    claim(kernel.step_products(layers, False) == 507)
+    claim(kernel.step_products(layers, False) + 2 * 24 == 555)
+
+
+@obligation("PRF-PREDICTS-WAITS", rule="PRF-DEF-STEP_LAUNCHES", type="falsification")
+def test_prf_predicts_waits(kernel):
+    """Waits of an inference pass follow the same law: 48 layers that wait four times each, and one wait more, are 193;
+    five and three for each of 8 experts are 1,393."""
+    case = example(
+        {"layers": "int", "per_layer": "int", "outside": "int", "accumulation": "int", "per_update": "int"},
+        layers=48,
+        per_layer=4,
+        outside=1,
+        accumulation=1,
+        per_update=0,
+    )
+    layers, per_layer, outside, accumulation, per_update = kernel.receives(case, "layers per_layer outside accumulation per_update")
+    claim(kernel.step_launches(layers, per_layer, outside, accumulation, per_update) == 193)
+    claim(kernel.step_launches(layers, 5 + 3 * 8, outside, accumulation, per_update) == 1393)
+
+
+@obligation("PRF-PREDICTS-ANSWER", rule="PRF-DEF-FORWARD_TOKENS", type="falsification")
+def test_prf_predicts_answer(kernel):
+    """A prompt of 1,000 tokens and an answer of 512: 1,511 tokens through the model with a cache, 642,816 without."""
+    case = example({"prompt": "int", "generated": "int", "cached": "bool"}, prompt=1000, generated=512, cached=True)
+    prompt, generated, cached = kernel.receives(case, "prompt generated cached")
+    claim(kernel.forward_tokens(prompt, generated, cached) == 1511)
+    claim(kernel.forward_tokens(prompt, generated, False) == 642816)
+
+
+@obligation("PRF-PREDICTS-SHARE", rule="PRF-DEF-STEP_BUDGET", type="falsification")
+def test_prf_predicts_share(kernel):
+    """Parts of 59 and 36 ms of a step of 100 ms just cover it; 59 and 34 do not. 36 ms of a budget of 18 stop, 36 of 19
+    do not."""
+    case = example(
+        {"times": "f64[N]", "budgets": "f64[N]", "step": "real"},
+        times=[59.0, 36.0],
+        budgets=[40.0, 19.0],
+        step=100.0,
+    )
+    times, budgets, step = kernel.receives(case, "times budgets step")
+    n = grid(2)
+    less = array[n](where(n == 0, 59, 34) + 0 * times[n])
+    tight = array[n](where(n == 0, 40, 18) + 0 * budgets[n])
+    covered, stop = kernel.step_budget(times, budgets, step)
+    short, _ = kernel.step_budget(less, budgets, step)
+    _, stopped = kernel.step_budget(times, tight, step)
+    claim(covered)
+    claim(~truth(stop))
+    claim(~truth(short))
+    claim(stopped)

@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 27ead9768e8b719568a7c10c0753b72e5ee013c46e7f2130ba700a49f4a59ff8
+Meaning: 9356e75d00b23d1e917fa8cf307a92a97cc1807300a9bb58ba860c5eac231ed6
 """
 
 from albor_contracts.testing import (
@@ -31,7 +31,13 @@ def select_backward(g, pred):
     return da, db
 
 
-spec = definitions(CONTRACT, select, select_backward)
+spec = definitions(
+    CONTRACT,
+    select,
+    select_backward,
+    "select_by_numbers(pred: float[R, N], a: float[R, N], b: float[R, N]) -> verdict: nothing",
+    "select_backward_by_numbers(g: float[R, N], pred: float[R, N]) -> verdict: nothing",
+)
 
 select_inputs = cases(
     dims={"R": "1..6", "N": "1..129"},
@@ -70,6 +76,17 @@ slt_condition_backward_inputs = cases(
     g="float[R, N] in [-8, 8]",
     pred="bool[R, N]",
     other="bool[R, L]",
+)
+select_by_numbers_inputs = cases(
+    dims={"R": "1..6", "N": "1..129"},
+    pred="float[R, N] in {0, 1, -2.5}",
+    a="float[R, N] in [-8, 8]",
+    b="float[R, N] in [-8, 8]",
+)
+select_backward_by_numbers_inputs = cases(
+    dims={"R": "1..6", "N": "1..129"},
+    g="float[R, N] in [-8, 8]",
+    pred="float[R, N] in {0, 1, -2.5}",
 )
 slt_tiles_inputs = cases(
     dims={"R": "3, 65", "N": "4286 - 63 * R"},
@@ -146,6 +163,22 @@ def test_slt_condition_backward(kernel, case):
     """Backward, too, a condition of another shape is refused."""
     g, other = kernel.receives(case, "g other")
     rejects(kernel, "select_backward", (g, other), ValueError)
+
+
+@obligation("SLT-BOOLEAN", equation="select_by_numbers", type="rejection")
+@given(case=select_by_numbers_inputs)
+def test_slt_boolean(kernel, case):
+    """A condition that is not boolean is refused, zeros and ones included."""
+    pred, a, b = kernel.receives(case, "pred a b")
+    rejects(kernel, "select_by_numbers", (pred, a, b), TypeError, mentions=["pred", "first argument"])
+
+
+@obligation("SLT-BOOLEAN-BACKWARD", equation="select_backward_by_numbers", type="rejection")
+@given(case=select_backward_by_numbers_inputs)
+def test_slt_boolean_backward(kernel, case):
+    """Backward, too, a condition that is not boolean is refused."""
+    g, pred = kernel.receives(case, "g pred")
+    rejects(kernel, "select_backward_by_numbers", (g, pred), TypeError, mentions=["pred", "first argument"])
 
 
 @obligation("SLT-TILES", equation="select", type="equivalence")

@@ -1,12 +1,12 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d0a1b201548bb783089f9a449456666b6150c2dca0378d08bdd10103cc2c8ed8
+Meaning: 8cd951b0cfe13979e5eb1d1f0ef7262be31930e586977414e7abf429f0d6eda8
 """
 
 from albor_contracts.testing import (
     all, any, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
-    independent, inf, log, max, obligation, rejects, same_twice, single, sum, supposing, where,
+    independent, inf, log, max, obligation, rejects, same_twice, single, sum, supposing, uses_at_most, where,
 )
 
 CONTRACT = "loss/cross-entropy"
@@ -84,6 +84,12 @@ ce_padding_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
     other_z="float[T, V] in [-80, 80]",
+)
+ce_memory_inputs = cases(
+    dims={"T": "1..8", "V": "65..67"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
 )
 ce_label_inputs = cases(
     dims={"T": "1..8", "V": "1..257"},
@@ -219,6 +225,15 @@ def test_ce_det(kernel, case):
     """Two runs agree bitwise."""
     z, y, ignore = kernel.receives(case, "z y ignore")
     same_twice(lambda: kernel.cross_entropy(z, y, ignore))
+
+
+@obligation("CE-MEMORY", equation="cross_entropy", type="resource")
+@given(case=ce_memory_inputs)
+def test_ce_memory(kernel, case):
+    """Beside the gradient only a few numbers for each token are allocated."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    T, V = case.T, case.V
+    uses_at_most(4 * T * V + 64 * T, "bytes", lambda: kernel.cross_entropy(z, y, ignore))
 
 
 @obligation("CE-LABEL", equation="cross_entropy", type="rejection")

@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens, what is proved.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: df97a1af62d0e333e9466535c7936cb640d00f84a1e30d83079e9486d05aebeb
+Meaning: 70cd262e55a60dbf35770acd5e0c09046120a53c186c101121fefbcf8f6829ec
 """
 
 from albor_contracts.prove import proof

@@ -1,12 +1,12 @@
 """schedule/batch-algebra: Batches, in sequences and tokens.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: df97a1af62d0e333e9466535c7936cb640d00f84a1e30d83079e9486d05aebeb
+Meaning: 70cd262e55a60dbf35770acd5e0c09046120a53c186c101121fefbcf8f6829ec
 """
 
 from albor_contracts.testing import (
     abs, all, any, approx, array, cases, claim, defines, definitions, exact, example, given, grid, join, length, log,
-    min, obligation, ratio, real, rejects, single, truth, where,
+    max, min, obligation, ratio, real, rejects, single, truth, where,
 )
 
 CONTRACT = "schedule/batch-algebra"
@@ -67,6 +67,14 @@ def small_model_rate(parameters):
     return rate
 
 
+@defines("tokens_wanted(parameters: int) -> least: int, wanted: int")
+def tokens_wanted(parameters):
+    """10 N and 20 N"""
+    least = 10 * parameters
+    wanted = 20 * parameters
+    return least, wanted
+
+
 spec = definitions(
     CONTRACT,
     step_tokens,
@@ -76,8 +84,10 @@ spec = definitions(
     steps_needed,
     step_law,
     small_model_rate,
+    tokens_wanted,
     "parse_count(text: text) -> number: int",
     "format_count(number: int) -> text: text",
+    "check_scale(parameters: int, batch: int, steps: int, warmup: int) -> verdict: nothing",
 )
 
 step_tokens_inputs = cases(
@@ -191,6 +201,52 @@ bal_refuses_no_model_inputs = cases(
 bal_refuses_no_parameters_inputs = cases(
     parameters="real in [1e6, 1e12]",
     wrong="real in {0, -1}",
+)
+tokens_wanted_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+)
+check_scale_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+    batch="int in [65536, 4194304]",
+    steps="int in [1000 + 10 * parameters // batch, 1000000000]",
+    warmup="int in [-(-steps // 100), steps]",
+    small="int in [1, 99999999]",
+)
+bal_refuses_small_batch_inputs = cases(
+    parameters="int in [100000000, 1000000000]",
+    batch="int in [1000, 65535]",
+    steps="int in [1000 + 10 * parameters // batch, 1000000000]",
+    warmup="int in [-(-steps // 100), steps]",
+)
+bal_refuses_short_run_inputs = cases(
+    parameters="int in [1, 1000]",
+    batch="int in [65536, 4194304]",
+    steps="int in [1, 999]",
+    warmup="int in [-(-steps // 100), steps]",
+)
+bal_refuses_short_warmup_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+    batch="int in [65536, 4194304]",
+    steps="int in [1000 + 10 * parameters // batch, 1000000000]",
+    warmup="int in [0, (steps - 1) // 100]",
+)
+bal_refuses_few_tokens_inputs = cases(
+    parameters="int in [1000000000, 100000000000]",
+    batch="int in [65536, 4194304]",
+    steps="int in [1000, (10 * parameters - 1) // batch]",
+    warmup="int in [-(-steps // 100), steps]",
+)
+bal_refuses_scale_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+    batch="int in [65536, 4194304]",
+    steps="int in [1000 + 10 * parameters // batch, 1000000000]",
+    warmup="int in [-(-steps // 100), steps]",
+    which="int in [0, 3]",
+    bad="int in [-3, 0]",
+)
+bal_refuses_nothing_to_train_inputs = cases(
+    parameters="int in [1, 1000000000000]",
+    wrong="int in [-2, 0]",
 )
 bal_def_step_tokens_inputs = cases(
     micro="int in [1, 300]",
@@ -444,6 +500,98 @@ def test_bal_refuses_no_parameters(kernel, case):
     rejects(kernel, "small_model_rate", (wrong,), ValueError, mentions=["positive"])
 
 
+@obligation("BAL-TWENTY", equation="tokens_wanted", type="homogeneity")
+@given(case=tokens_wanted_inputs)
+def test_bal_twenty(kernel, case):
+    """Twice the parameters, twice the tokens; the least is half of what is wanted."""
+    parameters = kernel.receives(case, "parameters")
+    least, wanted = kernel.tokens_wanted(parameters)
+    more, much = kernel.tokens_wanted(2 * parameters)
+    claim(more == 2 * least)
+    claim(much == 2 * wanted)
+    claim(wanted == 2 * least)
+    claim(least == 10 * parameters)
+
+
+@obligation("BAL-SCALE-ACCEPTED", equation="check_scale", type="boundary")
+@given(case=check_scale_inputs)
+def test_bal_scale_accepted(kernel, case):
+    """A run that meets the four rules is accepted, one that just meets them too; below 100 million parameters a step
+    may be small."""
+    parameters, batch, steps, warmup, small = kernel.receives(case, "parameters batch steps warmup small")
+    kernel.check_scale(parameters, batch, steps, warmup)
+    fewest = single(max(1000, -(-10 * parameters // 65536)))
+    kernel.check_scale(parameters, 65536, fewest, -(-fewest // 100))
+    long = single(max(1000, 10 * small))
+    kernel.check_scale(small, 1, long, -(-long // 100))
+    claim(100 * warmup >= steps)
+    claim(steps * batch >= 10 * parameters)
+
+
+@obligation("BAL-REFUSES-SMALL-BATCH", equation="check_scale", type="rejection")
+@given(case=bal_refuses_small_batch_inputs)
+def test_bal_refuses_small_batch(kernel, case):
+    """From 100 million parameters on, a step of fewer than 65,536 tokens is refused."""
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(kernel, "check_scale", (parameters, batch, steps, warmup), ValueError, mentions=["batch >= 65536"])
+
+
+@obligation("BAL-REFUSES-SHORT-RUN", equation="check_scale", type="rejection")
+@given(case=bal_refuses_short_run_inputs)
+def test_bal_refuses_short_run(kernel, case):
+    """A run of fewer than 1,000 steps is refused."""
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(kernel, "check_scale", (parameters, batch, steps, warmup), ValueError, mentions=["steps >= 1000"])
+
+
+@obligation("BAL-REFUSES-SHORT-WARMUP", equation="check_scale", type="rejection")
+@given(case=bal_refuses_short_warmup_inputs)
+def test_bal_refuses_short_warmup(kernel, case):
+    """A warm-up of less than 1 % of the steps is refused, with the one that would do."""
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["100 * warmup >= steps", "warmup >= "],
+    )
+
+
+@obligation("BAL-REFUSES-FEW-TOKENS", equation="check_scale", type="rejection")
+@given(case=bal_refuses_few_tokens_inputs)
+def test_bal_refuses_few_tokens(kernel, case):
+    """Fewer than ten tokens a parameter are refused, with the steps that would do."""
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["10 * parameters", "steps >= "],
+    )
+
+
+@obligation("BAL-REFUSES-SCALE", equation="check_scale", type="rejection")
+@given(case=bal_refuses_scale_inputs)
+def test_bal_refuses_scale(kernel, case):
+    """A count below 1 is refused, whichever it is; only the warm-up may be 0 to begin with."""
+    parameters, batch, steps, warmup, which, bad = kernel.receives(case, "parameters batch steps warmup which bad")
+    n = single(where(which == 0, bad, parameters))
+    b = single(where(which == 1, bad, batch))
+    s = single(where(which == 2, bad, steps))
+    w = single(where(which == 3, bad - 1, warmup))
+    rejects(kernel, "check_scale", (n, b, s, w), ValueError, mentions=["must be at least"])
+
+
+@obligation("BAL-REFUSES-NOTHING-TO-TRAIN", equation="tokens_wanted", type="rejection")
+@given(case=bal_refuses_nothing_to_train_inputs)
+def test_bal_refuses_nothing_to_train(kernel, case):
+    """A model without parameters is refused."""
+    wrong = kernel.receives(case, "wrong")
+    rejects(kernel, "tokens_wanted", (wrong,), ValueError, mentions=["must be at least 1"])
+
+
 @obligation("BAL-DEF-STEP_TOKENS", equation="step_tokens", type="definition")
 @given(case=bal_def_step_tokens_inputs)
 def test_bal_def_step_tokens(kernel, case):
@@ -513,6 +661,17 @@ def test_bal_def_small_model_rate(kernel, case):
     rate = kernel.small_model_rate(parameters)
     expected_rate = spec.small_model_rate(parameters)
     claim(approx(rate, expected_rate))
+
+
+@obligation("BAL-DEF-TOKENS_WANTED", equation="tokens_wanted", type="definition")
+@given(case=tokens_wanted_inputs)
+def test_bal_def_tokens_wanted(kernel, case):
+    """tokens_wanted computes its definition."""
+    parameters = kernel.receives(case, "parameters")
+    least, wanted = kernel.tokens_wanted(parameters)
+    expected_least, expected_wanted = spec.tokens_wanted(parameters)
+    claim(approx(least, expected_least))
+    claim(approx(wanted, expected_wanted))
 
 
 @obligation("BAL-PREDICTS-STEP-LAW", rule="BAL-DEF-STEP_LAW", type="falsification")
@@ -655,3 +814,146 @@ def test_bal_predicts_half(kernel):
     _, batch = kernel.step_law(parameters, tokens)
     claim(approx(batch, 0.58 * real(0.5) ** 0.571))
     claim(approx(kernel.small_model_rate(parameters), 0.01 * real(parameters / 10000000.0) ** (-0.25)))
+
+
+@obligation("BAL-PREDICTS-WARMUP", rule="BAL-REFUSES-SHORT-WARMUP", type="falsification")
+def test_bal_predicts_warmup(kernel):
+    """93 of 38,349 steps are 0.24 %: refused; 384 would do."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=398509056,
+        batch=131072,
+        steps=38349,
+        warmup=93,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["100 * 93 < 38349", "warmup >= 384"],
+    )
+
+
+@obligation("BAL-PREDICTS-FIVE-TOKENS", rule="BAL-REFUSES-FEW-TOKENS", type="falsification")
+def test_bal_predicts_five_tokens(kernel):
+    """2.04 billion tokens for 398,509,056 parameters are five each: refused; 30,404 steps of 131,072 would do, and 7.97
+    billion are wanted."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=398509056,
+        batch=131072,
+        steps=15564,
+        warmup=156,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["2040004608 < 3985090560", "steps >= 30404", "7970181120"],
+    )
+
+
+@obligation("BAL-PREDICTS-SMALL-BATCH", rule="BAL-REFUSES-SMALL-BATCH", type="falsification")
+def test_bal_predicts_small_batch(kernel):
+    """Steps of 4,096 tokens for 398.5M parameters are refused, whatever else holds."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=398509056,
+        batch=4096,
+        steps=1000000,
+        warmup=10000,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["4096 < 65536", "batch >= 65536"],
+    )
+
+
+@obligation("BAL-PREDICTS-JUST-SHORT", rule="BAL-REFUSES-SHORT-WARMUP", type="falsification")
+def test_bal_predicts_just_short(kernel):
+    """1,999 tokens are less than ten for each of 200 parameters, and 19 steps less than 1 % of as many."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=200,
+        batch=1,
+        steps=1999,
+        warmup=19,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["100 * 19 < 1999", "warmup >= 20", "1999 < 2000", "steps >= 2000"],
+    )
+
+
+@obligation("BAL-PREDICTS-ONE-STEP-SHORT", rule="BAL-REFUSES-SHORT-WARMUP", type="falsification")
+def test_bal_predicts_one_step_short(kernel):
+    """Ten warm-up steps are 1 % of 1,000 steps, and not of 1,001."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=200,
+        batch=100,
+        steps=1001,
+        warmup=10,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["100 * 10 < 1001", "warmup >= 11"],
+    )
+
+
+@obligation("BAL-PREDICTS-NO-WARMUP-BELOW", rule="BAL-REFUSES-SCALE", type="falsification")
+def test_bal_predicts_no_warmup_below(kernel):
+    """A warm-up of -1 is no short one: it is refused as a count."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int", "which": "int", "bad": "int"},
+        parameters=200,
+        batch=100,
+        steps=1000,
+        warmup=-1,
+        which=3,
+        bad=0,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["warmup must be at least 0"],
+    )
+
+
+@obligation("BAL-PREDICTS-ALL-REASONS", rule="BAL-REFUSES-SHORT-RUN", type="falsification")
+def test_bal_predicts_all_reasons(kernel):
+    """Of a run that meets no rule all four are said."""
+    case = example(
+        {"parameters": "int", "batch": "int", "steps": "int", "warmup": "int"},
+        parameters=100000000,
+        batch=65535,
+        steps=999,
+        warmup=0,
+    )
+    parameters, batch, steps, warmup = kernel.receives(case, "parameters batch steps warmup")
+    rejects(
+        kernel,
+        "check_scale",
+        (parameters, batch, steps, warmup),
+        ValueError,
+        mentions=["batch >= 65536", "steps >= 1000", "warmup >= 10", "steps >= 15260"],
+    )

@@ -1,21 +1,34 @@
 """schedule/configuration-keys: Keys of a configuration.
 
 Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4fe07fbf5360310dd6e9915ed627e39f17498a09cb7943d0a7ed0eec0b16cfc4
+Meaning: 4f337ae4ea63c9be5e426044047a2c27801761048812575e55ee791b0bd2d8e1
 """
 
 from albor_contracts.testing import (
-    abs, cases, claim, definitions, exact, example, given, join, length, max, obligation, occurrences, rejects, single,
-    where,
+    abs, cases, claim, defines, definitions, exact, example, given, join, length, max, obligation, occurrences, rejects,
+    single, where,
 )
 
 CONTRACT = "schedule/configuration-keys"
 
 
+@defines(
+    "model_parameters(vocabulary: int, hidden: int, layers: int, kv_width: int, inner: int, tied: bool)"
+    " -> parameters: int"
+)
+def model_parameters(vocabulary, hidden, layers, kv_width, inner, tied):
+    """V H (once tied, else twice) + L (2 H^2 + 2 H D + 3 H I + 2 H) + H"""
+    layer = 2 * hidden * hidden + 2 * hidden * kv_width + 3 * hidden * inner + 2 * hidden
+    parameters = single(where(tied, 1, 2) * vocabulary * hidden + layers * layer + hidden)
+    return parameters
+
+
 spec = definitions(
     CONTRACT,
+    model_parameters,
     "read_configuration(text: text) -> canonical: text",
     "plan_run(text: text) -> plan: text",
+    "model_size(text: text) -> parameters: int",
     "edit_distance(a: text, b: text) -> distance: int",
     "nearest_key(word: text, known: text) -> key: text",
     "dead_keys(keys: text, used: text) -> dead: text",
@@ -65,6 +78,16 @@ dead_keys_inputs = cases(
 cfk_refuses_rates_inputs = cases(
     text="text length 0..6",
     which="int in [0, 11]",
+)
+model_size_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 7]",
+    theirs="bool",
+    first="bool",
+)
+cfk_refuses_heads_inputs = cases(
+    text="text length 0..6",
+    which="int in [0, 4]",
 )
 
 
@@ -223,6 +246,81 @@ def test_cfk_refuses_rates(kernel, case):
     )
 
 
+@obligation("CFK-ARCHITECTURE", equation="model_size", type="equivalence")
+@given(case=model_size_inputs)
+def test_cfk_architecture(kernel, case):
+    """The model has the parameters that its configuration gives it: every key of the architecture reaches it, under
+    either of its names."""
+    which, theirs, first = kernel.receives(case, "which theirs first")
+    v = single(where(which == 0, 128, 96))
+    h = single(where(which == 1, 64, 32))
+    l = single(where(which == 2, 5, 3))
+    a = single(where(which == 3, 16, 8))
+    k = single(where(which == 4, 2, 4))
+    i = single(where(which == 5, 48, 40))
+    tied = which == 6
+    size = single(join(where(theirs, 'vocab_size: ', 'vocabulary: '), where(which == 0, '128', '96')))
+    width = single(join(where(theirs, 'hidden_size: ', 'hidden: '), where(which == 1, '64', '32')))
+    depth = single(join(where(theirs, 'num_hidden_layers: ', 'layers: '), where(which == 2, '5', '3')))
+    heads = single(join(where(theirs, 'num_attention_heads: ', 'heads: '), where(which == 3, '16', '8')))
+    keys = single(join(where(theirs, 'num_key_value_heads: ', 'kv_heads: '), where(which == 4, '2', '4')))
+    inner = single(join(where(theirs, 'intermediate_size: ', 'inner: '), where(which == 5, '48', '40')))
+    head = single(join(where(theirs, 'tie_word_embeddings: ', 'tied: '), where(which == 6, 'true', 'false')))
+    some = single(join(size, '\n', width, '\n', depth, '\n', heads))
+    rest = single(join(keys, '\n# a remark: 3\n', inner, '\n', head))
+    together = single(where(first, join(some, '\n', rest), join(rest, '\n', some)))
+    claim(kernel.model_size(together) == spec.model_parameters(v, h, l, k * h // a, i, tied))
+
+
+@obligation("CFK-REFUSES-MODEL", equation="model_size", type="rejection")
+@given(case=cfk_refuses_values_inputs)
+def test_cfk_refuses_model(kernel, case):
+    """An architecture with a key missing is refused by its name: no model stands in for it."""
+    which = kernel.receives(case, "which")
+    v = single(where(which == 0, '', 'vocabulary: 96\n'))
+    h = single(where(which == 1, '', 'hidden: 32\n'))
+    l = single(where(which == 2, '', 'layers: 3\n'))
+    a = single(where(which == 3, '', 'heads: 8\n'))
+    k = single(where(which == 4, '', 'kv_heads: 4\n'))
+    i = single(where(which == 5, '', 'inner: 40\n'))
+    t = single(where(which == 6, '', 'tied: true\n'))
+    rejects(kernel, "model_size", (join(v, h, l, a, k, i, t),), ValueError, mentions=["missing"])
+
+
+@obligation("CFK-REFUSES-HEADS", equation="model_size", type="rejection")
+@given(case=cfk_refuses_heads_inputs)
+def test_cfk_refuses_heads(kernel, case):
+    """Heads that do not divide the width, key heads that do not divide the heads, and sizes below 1 are refused."""
+    which = kernel.receives(case, "which")
+    heads = single(where(which == 0, '5', '8'))
+    keys = single(where(which == 1, '3', where(which == 2, '16', '4')))
+    inner = single(where(which == 3, '0', '40'))
+    tied = single(where(which == 4, '1', 'true'))
+    rejects(
+        kernel,
+        "model_size",
+        (join('vocabulary: 96\nhidden: 32\nlayers: 3\nheads: ', heads, '\nkv_heads: ', keys, '\ninner: ', inner, '\ntied: ', tied),),
+        ValueError,
+        mentions=["expected"],
+    )
+
+
+@obligation("CFK-REFUSES-OTHERS", equation="model_size", type="rejection")
+@given(case=cfk_written_out_inputs)
+def test_cfk_refuses_others(kernel, case):
+    """A key that no architecture has, and one that is given under both of its names, are refused."""
+    which = kernel.receives(case, "which")
+    low = single(where(which == 0, 'hiden: 32', 'hidden_size: 32'))
+    key = single(where(which < 2, low, where(which == 2, 'tie_word_embeddings: true', 'num_heads: 8')))
+    rejects(
+        kernel,
+        "model_size",
+        (join('vocabulary: 96\nhidden: 32\nlayers: 3\nheads: 8\nkv_heads: 4\ninner: 40\ntied: true\n', key),),
+        ValueError,
+        mentions=["line 8"],
+    )
+
+
 @obligation("CFK-PREDICTS-HINT", rule="CFK-REFUSES-UNKNOWN", type="falsification")
 def test_cfk_predicts_hint(kernel):
     """save_evry is refused, with its line and the key that was meant."""
@@ -301,3 +399,40 @@ def test_cfk_predicts_nearest(kernel):
     claim(exact(kernel.nearest_key(word, 'abcde abcdf'), 'abcde'))
     claim(exact(kernel.nearest_key(word, 'abcdf abcdg'), 'abcdf'))
     claim(exact(kernel.nearest_key(word, 'abcxy abcdf'), 'abcdf'))
+
+
+@obligation("CFK-PREDICTS-MODELS", rule="CFK-ARCHITECTURE", type="falsification")
+def test_cfk_predicts_models(kernel):
+    """The models called 350M and 50M, from their configurations: 398,509,056 and 62,403,072 parameters; the smallest
+    that there is has 11."""
+    case = example(
+        {"text": "text", "which": "int", "theirs": "bool", "first": "bool"},
+        text="vocab_size: 32768\nhidden_size: 1024\nnum_hidden_layers: 24\nnum_attention_heads: 16\nnum_key_value_heads: 4\nintermediate_size: 4096\ntie_word_embeddings: true",
+        which=0,
+        theirs=True,
+        first=True,
+    )
+    text = kernel.receives(case, "text")
+    claim(kernel.model_size(text) == 398509056)
+    claim(kernel.model_size('tied: true\ninner: 2048\nkv_heads: 2\nheads: 8\nlayers: 12\nhidden: 512\nvocabulary: 32768') == 62403072)
+    claim(kernel.model_size('tied: true\ninner: 1\nkv_heads: 1\nheads: 1\nlayers: 1\nhidden: 1\nvocabulary: 1') == 11)
+
+
+@obligation("CFK-PREDICTS-MISSING", rule="CFK-REFUSES-MODEL", type="falsification")
+def test_cfk_predicts_missing(kernel):
+    """Of two keys that are missing both are named; a key that is nearly right is named with the one that was meant."""
+    case = example(
+        {"text": "text", "which": "int"},
+        text="vocabulary: 96\nhidden: 32\nlayers: 3\nheads: 8\ninner: 40",
+        which=4,
+    )
+    text = kernel.receives(case, "text")
+    rejects(kernel, "model_size", (text,), ValueError, mentions=["missing", "kv_heads", "tied"])
+
+
+@obligation("CFK-PREDICTS-MEANT", rule="CFK-REFUSES-OTHERS", type="falsification")
+def test_cfk_predicts_meant(kernel):
+    """num_attention_head is refused, with the name that was meant."""
+    case = example({"text": "text", "which": "int"}, text="num_attention_head: 8", which=3)
+    text = kernel.receives(case, "text")
+    rejects(kernel, "model_size", (text,), ValueError, mentions=["line 1", "did you mean num_attention_heads"])

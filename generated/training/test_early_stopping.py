@@ -1,12 +1,12 @@
-"""training/early-stopping: Early stopping.
+"""training/early-stopping: Early stopping and the status of a run.
 
 Compiled from contracts/training/early-stopping-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 633a8700b0c1ae37d6fe3cf82cb9e249ee440d7287a77156b5db82650c233330
+Meaning: 7141d580aff99d2fd33b3ee9249e18738604ecce03ef71794b075c1bb2059520
 """
 
 from albor_contracts.testing import (
-    Steps, approx, cases, claim, defines, definitions, drawing, exact, example, given, initialize, obligation, rejects,
-    rule, run_steps, single, truth, where,
+    Steps, approx, cases, claim, defines, definitions, drawing, exact, example, given, initialize, isfinite, obligation,
+    rejects, rule, run_steps, single, truth, where,
 )
 
 CONTRACT = "training/early-stopping"
@@ -25,7 +25,15 @@ def early_stop(best, waited, value, patience, delta):
     return best2, waited2, improved, stop
 
 
-spec = definitions(CONTRACT, early_stop)
+@defines("run_status(value: real, done: int, total: int, stop: bool) -> status: int, logged: real")
+def run_status(value, done, total, stop):
+    """status = 3 where value is not finite, 1 where done = total, 2 where stop, else 0; logged = value"""
+    status = single(where(~isfinite(value), 3, where(done == total, 1, where(stop, 2, 0))))
+    logged = single(value)
+    return status, logged
+
+
+spec = definitions(CONTRACT, early_stop, run_status)
 
 early_stop_inputs = cases(
     best="real in [0, 10] or {inf}",
@@ -56,6 +64,32 @@ es_counts_inputs = cases(
     patience="int in [0, 6]",
     delta="real in {0, 0.125, 0.5}",
     negative="int in [-3, -1]",
+)
+run_status_inputs = cases(
+    value="real in [0, 20]",
+    done="int in [0, total)",
+    total="int in [1, 1000]",
+    stop="bool",
+)
+es_failed_inputs = cases(
+    value="real in [0, 20] or {inf}",
+    done="int in [0, total]",
+    total="int in [1, 1000]",
+    stop="bool",
+    bad="real in {nan, inf}",
+)
+es_logged_inputs = cases(
+    value="real in [0, 20] or {inf}",
+    done="int in [0, total]",
+    total="int in [1, 1000]",
+    stop="bool",
+)
+es_steps_inputs = cases(
+    value="real in [0, 20] or {inf}",
+    done="int in [0, total]",
+    total="int in [1, 1000]",
+    stop="bool",
+    which="int in [0, 2]",
 )
 
 
@@ -127,6 +161,49 @@ def test_es_counts(kernel, case):
     rejects(kernel, "early_stop", (best, waited, value, negative, delta), ValueError, mentions=["patience"])
 
 
+@obligation("ES-STATUS", equation="run_status", type="boundary")
+@given(case=run_status_inputs)
+def test_es_status(kernel, case):
+    """A run is running until its last step is done or it is told to stop, and not after."""
+    value, done, total, stop = kernel.receives(case, "value done total stop")
+    ended, _ = kernel.run_status(value, total, total, stop)
+    before, _ = kernel.run_status(value, done, total, False)
+    told, _ = kernel.run_status(value, done, total, True)
+    claim(ended == 1)
+    claim(before == 0)
+    claim(told == 2)
+
+
+@obligation("ES-FAILED", equation="run_status", type="boundary")
+@given(case=es_failed_inputs)
+def test_es_failed(kernel, case):
+    """A loss that is not finite is a failure, at the last step too."""
+    done, total, stop, bad = kernel.receives(case, "done total stop bad")
+    status, _ = kernel.run_status(bad, done, total, stop)
+    last, _ = kernel.run_status(bad, total, total, stop)
+    claim(status == 3)
+    claim(last == 3)
+
+
+@obligation("ES-LOGGED", equation="run_status", type="equivalence")
+@given(case=es_logged_inputs)
+def test_es_logged(kernel, case):
+    """What is logged is the loss, whatever becomes of the run."""
+    value, done, total, stop = kernel.receives(case, "value done total stop")
+    _, logged = kernel.run_status(value, done, total, stop)
+    claim(exact(logged, value))
+
+
+@obligation("ES-STEPS", equation="run_status", type="rejection")
+@given(case=es_steps_inputs)
+def test_es_steps(kernel, case):
+    """More steps than there are, fewer than none, and a run of no steps are refused."""
+    value, total, stop, which = kernel.receives(case, "value total stop which")
+    step = single(where(which == 0, total + 1, where(which == 1, -1, 0)))
+    steps = single(where(which == 2, 0, total))
+    rejects(kernel, "run_status", (value, step, steps, stop), ValueError, mentions=["steps"])
+
+
 @obligation("ES-DEF-EARLY_STOP", equation="early_stop", type="definition")
 @given(case=es_never_inputs)
 def test_es_def_early_stop(kernel, case):
@@ -138,6 +215,17 @@ def test_es_def_early_stop(kernel, case):
     claim(approx(waited2, expected_waited2))
     claim(approx(improved, expected_improved))
     claim(approx(stop, expected_stop))
+
+
+@obligation("ES-DEF-RUN_STATUS", equation="run_status", type="definition")
+@given(case=es_logged_inputs)
+def test_es_def_run_status(kernel, case):
+    """run_status computes its definition."""
+    value, done, total, stop = kernel.receives(case, "value done total stop")
+    status, logged = kernel.run_status(value, done, total, stop)
+    expected_status, expected_logged = spec.run_status(value, done, total, stop)
+    claim(approx(status, expected_status))
+    claim(approx(logged, expected_logged))
 
 
 @obligation("ES-FT-EQUAL", rule="ES-BEST", type="falsification")
@@ -156,3 +244,21 @@ def test_es_ft_equal(kernel):
     claim(~truth(improved))
     claim(stop)
     claim(best2 == 2)
+
+
+@obligation("ES-FT-STATE", rule="ES-STATUS", type="falsification")
+def test_es_ft_state(kernel):
+    """A loss of 10.39 at step 999 of 1,000 is that of a running run; a step later the run is completed."""
+    case = example(
+        {"value": "real", "done": "int", "total": "int", "stop": "bool"},
+        value=10.39,
+        done=999,
+        total=1000,
+        stop=False,
+    )
+    value, done, total, stop = kernel.receives(case, "value done total stop")
+    status, logged = kernel.run_status(value, done, total, stop)
+    after, _ = kernel.run_status(value, done + 1, total, stop)
+    claim(status == 0)
+    claim(exact(logged, value))
+    claim(after == 1)

@@ -66,3 +66,30 @@ def test_refusals() -> None:
     for call in calls:
         with pytest.raises(ValueError):
             call()
+
+
+def scaled(module, arguments: tuple[int, ...]) -> str:
+    try:
+        return str(module.check_scale(*arguments))
+    except ValueError as error:
+        return (
+            "below"
+            if "at least" in str(error)
+            else "".join(w for w in ("batch >=", "100 * w", "10 * p") if w in str(error))
+        )
+
+
+sizes = st.one_of(st.integers(-1, 2), st.sampled_from([10**8 - 1, 10**8]), st.integers(1, 10**10))
+tokens = st.one_of(st.integers(-1, 2), st.sampled_from([65_535, 65_536]), st.integers(1, 10**6))
+counts = st.one_of(st.integers(-1, 2), st.sampled_from([999, 1_000, 100_000]), st.integers(1, 10**6))
+
+
+@given(
+    sizes, tokens, counts, st.one_of(st.integers(-1, 2), st.sampled_from([9, 10, 999, 1_000]), st.integers(0, 10**5))
+)
+@settings(deadline=None, max_examples=400)
+def test_runs_are_refused_as_by_the_reference(parameters: int, batch: int, steps: int, warmup: int) -> None:
+    arguments = parameters, batch, steps, warmup
+    assert scaled(impl, arguments) == scaled(reference, arguments)
+    if parameters > 0:
+        assert impl.tokens_wanted(parameters) == reference.tokens_wanted(parameters)

@@ -31,6 +31,33 @@ def test_any_configuration_means_what_it_means_to_the_reference(text: str) -> No
         assert outcome(impl, function, text) == outcome(reference, function, text)
 
 
+known = st.sampled_from([*impl.ARCHITECTURE, *impl.THEIR_NAMES])
+entry = st.builds("{}: {}".format, known, st.sampled_from(["1", "2", "3", "6", "0", "true"]))
+WHOLE = {"vocabulary": "9", "hidden": "12", "layers": "2", "heads": "6", "kv_heads": "3", "inner": "5", "tied": "false"}
+
+
+@given(st.lists(entry, max_size=2), st.dictionaries(st.sampled_from(list(WHOLE)), st.sampled_from(["2", "4", "true"])))
+@settings(deadline=None, max_examples=300)
+def test_any_architecture_is_the_model_of_the_reference(more: list[str], changed: dict[str, str]) -> None:
+    others = {other.partition(":")[0] for other in more}
+    others |= {impl.THEIR_NAMES.get(name, name) for name in others}
+    text = "\n".join([f"{k}: {v}" for k, v in (WHOLE | changed).items() if k not in others] + more)
+    assert outcome(impl, "model_size", text) == outcome(reference, "model_size", text)
+
+
+def test_an_architecture_says_what_is_wrong() -> None:
+    whole = "\n".join(f"{key}: {value}" for key, value in WHOLE.items())
+    assert impl.model_size(whole) == 2 * 9 * 12 + 2 * (2 * 12 * 12 + 2 * 12 * 6 + 3 * 12 * 5 + 2 * 12) + 12
+    for text, why in {
+        "hidden: 4": "missing vocabulary, layers, heads, kv_heads, inner, tied",
+        whole.replace("false", "0"): "line 7: tied: expected true or false, got '0'",
+        whole.replace("heads: 6", "heads: 5"): "got 12, 5 and 3",
+        whole + "\nvocab_size: 9": "line 8: vocabulary is given twice \\(here as 'vocab_size'\\)",
+    }.items():
+        with pytest.raises(impl.ConfigurationError, match=why):
+            impl.model_size(text)
+
+
 @given(st.text("ab_", max_size=7), st.text("ab_ ", max_size=12))
 @settings(deadline=None, max_examples=150)
 def test_names_are_those_of_the_reference(a: str, b: str) -> None:

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from albor_impl.training.early_stopping import EarlyStopping, early_stop
+from albor_impl.training.early_stopping import EarlyStopping, Status, early_stop, run_status
 from albor_reference.training import early_stopping as reference
 
 
@@ -39,3 +39,27 @@ def test_patience_of_zero_never_stops():
 def test_what_is_refused(change):
     with pytest.raises(ValueError, match=f"{next(iter(change))} must not be negative"):
         EarlyStopping(**({"patience": 1} | change))
+
+
+def test_the_status_of_a_whole_run():
+    values = [10.39, 9.0, 8.5]
+    assert [run_status(v, n, 3, False) for n, v in enumerate(values, 1)] == [
+        (Status.RUNNING, 10.39), (Status.RUNNING, 9.0), (Status.COMPLETED, 8.5)
+    ]  # fmt: skip
+    for value in (1.0, math.inf, math.nan):
+        for done, total, stop in (
+            (0, 2, False),
+            (1, 2, True),
+            (2, 2, True),
+            (3, 2, True),
+            (-1, 2, False),
+            (0, 0, True),
+        ):
+            found = []
+            for function in (run_status, reference.run_status):
+                try:
+                    found.append(function(value, done, total, stop))
+                except ValueError:
+                    found.append("refused")
+            np.testing.assert_equal(*found)
+            assert found[0] == "refused" or [type(v) for v in found[0]] == [int, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from albor_impl.accounting import performance as impl
 from albor_reference.accounting import performance as reference
 from hypothesis import given, settings
@@ -18,6 +19,10 @@ FUNCTIONS = {
     "step_launches": "iiiii",
     "loss_on_host_bytes": "iiii",
     "explained": "irr",
+    "throughput": "ir",
+    "speedup": "irir",
+    "step_products": "ib",
+    "forward_tokens": "iib",
 }
 KINDS = {
     "i": st.one_of(st.integers(1, 50), st.integers(-1, 2)),
@@ -42,3 +47,21 @@ def test_figures_and_refusals_are_those_of_the_reference(name: str, data: st.Dat
     got = outcome(getattr(impl, name), arguments)
     # Whole numbers are equal; a handful of roundings in the others.
     assert got == (expected if isinstance(expected, int | None) else pytest.approx(expected, rel=1e-14))
+
+
+times = st.lists(st.one_of(st.integers(-1, 9), st.floats(0, 9)), min_size=0, max_size=4)
+
+
+@given(times, times, st.one_of(st.integers(-1, 30), st.floats(0, 30)))
+@settings(deadline=None, max_examples=300)
+def test_budgets_are_those_of_the_reference(taken: list[float], planned: list[float], step: float) -> None:
+    planned = (planned + [2.0] * 4)[: len(taken)]
+    tensors = (torch.tensor(values, dtype=torch.float64) for values in (taken, planned))
+    assert outcome(impl.step_budget, [*tensors, step]) == outcome(reference.step_budget, [taken, planned, step])
+
+
+def test_a_budget_for_each_part() -> None:
+    with pytest.raises(ValueError, match="each part"):
+        impl.step_budget(torch.ones(2), torch.ones(3), 1.0)
+    assert impl.step_budget(torch.tensor([95.0, 0.0]), torch.tensor([48.0, 1.0]), 100) == (True, False)
+    assert impl.step_budget(torch.tensor([96.0]), torch.tensor([48.0]), 100) == (True, True)

@@ -9,6 +9,7 @@ import pytest
 from albor_reference.schedule.batch_algebra import (
     CountError,
     accumulation_for,
+    check_scale,
     common_steps,
     format_count,
     noise_scale,
@@ -17,6 +18,7 @@ from albor_reference.schedule.batch_algebra import (
     step_law,
     step_tokens,
     steps_needed,
+    tokens_wanted,
 )
 
 
@@ -112,3 +114,20 @@ def test_refusals() -> None:
     for call in calls:
         with pytest.raises(ValueError):
             call()
+
+
+def test_rules_for_the_size_of_a_run() -> None:
+    assert tokens_wanted(398_509_056) == (3_985_090_560, 7_970_181_120)
+    assert check_scale(398_509_056, 131_072, 38_349, 384) is None
+    assert check_scale(99_999_999, 1, 999_999_990, 10_000_000) is None
+    refused = {
+        (398_509_056, 131_072, 38_349, 383): "warmup >= 384",
+        (398_509_056, 131_072, 30_403, 400): "steps >= 30404",
+        (100_000_000, 65_535, 20_000, 200): "batch >= 65536",
+        (1, 65_536, 999, 10): "steps >= 1000",
+        (1, 65_536, 1_000, -1): "warmup must be at least 0",
+        (0, 65_536, 1_000, 10): "parameters must be at least 1",
+    }
+    for arguments, why in refused.items():
+        with pytest.raises(ValueError, match=why):
+            check_scale(*arguments)

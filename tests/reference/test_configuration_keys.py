@@ -10,6 +10,7 @@ from albor_reference.schedule.configuration_keys import (
     ConfigurationError,
     dead_keys,
     edit_distance,
+    model_size,
     nearest_key,
     plan_run,
     read_configuration,
@@ -83,3 +84,25 @@ def test_hints_and_dead_keys() -> None:
     assert nearest_key("ab", "xy xb ax") == "xb"
     assert nearest_key("ab", "xyz") == ""
     assert dead_keys("a b a c", "c b x") == "a a"
+
+
+def test_an_architecture_under_either_name() -> None:
+    ours = "vocabulary: 32768\nhidden: 512\nlayers: 12\nheads: 8\nkv_heads: 2\ninner: 2048\ntied: true"
+    theirs = (
+        "intermediate_size: 2048\nvocab_size: 32768\nhidden_size: 512\nnum_hidden_layers: 12\n"
+        "num_attention_heads: 8\nnum_key_value_heads: 2\ntie_word_embeddings: true"
+    )
+    assert model_size(ours) == model_size(theirs) == 62_403_072
+    assert model_size(ours.replace("true", "false")) == 62_403_072 + 32_768 * 512
+    for wrong in (
+        "",
+        ours.replace("tied: true", ""),
+        ours.replace("true", "yes"),
+        ours.replace(": 8", ": 7"),
+        ours.replace("kv_heads: 2", "kv_heads: 3"),
+        ours.replace("layers: 12", "layers: 0"),
+        ours + "\nhidden_size: 512",
+        ours + "\nrope_theta: 10000",
+    ):
+        with pytest.raises(ConfigurationError):
+            model_size(wrong)

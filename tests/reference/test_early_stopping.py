@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from albor_reference.training.early_stopping import early_stop
+from albor_reference.training.early_stopping import early_stop, run_status
 
 
 def over(values: list[float], patience: int, delta: float) -> list[tuple[float, int, bool, bool]]:
@@ -45,3 +45,13 @@ def test_patience_of_zero_never_stops_and_nan_never_improves() -> None:
 def test_what_is_refused(waited: int, patience: int, delta: float) -> None:
     with pytest.raises(ValueError, match="must not be negative"):
         early_stop(1.0, waited, 1.0, patience, delta)
+
+
+def test_status_of_a_run() -> None:
+    assert run_status(10.39, 0, 5, False) == (0, 10.39)
+    assert run_status(2.0, 5, 5, True) == (1, 2.0)
+    assert run_status(2.0, 4, 5, True) == (2, 2.0)
+    assert run_status(math.inf, 5, 5, False) == (3, math.inf)
+    for done, total in ((6, 5), (-1, 5), (0, 0)):
+        with pytest.raises(ValueError, match="steps done"):
+            run_status(1.0, done, total, False)

@@ -46,8 +46,8 @@ def test_known_models() -> None:
 
 
 def test_kept_and_cached() -> None:
-    assert kept_elements(1_024, 1_024, 256, 4_096, 16, 24, 32_768, False) == 1_024 * 1_024 * (24 * 71 // 2 + 32)
-    assert kept_elements(8, 4, 2, 6, 2, 1, 10, True) == 8 * (28 + 4 + 18 + 2 + 10)
+    assert kept_elements(1_024, 1_024, 256, 4_096, 16, 24, 32_768, False) == 1_024 * 1_024 * (24 * 69 // 2 + 2 + 32)
+    assert kept_elements(8, 4, 2, 6, 2, 1, 10, True) == 8 * (24 + 4 + 18 + 2 + 8 + 10)
     assert cache_bytes(3, 5, 7, 2, 2) == 2 * 2 * 3 * 5 * 7 * 2
 
 

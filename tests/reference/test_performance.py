@@ -8,13 +8,19 @@ from albor_reference.accounting.performance import (
     attainable,
     attention_flops,
     explained,
+    forward_tokens,
     gemm_flops,
     gemm_intensity,
     loss_on_host_bytes,
+    speedup,
+    step_budget,
     step_launches,
+    step_products,
+    throughput,
     training_flops,
     utilization,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -65,6 +71,62 @@ def test_refusals() -> None:
         lambda: step_launches(1, -1, 1, 1, 1),
         lambda: explained(-1, 1, 1),
         lambda: explained(1, 0, 1),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError):
+            call()
+
+
+def test_products_of_a_step_are_those_that_pytorch_runs() -> None:
+    """Two layers of seven matrices and attention, and a head; torch counts a batch of products as one call."""
+    w = [torch.rand(4, 4, requires_grad=True) for _ in range(15)]
+    x = torch.rand(5, 4, requires_grad=True)
+    calls = 0
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal calls
+            calls += func in (torch.ops.aten.mm.default, torch.ops.aten.bmm.default)
+            return func(*args, **(kwargs or {}))
+
+    with Counting():
+        h = x
+        for layer in (w[:7], w[7:14]):
+            q, k, v = (h @ part for part in layer[:3])
+            h = ((q @ k.T).softmax(-1) @ v) @ layer[3]
+            h = ((h @ layer[4]) * (h @ layer[5])) @ layer[6]
+        (h @ w[14]).sum().backward()
+    assert calls == step_products(2, True)
+
+
+def test_tokens_of_an_answer_by_running_one() -> None:
+    for prompt, generated in ((3, 1), (3, 5), (1, 4)):
+        text, cache, plain = prompt, 0, 0
+        with_cache = 0
+        for _ in range(generated):
+            with_cache += text - cache
+            plain += text
+            cache, text = text, text + 1
+        assert forward_tokens(prompt, generated, True) == with_cache
+        assert forward_tokens(prompt, generated, False) == plain
+
+
+def test_gains_and_budgets() -> None:
+    assert speedup(4_096, 3.19, 2_048, 1.0) == pytest.approx(1.595)
+    assert throughput(131_072, 0.541) == pytest.approx(242_277, abs=1)
+    assert step_budget([60.0, 36.0], [40.0, 19.0], 100.0) == (True, False)
+    assert step_budget([60.0, 34.0], [40.0, 17.0], 100.0) == (False, True)
+    calls = [
+        lambda: throughput(0, 1.0),
+        lambda: speedup(1, 1.0, 1, 0.0),
+        lambda: step_products(-1, True),
+        lambda: step_budget([], [], 1.0),
+        lambda: step_budget([1.0], [], 1.0),
+        lambda: step_budget([-1.0], [1.0], 1.0),
+        lambda: step_budget([1.0], [0.0], 1.0),
+        lambda: step_budget([1.0], [1.0], 0.0),
+        lambda: forward_tokens(0, 1, True),
+        lambda: forward_tokens(1, 0, False),
     ]
     for call in calls:
         with pytest.raises(ValueError):

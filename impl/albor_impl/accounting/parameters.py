@@ -57,17 +57,17 @@ def training_bytes(parameters: int, compute_bytes: int) -> tuple[int, int, int, 
 def kept_elements(
     sequence: int, hidden: int, kv_width: int, inner: int, heads: int, layers: int, vocabulary: int, fused: bool
 ) -> int:
-    """Elements that one sequence keeps for a backward pass that recomputes nothing: S (L (7 H + 2 D + 3 I + ...) + V).
+    """Elements that the backward pass of one sequence needs: S (L (6 H + 2 D + 3 I + ...) + 2 H + V).
 
-    Attention keeps heads * S probabilities a token, or one number a head where a fused kernel recomputes them.
+    Attention keeps heads * S probabilities a token, or one number a head where a fused kernel computes them again.
     Errors: ValueError for a size below 1 (layers: below 0), or D > H.
     """
     _check_widths(hidden, kv_width, inner)
     for name, value in (("sequence", sequence), ("heads", heads), ("vocabulary", vocabulary)):
         _check(name, value)
     _check("layers", layers, 0)
-    token = 7 * hidden + 2 * kv_width + 3 * inner + (heads if fused else heads * sequence)
-    return sequence * (layers * token + vocabulary)
+    token = 6 * hidden + 2 * kv_width + 3 * inner + (heads if fused else heads * sequence)
+    return sequence * (layers * token + 2 * hidden + vocabulary)
 
 
 def cache_bytes(batch: int, sequence: int, kv_width: int, layers: int, bytes_each: int) -> int:

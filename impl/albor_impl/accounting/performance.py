@@ -5,6 +5,12 @@ B sequences of S tokens, width H, L layers, P parameters, T tokens; a multiplica
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
 
 def _sizes(**values: int) -> None:
     bad = [f"{name} = {value}" for name, value in values.items() if value < 1]
@@ -85,3 +91,45 @@ def explained(number: int, seconds_each: float, step_seconds: float) -> float:
     if not (number >= 0 and seconds_each > 0 and step_seconds > 0):
         raise ValueError(f"number must be at least 0, times positive, got {number}, {seconds_each}, {step_seconds}")
     return number * seconds_each / step_seconds
+
+
+def throughput(tokens: int, seconds: float) -> float:
+    """tokens / seconds. ValueError unless both are positive."""
+    if not (tokens > 0 and seconds > 0):
+        raise ValueError(f"tokens and seconds must be positive, got {tokens} and {seconds}")
+    return tokens / seconds
+
+
+def speedup(tokens_before: int, seconds_before: float, tokens_after: int, seconds_after: float) -> float:
+    """How many times the tokens a second, from one step before a change and one after it. Errors: as `throughput`."""
+    return throughput(tokens_after, seconds_after) / throughput(tokens_before, seconds_before)
+
+
+def step_products(layers: int, attention: bool) -> int:
+    """3 (7 L + 1) products of one forward and backward pass, 6 L more where attention's are products of their own.
+
+    Errors: ValueError for layers < 0.
+    """
+    if layers < 0:
+        raise ValueError(f"layers must be at least 0, got {layers}")
+    return 3 + layers * (27 if attention else 21)
+
+
+def step_budget(times: torch.Tensor, budgets: torch.Tensor, step: float) -> tuple[bool, bool]:
+    """Whether the parts of times[N] are at least 95 % of the step, and whether one takes 2 of its budgets[N] or more.
+
+    Errors: ValueError without parts, for a negative time, or budgets or a step that are not positive.
+    """
+    fits = times.numel() and times.shape == budgets.shape
+    if not (fits and bool((times >= 0).all()) and bool((budgets > 0).all()) and step > 0):
+        raise ValueError(
+            f"each part must have a time of at least 0 and a positive budget, and the step a positive time, "
+            f"got {times.tolist()}, {budgets.tolist()} and {step}"
+        )
+    return math.fsum(times.tolist()) >= 0.95 * step, bool((times >= 2 * budgets).any())
+
+
+def forward_tokens(prompt: int, generated: int, cached: bool) -> int:
+    """Tokens through the model for an answer: prompt + generated - 1 with a cache, all prefixes without one."""
+    _sizes(prompt=prompt, generated=generated)
+    return prompt + generated - 1 if cached else generated * (2 * prompt + generated - 1) // 2

@@ -8,6 +8,11 @@ DIGITS = "0123456789"
 LARGEST = 2**63 - 1
 SUFFIXES = "KMGBT"
 
+# Rules for the size of a run: parameters from which on a step has so many tokens, and the fewest steps.
+LARGE = 100_000_000
+LEAST_BATCH = 65_536
+LEAST_STEPS = 1_000
+
 
 class CountError(ValueError):
     """A text that does not name a whole number from 0 to 2^63 - 1."""
@@ -182,3 +187,39 @@ def small_model_rate(parameters: float) -> float:
     if not parameters > 0:
         raise ValueError(f"parameters must be positive, got {parameters}")
     return 0.01 * (parameters / 1e7) ** -0.25
+
+
+def tokens_wanted(parameters: int) -> tuple[int, int]:
+    """10 and 20 tokens a parameter: the least that a model should see, and what is wanted (Hoffmann and others, 2022).
+
+    Errors: ValueError when parameters are below 1.
+    """
+    _count("parameters", parameters)
+    return 10 * parameters, 20 * parameters
+
+
+def check_scale(parameters: int, batch: int, steps: int, warmup: int) -> None:
+    """Refuse a run that is too small for its model: `steps` of `batch` tokens each, after a warm-up.
+
+    Errors: ValueError with each rule that is not met and what would do: LEAST_BATCH tokens a step from LARGE parameters
+    on, LEAST_STEPS, a warm-up of 1 % of the steps, 10 tokens a parameter; and for a count below 1 (warmup: below 0).
+    """
+    least, wanted = tokens_wanted(parameters)
+    _count("batch", batch)
+    _count("steps", steps)
+    if warmup < 0:
+        raise ValueError(f"warmup must be at least 0, got {warmup}")
+    unmet = []
+    if parameters >= LARGE and batch < LEAST_BATCH:
+        unmet.append(f"{batch} < {LEAST_BATCH} tokens a step: batch >= {LEAST_BATCH} from {LARGE} parameters on")
+    if steps < LEAST_STEPS:
+        unmet.append(f"{steps} < {LEAST_STEPS} steps: steps >= {LEAST_STEPS}")
+    if 100 * warmup < steps:
+        unmet.append(f"100 * warmup >= steps: 100 * {warmup} < {steps}; warmup >= {-(-steps // 100)}")
+    if steps * batch < least:
+        unmet.append(
+            f"steps * batch >= 10 * parameters: {steps * batch} < {least}; steps >= {-(-least // batch)}"
+            f" ({wanted} tokens are wanted)"
+        )
+    if unmet:
+        raise ValueError("this run is too small for its model: " + "; ".join(unmet))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+from ..accounting.parameters import model_parameters
 
 # Key: default and least value; a float is a rate, and positive.
 KEYS: dict[str, tuple[float, float]] = {
@@ -17,6 +19,18 @@ KEYS: dict[str, tuple[float, float]] = {
     "eval_every": (100, 1),
 }
 OTHER_NAMES = {"save_interval": "save_every", "checkpoint.save_every": "save_every"}
+
+# Keys of an architecture, and what Hugging Face calls them.
+ARCHITECTURE = ("vocabulary", "hidden", "layers", "heads", "kv_heads", "inner", "tied")
+THEIR_NAMES = {
+    "vocab_size": "vocabulary",
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "kv_heads",
+    "intermediate_size": "inner",
+    "tie_word_embeddings": "tied",
+}
 
 
 class ConfigurationError(ValueError):
@@ -52,7 +66,14 @@ def parse(text: str) -> Settings:
     Errors: ConfigurationError (a ValueError) with the line: no colon, an unknown key (with the nearest one), a key
     given twice, also under two names, a value that is no number of the right kind.
     """
-    values: dict[str, float] = {}
+    entries = _entries(text, KEYS, OTHER_NAMES)
+    values = {name: _number(name, value, number, KEYS[name][1]) for name, value, number in entries}
+    return Settings({key: values.get(key, default) for key, (default, _) in KEYS.items()} | values)
+
+
+def _entries(text: str, known: Collection[str], others: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Name, value and line of each key that is given."""
+    found: set[str] = set()
     for number, line in enumerate(text.split("\n"), 1):
         body = line.strip()
         if body and body[0] != "#":
@@ -60,23 +81,23 @@ def parse(text: str) -> Settings:
             key = key.strip()
             if not colon:
                 raise ConfigurationError(f"line {number}: expected `key: value`, got {body!r}")
-            name = _name(OTHER_NAMES.get(key, key), key, number)
-            if name in values:
+            name = _name(key, number, known, others)
+            if name in found:
                 raise ConfigurationError(f"line {number}: {name} is given twice (here as {key!r}); keep one")
-            values[name] = _number(name, value.strip(), number)
-    return Settings({key: values.get(key, default) for key, (default, _) in KEYS.items()} | values)
+            found.add(name)
+            yield name, value.strip(), number
 
 
-def _name(key: str, written: str, number: int) -> str:
-    if key not in KEYS:
-        hint = nearest_key(written, " ".join([*KEYS, *OTHER_NAMES]))
-        meant = f"did you mean {hint}?" if hint else f"there are {', '.join(KEYS)}"
-        raise ConfigurationError(f"line {number}: unknown key {written!r}, {meant}")
-    return key
+def _name(key: str, number: int, known: Collection[str], others: Mapping[str, str]) -> str:
+    name = others.get(key, key)
+    if name not in known:
+        hint = nearest_key(key, " ".join([*known, *others]))
+        meant = f"did you mean {hint}?" if hint else f"there are {', '.join(known)}"
+        raise ConfigurationError(f"line {number}: unknown key {key!r}, {meant}")
+    return name
 
 
-def _number(key: str, text: str, number: int) -> float:
-    _, least = KEYS[key]
+def _number(key: str, text: str, number: int, least: float) -> float:
     if isinstance(least, float):
         rate = float(text) if text.isascii() and _is_rate(text) else math.nan
         if not 0 < rate < math.inf:
@@ -123,6 +144,28 @@ def plan_run(text: str) -> str:
     if dead := settings.unread():
         raise ConfigurationError(f"nothing reads the keys {', '.join(dead)}")
     return plan
+
+
+def model_size(text: str) -> int:
+    """Parameters of the model that an architecture describes: all of ARCHITECTURE, under these names or THEIR_NAMES.
+
+    Errors: as `parse`; ConfigurationError for a key that is missing, and heads or key heads that do not divide.
+    """
+    entries = {name: (value, number) for name, value, number in _entries(text, ARCHITECTURE, THEIR_NAMES)}
+    missing = [name for name in ARCHITECTURE if name not in entries]
+    if missing:
+        raise ConfigurationError(f"the architecture has no default, and is missing {', '.join(missing)}")
+    tied, line = entries.pop("tied")
+    if tied not in ("true", "false"):
+        raise ConfigurationError(f"line {line}: tied: expected true or false, got {tied!r}")
+    sizes = {name: int(_number(name, value, number, 1)) for name, (value, number) in entries.items()}
+    hidden, heads, kv_heads = sizes["hidden"], sizes["heads"], sizes["kv_heads"]
+    if hidden % heads or heads % kv_heads:
+        raise ConfigurationError(
+            f"expected hidden as a multiple of heads, and heads of kv_heads, got {hidden}, {heads} and {kv_heads}"
+        )
+    width = hidden // heads * kv_heads
+    return model_parameters(sizes["vocabulary"], hidden, sizes["layers"], width, sizes["inner"], tied == "true")
 
 
 def edit_distance(a: str, b: str) -> int:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """What a run shows of itself."""
+
+    RUNNING = 0
+    COMPLETED = 1
+    STOPPED = 2
+    FAILED = 3
 
 
 @dataclass
@@ -34,3 +44,19 @@ def early_stop(best: float, waited: int, value: float, patience: int, delta: flo
     state = EarlyStopping(patience, delta, best, waited)
     stop = state.update(value)
     return state.best, state.waited, state.improved, stop
+
+
+def run_status(value: float, done: int, total: int, stop: bool) -> tuple[int, float]:
+    """The `Status` of a run with this loss after `done` of `total` steps, told to stop or not; and the loss to log.
+
+    Errors: ValueError unless 0 <= done <= total and total is at least 1.
+    """
+    if not (total >= 1 and 0 <= done <= total):
+        raise ValueError(f"steps: expected 0 <= done <= total and a total of at least 1, got {done} of {total}")
+    if not math.isfinite(value):
+        status = Status.FAILED
+    elif done == total:
+        status = Status.COMPLETED
+    else:
+        status = Status.STOPPED if stop else Status.RUNNING
+    return int(status), value

@@ -81,8 +81,9 @@ def kept_elements(
     vocabulary: int,
     fused: bool,
 ) -> int:
-    """Elements that one sequence keeps for its backward pass, nothing recomputed; with the logits.
+    """Elements that the backward pass of one sequence needs and does not compute again; with the logits.
 
+    A residual add needs neither of its terms; the root of a norm, one number a token, does not count.
     Errors: ValueError for sizes below 1 (layers: 0) or kv_width > hidden.
     """
     _positive(hidden=hidden, kv_width=kv_width, inner=inner, layers=layers)
@@ -95,14 +96,18 @@ def kept_elements(
         "value": (sequence, kv_width),
         "probabilities, or their normalisers": (heads, sequence) if fused else (heads, sequence, sequence),
         "output of the heads": (sequence, hidden),
-        "output of attention": (sequence, hidden),
         "input of the second norm": (sequence, hidden),
         "its output ": (sequence, hidden),
         "gate": (sequence, inner),
         "up": (sequence, inner),
         "their product": (sequence, inner),
     }
-    return layers * sum(prod(shape) for shape in kept.values()) + sequence * vocabulary
+    beside = {
+        "input of the last norm": (sequence, hidden),
+        "its output": (sequence, hidden),
+        "logits": (sequence, vocabulary),
+    }
+    return layers * sum(map(prod, kept.values())) + sum(map(prod, beside.values()))
 
 
 def cache_bytes(batch: int, sequence: int, kv_width: int, layers: int, bytes_each: int) -> int:

@@ -5,6 +5,7 @@ A multiplication with its addition is two operations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 
@@ -96,3 +97,50 @@ def explained(number: int, seconds_each: float, step_seconds: float) -> float:
     if number < 0:
         raise ValueError(f"number must not be negative, got {number}")
     return number * (seconds_each / step_seconds)
+
+
+def throughput(tokens: int, seconds: float) -> float:
+    """Tokens a second. Errors (here and below): ValueError for a count or time that is not positive."""
+    _positive(tokens=tokens, seconds=seconds)
+    return tokens / seconds
+
+
+def speedup(tokens_before: int, seconds_before: float, tokens_after: int, seconds_after: float) -> float:
+    """How many times the tokens a second: of one step before a change, and one after it."""
+    return throughput(tokens_after, seconds_after) / throughput(tokens_before, seconds_before)
+
+
+def step_products(layers: int, attention: bool) -> int:
+    """Matrix products of one forward and backward pass; a batch of products counts once.
+
+    attention: whether scores and weighted values are products of their own, which a fused kernel has inside.
+    Errors: ValueError for layers < 0.
+    """
+    if layers < 0:
+        raise ValueError(f"layers must be at least 0, got {layers}")
+    matrices = layers * len(("query", "key", "value", "output", "gate", "up", "down")) + len(("head",))
+    scores_and_values = 2 * layers if attention else 0
+    forward = matrices + scores_and_values
+    return forward + 2 * forward
+
+
+def step_budget(times: Sequence[float], budgets: Sequence[float], step: float) -> tuple[bool, bool]:
+    """Whether the parts are at least 95 % of the step, and whether one takes twice its budget or more.
+
+    Errors: ValueError without parts, for a negative time, or budgets or a step that are not positive.
+    """
+    if len(times) == 0 or len(times) != len(budgets):
+        raise ValueError(f"there must be a budget for each of at least one part, got {len(times)} and {len(budgets)}")
+    _positive(step=step, smallest_budget=min(budgets))
+    if min(times) < 0:
+        raise ValueError(f"times must not be negative, got {min(times)}")
+    slow = [time for time, budget in zip(times, budgets, strict=True) if time / budget >= 2]
+    return bool(sum(times) / step >= 0.95), bool(slow)
+
+
+def forward_tokens(prompt: int, generated: int, cached: bool) -> int:
+    """Tokens that pass through the model until an answer is complete; each of it is sampled after one pass."""
+    _positive(prompt=prompt, generated=generated)
+    if not cached:
+        return sum(range(prompt, prompt + generated))
+    return prompt + sum(1 for _ in range(1, generated))

@@ -138,3 +138,39 @@ def small_model_rate(parameters: float) -> float:
     if parameters <= 0:
         raise ValueError(f"parameters must be positive, got {parameters}")
     return 0.01 / math.sqrt(math.sqrt(parameters / 1e7))
+
+
+def tokens_wanted(parameters: int) -> tuple[int, int]:
+    """The least tokens a model should see, ten a parameter, and those that are wanted, twenty.
+
+    Errors: ValueError when parameters are below 1. Source: Hoffmann and others, 2022 (twenty).
+    """
+    _at_least_one(parameters=parameters)
+    return 10 * parameters, 20 * parameters
+
+
+def check_scale(parameters: int, batch: int, steps: int, warmup: int) -> None:
+    """Nothing where a run meets the rules for its size; batch: tokens a step.
+
+    Errors: ValueError with every rule that is not met, and with what would do: 65,536 tokens a step from 100 million
+    parameters on, 1,000 steps, a warm-up of 1 % of them, ten tokens a parameter. For counts below 1 (warmup: 0) first.
+    """
+    _at_least_one(parameters=parameters, batch=batch, steps=steps)
+    if warmup < 0:
+        raise ValueError(f"warmup must be at least 0, got {warmup}")
+    reasons = []
+    if parameters >= 100_000_000 and batch < 65_536:
+        reasons.append(f"tokens a step: {batch} < 65536 for {parameters} parameters, take batch >= 65536")
+    if steps < 1_000:
+        reasons.append(f"steps: {steps} < 1000, take steps >= 1000")
+    shortest = math.ceil(Fraction(steps, 100))
+    if warmup < shortest:
+        reasons.append(f"100 * warmup >= steps: 100 * {warmup} < {steps}, take warmup >= {shortest}")
+    least, wanted = tokens_wanted(parameters)
+    if Fraction(least, batch) > steps:
+        enough = math.ceil(Fraction(least, batch))
+        reasons.append(
+            f"steps * batch >= 10 * parameters: {steps * batch} < {least}, take steps >= {enough} ({wanted} are wanted)"
+        )
+    if reasons:
+        raise ValueError("the run does not fit its size: " + "; ".join(reasons))

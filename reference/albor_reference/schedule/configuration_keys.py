@@ -6,8 +6,11 @@ A configuration is lines `key: value`; blank lines and those that begin with # d
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+
+from ..accounting.parameters import model_parameters
 
 DEFAULTS = {
     "batch": 4,
@@ -20,6 +23,16 @@ DEFAULTS = {
     "eval_every": 100,
 }
 ALIASES = {"save_interval": "save_every", "checkpoint.save_every": "save_every"}
+# Keys of an architecture, and what they are called in configurations of Hugging Face.
+ARCHITECTURE = {
+    "vocabulary": "vocab_size",
+    "hidden": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "inner": "intermediate_size",
+    "tied": "tie_word_embeddings",
+}
 _RATE = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -27,8 +40,8 @@ class ConfigurationError(ValueError):
     """A configuration that would not do what it says."""
 
 
-def _values(text: str) -> dict[str, float]:
-    """Values of all keys; those that are not given have their default."""
+def _given(text: str, known: Iterable[str], aliases: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """By the name of each key that is given: how it was written, and its value."""
     given: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.strip().startswith("#"):
@@ -36,17 +49,22 @@ def _values(text: str) -> dict[str, float]:
         key, colon, value = (part.strip() for part in line.partition(":"))
         if not colon:
             raise ConfigurationError(f"line {number}: expected `key: value`, got {line.strip()!r}")
-        name = ALIASES.get(key, key)
-        if name not in DEFAULTS:
-            hint = nearest_key(key, " ".join([*DEFAULTS, *ALIASES]))
+        name = aliases.get(key, key)
+        if name not in known:
+            hint = nearest_key(key, " ".join([*known, *aliases]))
             raise ConfigurationError(
                 f"line {number}: unknown key {key!r}" + (f", did you mean {hint}?" if hint else "")
             )
         if name in given:
             raise ConfigurationError(f"line {number}: {name} is given twice")
         given[name] = (key, value)
+    return given
+
+
+def _values(text: str) -> dict[str, float]:
+    """Values of all keys; those that are not given have their default."""
     values: dict[str, float] = dict(DEFAULTS)
-    for name, (key, value) in given.items():
+    for name, (key, value) in _given(text, DEFAULTS, ALIASES).items():
         values[ALIASES.get(key, key)] = _value(name, value)
     return values
 
@@ -91,6 +109,29 @@ def plan_run(text: str) -> str:
         f"saves: {len(saved)} of which the first at {saved[0]}\n"
         f"evaluations: {len(evaluated)}{first}\n"
     )
+
+
+def model_size(text: str) -> int:
+    """Parameters of the model that an architecture describes, its tensors counted; all of its keys must be given.
+
+    Errors: ConfigurationError (a ValueError) for a key that is missing, unknown or given twice, a line or value of
+    another form, heads that do not divide the width, key heads that do not divide the heads.
+    """
+    given = _given(text, ARCHITECTURE, {other: name for name, other in ARCHITECTURE.items()})
+    if missing := [name for name in ARCHITECTURE if name not in given]:
+        raise ConfigurationError(f"the architecture is incomplete, missing: {', '.join(missing)}")
+    values = {name: value for name, (_, value) in given.items()}
+    tied = values.pop("tied")
+    if tied not in ("true", "false"):
+        raise ConfigurationError(f"tied: expected true or false, got {tied!r}")
+    size = {name: int(_value(name, value)) for name, value in values.items()}
+    if size["hidden"] % size["heads"] or size["heads"] % size["kv_heads"]:
+        raise ConfigurationError(
+            f"expected heads that divide hidden and kv_heads that divide heads, got {size['hidden']} numbers, "
+            f"{size['heads']} heads and {size['kv_heads']} kv_heads"
+        )
+    keys = size["hidden"] // size["heads"] * size["kv_heads"]
+    return model_parameters(size["vocabulary"], size["hidden"], size["layers"], keys, size["inner"], tied == "true")
 
 
 def edit_distance(a: str, b: str) -> int:
