@@ -73,6 +73,16 @@ def test_memory_that_nobody_wrote_shows_where_the_bound_is_wide(toy):
     assert "called twice" in toy.judge("TY-DEF-F", f=f)
 
 
+def test_an_element_that_nobody_wrote_is_called_so(toy):
+    def f(x):
+        y, z = np.empty(len(x)), once(x)[1]
+        y[:-1] = 2 * x[:-1]
+        return y, z
+
+    found = toy.judge("TY-DEF-F", f=f)
+    assert "y is not bitwise equal" in found and "filled with these two: 1 element was never written)" in found
+
+
 def test_a_workspace_is_no_result(toy):
     kept = {}
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
 from albor_contracts.runtime.claims import Falsified, watching
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel, Target
 from albor_contracts.runtime.missing import NotOffered
+from albor_contracts.runtime.poison import poisoned
 from albor_contracts.runtime.session import ObligationFailed
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis import given, settings
@@ -386,3 +388,36 @@ def test_a_choice_between_whole_numbers_is_exact_beyond_int64():
     for condition, chosen in ((True, -1), (False, 2**63), (np.bool_(False), 2**63), (np.array(False), 2**63)):
         assert testing.where(condition, -1, 2**63) == chosen
         assert testing.where(condition, 2**64, -1) == (2**64 if condition else -1)
+
+
+def test_a_claim_without_a_comparison_shows_what_came_back():
+    toy = Toy(
+        HEAD
+        + """
+dims: {N: 1..3}
+equations:
+  rank: {signature: "rank(x: float[N], k: int) -> r: i64[N], all_of_it: bool", domain: {k: "in [0, 9]"}, formula: ranks}
+proof_obligations:
+  - {id: TY-ALL, equation: rank, type: boundary, property: All, let: "r, ok = rank(x, k)", check: ok}
+"""
+    )
+    found = toy.judge("TY-ALL", rank=lambda x, k: (np.arange(len(x)), False))
+    assert found == "the claim is false: rank gave r = [0], all_of_it = False"
+
+
+def test_every_way_to_new_memory_gives_poison():
+    x = torch.zeros(2, 3)
+    before = dict(vars(torch.Tensor))
+    with poisoned("torch", 0):
+        new = [
+            torch.empty(4),
+            torch.empty_like(x),
+            torch.empty_strided((2,), (1,)),
+            torch.empty_permuted((2, 3), (1, 0)),
+        ]
+        new += [x.new_empty(3), x.new_empty_strided((2,), (1,)), x.new_empty((2, 2), dtype=torch.float64)]
+        assert all(t.isnan().all() for t in new)
+        assert x.new_empty(2, dtype=torch.int32).tolist() == [2**31 - 1] * 2
+    assert dict(vars(torch.Tensor)) == before
+    with poisoned("numpy", 1):
+        assert (np.empty(3) == 6e4).all() and (np.empty_like(np.ones(2, dtype=np.float16)) == 6e4).all()

@@ -246,7 +246,8 @@ def check_call(function: Callable[..., Any], name: Text, signature: Signature, f
         names = ", ".join(given)
         raise problem(
             "E508", f"{name} cannot be called with {len(given)} arguments ({names}): {error}", name.position,
-            "a binding file adapts other names and orders with `args`; a function of a few lines beside it, anything",
+            "a binding file adapts other names and another order with `args`; for anything else write a small "
+            "function that takes these arguments and calls it",
         ) from None  # fmt: skip
 
 

@@ -6,7 +6,12 @@ import argparse
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..library import Library
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +55,10 @@ def run(options: argparse.Namespace) -> int:
     from ..evidence.store import Recorder, scratch_file
     from ..library import open_selected
     from ..verify import verify
+    from ._project import keep_scratch
 
     library = open_selected(options.contracts)
+    keep_scratch(library.root)
     contracts = library.select(options.contracts)
     bindings = options.binding or ["reference", "impl"]
     in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -79,10 +86,26 @@ def run(options: argparse.Namespace) -> int:
         if options.match:
             why = f"{', '.join(bindings)}: no obligation of {where} has an id with {options.match!r} in it"
         else:
-            why = f"{', '.join(bindings)} offers no kernel of {where}"
+            dtypes = f" in {', '.join(options.dtype)}" if options.dtype else ""
+            why = f"{', '.join(bindings)} offers no kernel of {where}{dtypes}{_slips(library, contracts, bindings)}"
         print(f"nothing to verify: {why}", file=sys.stderr)
         return 2
     return result.exit_code
+
+
+def _slips(library: Library, contracts: Iterable[str], bindings: Iterable[str]) -> str:
+    """Contracts that binding files name and nobody knows, where they look like those that were asked for."""
+    from ..library import open_library
+    from ..suggest import near_miss
+    from ..verify.plan import binding_data
+
+    words, known = "", open_library(root=library.root).contracts
+    for name in bindings:
+        kernels = () if ":" in name else binding_data(library.root, name).kernels
+        for unknown in (k for k in kernels if k not in known):
+            if meant := near_miss(unknown, contracts):
+                words += f"; {name} has kernels of {unknown!r}: did you mean {meant}?"
+    return words
 
 
 def _listener(form: str):  # type: ignore[no-untyped-def]

@@ -13,6 +13,8 @@ from .quiet import quiet
 from .texts import boxed
 from .truth import Gap, Truth
 
+FALSE = "the claim is false"  # of a claim without a comparison that could be shown
+
 
 class Falsified(AssertionError):
     """A claim does not hold. `gap` is the comparison that failed first, where there was one."""
@@ -78,7 +80,7 @@ def claim(statement: Any) -> None:
     if np.count_nonzero(possible) == possible.size:
         return
     gap = _worst(result.gaps)
-    raise Falsified(explain(gap) if gap is not None else "the claim is false", gap)
+    raise Falsified(explain(gap) if gap is not None else FALSE, gap)
 
 
 def place_of(gap: Gap) -> tuple[str, str, str]:

@@ -15,33 +15,39 @@ from typing import Any
 
 import numpy as np
 
-_VALUES = (float("nan"), 6e4)  # the second is finite in every dtype
+LARGE = 6e4  # finite in every dtype
+_VALUES = (float("nan"), LARGE)
 
 
 @contextlib.contextmanager
 def poisoned(framework: str, number: int) -> Iterator[None]:
     """While active, `empty` and its relatives of the framework return poison instead of whatever memory held."""
     value = _VALUES[number % 2]
-    owner, names = _owner(framework)
-    saved = {name: getattr(owner, name) for name in names}
+    places = _places(framework)
+    saved = [vars(owner).get(name) for owner, name in places]  # None where it is inherited
     own = sys.modules.get("albor_impl._triton.buffers") if framework == "torch" else None
     layer = own.poisoned(value) if own is not None else contextlib.nullcontext()
     try:
-        for name, original in saved.items():
-            setattr(owner, name, _filling(original, value))
+        for owner, name in places:
+            setattr(owner, name, _filling(getattr(owner, name), value))
         with layer:
             yield
     finally:
-        for name, original in saved.items():
-            setattr(owner, name, original)
+        for (owner, name), original in zip(places, saved, strict=True):
+            if original is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
 
 
-def _owner(framework: str) -> tuple[Any, tuple[str, ...]]:
+def _places(framework: str) -> list[tuple[Any, str]]:
+    """Whence a kernel gets memory that nobody has written."""
     if framework == "torch":
         import torch
 
-        return torch, ("empty", "empty_like", "empty_strided")
-    return np, ("empty", "empty_like")
+        functions = ("empty", "empty_like", "empty_strided", "empty_permuted")
+        return [(torch, n) for n in functions] + [(torch.Tensor, n) for n in ("new_empty", "new_empty_strided")]
+    return [(np, "empty"), (np, "empty_like")]
 
 
 def _filling(original: Callable[..., Any], value: float) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from ..lang.signature import Signature
 from .bounded import Bounded
 from .claims import exact, explain
+from .poison import LARGE
 from .truth import Truth
 
 
@@ -31,8 +32,19 @@ def difference(signature: Signature, first: Sequence[Any], second: Sequence[Any]
     for p, a, b in zip(signature.outputs, first, second, strict=True):
         same = exact(a, b)
         if isinstance(same, Truth) and not same.value.all():
-            return f"{p.name} is {explain(same.gaps[0])}"
+            return f"{p.name} is {explain(same.gaps[0])}{_unwritten(same)}"
     return ""
+
+
+def _unwritten(same: Truth) -> str:
+    """A note where the two are the poisons of new buffers, up to their rounding."""
+    a, b = (np.where(same.value, 0.0, side) for side in (same.gaps[0].left, same.gaps[0].right))
+    if np.asarray(a).dtype.kind != "f":
+        return ""
+    one, other = (np.isnan(x) & (np.abs(y - LARGE) < LARGE / 128) for x, y in ((a, b), (b, a)))
+    found = int(np.count_nonzero(one | other))
+    words = f"{found} element{' was' if found == 1 else 's were'} never written"
+    return f" (new buffers are filled with these two: {words})" if found else ""
 
 
 def kept(values: Sequence[Any]) -> list[Any]:

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis
+import numpy as np
 
 from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
+from ..lang.types import Type
 from . import device
-from .claims import Falsified, watching
+from .claims import FALSE, Falsified, watching
 from .deviation import Deviation
 from .kernel import Kernel, KernelFault
-from .missing import NotOffered
+from .missing import Missing, NotOffered
 from .quiet import quiet
 from .repeated import Repeated
 
 HEARTBEAT = 1.0  # seconds between signs of life
+SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
 
 @dataclass
@@ -241,6 +244,8 @@ class Recorder:
         if session.diagnose is not None and not session.lost:
             like = session.diagnose(self.kernel)
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        if message == FALSE:
+            message += self._returned()
         unexpected = not isinstance(error, (Falsified, KernelFault))
         output = gap.name if gap is not None else ""
         called = self._called(error)
@@ -264,6 +269,14 @@ class Recorder:
             traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
         )
 
+    def _returned(self) -> str:
+        """What the kernels gave back in the case that failed, as far as it can be read."""
+        calls = []
+        for name, _, returned in self.kernel.log[-SHOWN:]:
+            outputs = zip(self.kernel.signatures[name].outputs, returned, strict=True)
+            calls.append(f"{name} gave {', '.join(f'{p.name} = {_brief(v, p.type)}' for p, v in outputs)}")
+        return f": {'; '.join(calls)}" if calls else ""
+
     def _called(self, error: Exception) -> str:
         """The equation whose kernel the failure is about. What a kernel did wrong by itself is its own, whatever the
         law is about; a prediction is about no equation; and a law about one equation may fail in the output of
@@ -280,6 +293,17 @@ def _shown(error: BaseException) -> BaseException:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[-1]
     return error
+
+
+def _brief(value: Any, type_: Type) -> str:
+    if isinstance(value, Missing):
+        return "nothing"
+    value = getattr(value, "value", value)
+    if isinstance(value, np.ndarray) and not type_.is_floating and type_.dtype not in ("real", "bool"):
+        value = value.astype(np.int64)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return str(value.tolist()) if value.size <= SHOWN else f"an array {list(value.shape)}"
+    return repr(value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
 
 
 def _rows(case: Any) -> int:
