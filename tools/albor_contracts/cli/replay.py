@@ -26,7 +26,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--profile", choices=("quick", "ci", "thorough"), default=None)
     parser.add_argument("--cases", type=int, default=None, help="cases, instead of the profile's")
-    parser.add_argument("--evidence", type=Path, default=None, metavar="FILE", help="append the verdict to this file")
+    parser.add_argument(
+        "--evidence",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="append the verdict to this file (default: .albor/evidence/)",
+    )
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text")
 
 
@@ -65,6 +71,12 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed or 0, cases=options.cases, workers=1, listeners=[recorder, listener, _keep(ran)],
         )  # fmt: skip
     finish()
+    if last is not None and ran and all(event.outcome == "passed" for event in ran):
+        print(
+            f"it failed at {last.time or 'an unknown time'} and passes alone: either the kernel has changed since, or "
+            "it keeps something from one call to the next",
+            file=sys.stderr,
+        )
     if all(event.outcome == "declined" for event in ran) and not result.interrupted:
         what = f"{', '.join(bindings)} offers no kernel of {name} in {options.dtype or 'any dtype'}"
         print(f"nothing to replay: {what} on {options.device or 'cpu'}", file=sys.stderr)

@@ -17,7 +17,10 @@ from .choices import Choices
 from .domains import Empty
 from .expressions import Expression, arithmetic, condition, known
 
-EDGES = (1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1023, 1025, 4095, 4097)
+EDGES = (
+    1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 1023, 1024, 1025, 2048, 4095,
+    4096, 4097,
+)  # fmt: skip
 LARGE_EDGES = (8191, 8193, 32767, 32769, 50257, 65535, 65537, 128256)
 ELEMENTS = 5 * 4097  # a matrix of two rows of the widest edge, twice, and a vector of one
 WORK = 2**20
