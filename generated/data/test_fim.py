@@ -1,7 +1,7 @@
 """data/fim: Fill-in-the-middle.
 
 Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4d40d863bbe477f2aefef17945d6fbce59e2320af94c3f2e7c08eba82e275319
+Meaning: e503b9b3781ef2df2256128d5c87fbf1a99f71d396848c6f2361e9464b8a01a7
 """
 
 from albor_contracts.testing import (
@@ -25,10 +25,17 @@ unfim_inputs = cases(
     rate="real in [0, 1]",
     spm="bool",
 )
+fim_inputs = cases(
+    text="text length 4..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+    first="bool",
+)
 fim_plain_text_inputs = cases(
     text="text length 0..64",
 )
-fim_inputs = cases(
+fim_rate_inputs = cases(
     dims={"S": "220"},
     text="text length 0..8",
     seed="int in [0, 100000]",
@@ -96,6 +103,23 @@ def test_fim_order(kernel, case):
     claim(order == where(length(prefix) == 0, 'spm', 'psm'))
 
 
+@obligation("FIM-BOTH-ORDERS", equation="fim", type="equivalence")
+@given(case=fim_inputs)
+def test_fim_both_orders(kernel, case):
+    """One text and seed in both orders: the same cuts, prefix and middle apart in PSM and together in SPM, whichever is
+    asked for first."""
+    text, seed, first = kernel.receives(case, "text seed first")
+    one = kernel.fim(text, seed, 1, first)
+    two = kernel.fim(text, seed, 1, ~truth(first))
+    p, m, s, _ = kernel.fim_parts(where(first, two, one))
+    none, both, rest, order = kernel.fim_parts(where(first, one, two))
+    claim(length(none) == 0)
+    claim(order == 'spm')
+    claim(join(p, m) == both)
+    claim(s == rest)
+    claim(join(both, rest) == text)
+
+
 @obligation("FIM-UNCHANGED", equation="fim", type="boundary")
 @given(case=unfim_inputs)
 def test_fim_unchanged(kernel, case):
@@ -122,7 +146,7 @@ def test_fim_same_seed(kernel, case):
 
 
 @obligation("FIM-RATE", equation="fim", type="statistical")
-@given(case=fim_inputs)
+@given(case=fim_rate_inputs)
 def test_fim_rate(kernel, case):
     """Over seeds, the share of transformed texts is the rate."""
     text, seed, rate, spm, order = kernel.receives(case, "text seed rate spm order")

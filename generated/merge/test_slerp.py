@@ -1,11 +1,11 @@
 """merge/slerp: SLERP merging.
 
 Compiled from contracts/merge/slerp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b411d175a2f0dd851db10de90ff3b7636fb94eda9d2c607dd44392024fdd44c8
+Meaning: 226a18883c9f1c46a4ac68e12c8c81121ad5a751c811cd0dd5e4db9f8f4181e7
 """
 
 from albor_contracts.testing import (
-    abs, all, any, approx, array, atan2, cases, claim, cos, defines, definitions, dot, exact, example, given, grid,
+    abs, all, any, approx, array, atan2, cases, claim, cos, defines, definitions, dot, exact, example, exp, given, grid,
     obligation, rejects, sin, single, sqrt, sum, supposing, truth, where,
 )
 
@@ -67,6 +67,16 @@ sl_arc_inputs = cases(
     b="float[N] in [-64, 64]",
     t="real in [0, 1]",
     theta="real in [0, 3.13] or [0, 0.002] or [3.11, 3.13]",
+)
+sl_small_angles_inputs = cases(
+    dims={"N": "2..257"},
+    such_that=supposing(supposed_1),
+    a="float[N] in [-64, 64]",
+    b="float[N] in [-64, 64]",
+    t="real in [0.3, 0.7]",
+    k="real in [0, 6.8] or [3.46, 3.9] or [4.61, 5.3]",
+    axis="int in [0, N)",
+    size="real in {0.25, 1, 3}",
 )
 sl_lengths_inputs = cases(
     dims={"N": "2 * H", "H": "1..129"},
@@ -163,6 +173,22 @@ def test_sl_arc(kernel, case):
     c = kernel.slerp(a, far, t)
     chord = single(where(theta <= 0.001001, 0.065 * theta * theta, 0))
     claim(all[i](abs(c[i] - (cos(t * theta) * a[i] + sin(t * theta) * turned[i])) <= chord * (abs(a[i]) + abs(far[i]))))
+
+
+@obligation("SL-SMALL-ANGLES", equation="slerp", type="conservation")
+@given(case=sl_small_angles_inputs)
+def test_sl_small_angles(kernel, case):
+    """The same at small angles, from 0.0011 to 1 on a logarithmic scale, of a vector along one axis: there rounding
+    disturbs the angle least."""
+    a, t, k, axis, size = kernel.receives(case, "a t k axis size")
+    N = case.N
+    i = grid(N)
+    theta = single(exp(-k))
+    first = array[i](where(i == axis, size, 0 * a[i]))
+    turned = array[i](where(i == (axis + 1) % N, size, 0 * a[i]))
+    second = array[i](cos(theta) * first[i] + sin(theta) * turned[i])
+    c = kernel.slerp(first, second, t)
+    claim(all[i](approx(c[i], cos(t * theta) * first[i] + sin(t * theta) * turned[i])))
 
 
 @obligation("SL-LENGTHS", equation="slerp", type="conservation")

@@ -1,11 +1,11 @@
 """optim/gradient-noise-scale: Gradient noise scale.
 
 Compiled from contracts/optim/gradient-noise-scale-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e1c47a58b9aaef314038c5f5076315bce7fc2f1e471d5aef9249b3e617ebf356
+Meaning: 00abbddf92dd122500a1a296213256105cbc1708f6c01148f4dce5b3d9ced383
 """
 
 from albor_contracts.testing import (
-    approx, cases, claim, defines, definitions, example, given, obligation, ratio, rejects, single, where,
+    abs, approx, cases, claim, defines, definitions, example, given, obligation, ratio, rejects, single, where,
 )
 
 CONTRACT = "optim/gradient-noise-scale"
@@ -46,6 +46,13 @@ gn_units_inputs = cases(
     large_batch="int in [small_batch + 1, 4096]",
     c="real in {0.25, 0.5, 2, 4}",
     k="int in [2, 5]",
+)
+gn_below_zero_inputs = cases(
+    small="real in [0.1, 20]",
+    large="real in [0.1, 10]",
+    small_batch="int in {1, 2, 8}",
+    large_batch="int in {16, 64, 1024}",
+    trace="real in {0.5, 1, 3, 40.5, 96}",
 )
 gn_none_inputs = cases(
     small="real in [0.1, 20]",
@@ -92,6 +99,20 @@ def test_gn_units(kernel, case):
     claim(approx(signal2, c * c * signal))
     claim(approx(noise2, k * c * c * noise))
     claim(approx(scale2, k * scale))
+
+
+@obligation("GN-BELOW-ZERO", equation="noise_scale", type="conservation")
+@given(case=gn_below_zero_inputs)
+def test_gn_below_zero(kernel, case):
+    """Where the larger batch's squared norm is half of its share of the noise, signal and scale are negative: -tr / (2
+    B) and -2 B."""
+    small_batch, large_batch, trace = kernel.receives(case, "small_batch large_batch trace")
+    a = single(ratio(trace, small_batch) - ratio(trace, 2 * large_batch))
+    b = single(ratio(trace, 2 * large_batch))
+    signal, noise, scale = kernel.noise_scale(a, b, small_batch, large_batch)
+    claim(approx(signal, ratio(-trace, 2 * large_batch)))
+    claim(approx(noise, trace))
+    claim(approx(scale, -2 * large_batch))
 
 
 @obligation("GN-EQUAL", equation="noise_scale", type="rejection")
@@ -145,3 +166,22 @@ def test_gn_ft_hand(kernel):
     claim(approx(signal, 1))
     claim(approx(noise, 4))
     claim(approx(scale, 4))
+
+
+@obligation("GN-FT-NEGATIVE", rule="GN-BELOW-ZERO", type="falsification")
+def test_gn_ft_negative(kernel):
+    """Squared norms of 20 over 64 samples and 0.1 over 65 make a signal of -1273.5, a noise of 82784 and a scale of
+    -65.005 samples."""
+    case = example(
+        {"small": "real", "large": "real", "small_batch": "int", "large_batch": "int", "trace": "real"},
+        small=20.0,
+        large=0.1,
+        small_batch=64,
+        large_batch=65,
+        trace=1.0,
+    )
+    small, large, small_batch, large_batch = kernel.receives(case, "small large small_batch large_batch")
+    signal, noise, scale = kernel.noise_scale(small, large, small_batch, large_batch)
+    claim(abs(signal + 1273.5) < 1e-06)
+    claim(abs(noise - 82784) < 0.0001)
+    claim(abs(scale + 65.005104) < 1e-06)

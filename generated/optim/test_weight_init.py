@@ -1,12 +1,12 @@
 """optim/weight-init: Weight initialisation.
 
 Compiled from contracts/optim/weight-init-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bbd30abfe0506a51248cf0d353ba2b4616f051e778a3854fd97ea6e4fd31c3ba
+Meaning: 12d3488742ef855f19ea7f96f5274efe6a8496657dd2218e5aa75e41fce30c9b
 """
 
 from albor_contracts.testing import (
-    all, array, cases, claim, definitions, erf, example, given, grid, int, join, mean, obligation, ratio, rejects,
-    same_twice, single, sqrt, statistically, sum, where,
+    all, any, array, cases, claim, definitions, erf, exact, example, given, grid, int, join, mean, obligation, ratio,
+    rejects, same_twice, single, sqrt, statistically, sum, where,
 )
 
 CONTRACT = "optim/weight-init"
@@ -46,6 +46,14 @@ wi_names_inputs = cases(
     like="f32[R, C] in [0, 1]",
     step="int in {1, 2, 256, 65536}",
     which="int in [0, 1]",
+)
+wi_all_names_inputs = cases(
+    dims={"R": "2", "C": "2"},
+    work={"24 * R * C": 2**18, "24 * R * C * 24": 2**18},
+    seed="int in [0, 2**31)",
+    name="text length 1..24",
+    std="real in [0.001, 1]",
+    like="f32[R, C] in [0, 1]",
 )
 wi_scale_inputs = cases(
     dims={"R": "128", "C": "128"},
@@ -143,6 +151,45 @@ def test_wi_names(kernel, case):
         trials=10000,
         false_alarm=1e-09,
     )
+
+
+@obligation("WI-ALL-NAMES", equation="weight_init", type="conservation")
+@given(case=wi_all_names_inputs)
+def test_wi_all_names(kernel, case):
+    """Of the 24 tensors of a small model no two have the same weights: all pairs are compared."""
+    seed, name, std, like = kernel.receives(case, "seed name std like")
+    R, C = case.R, case.C
+    n, r, c, m = grid(24, R, C, 24)
+    w0 = kernel.weight_init(seed, join(name, '.layers.0.attention.q.weight'), std, like)
+    w1 = kernel.weight_init(seed, join(name, '.layers.0.attention.k.weight'), std, like)
+    w2 = kernel.weight_init(seed, join(name, '.layers.0.attention.v.weight'), std, like)
+    w3 = kernel.weight_init(seed, join(name, '.layers.0.attention.o.weight'), std, like)
+    w4 = kernel.weight_init(seed, join(name, '.layers.0.mlp.gate.weight'), std, like)
+    w5 = kernel.weight_init(seed, join(name, '.layers.0.mlp.up.weight'), std, like)
+    w6 = kernel.weight_init(seed, join(name, '.layers.0.mlp.down.weight'), std, like)
+    w7 = kernel.weight_init(seed, join(name, '.layers.1.attention.q.weight'), std, like)
+    w8 = kernel.weight_init(seed, join(name, '.layers.1.attention.k.weight'), std, like)
+    w9 = kernel.weight_init(seed, join(name, '.layers.1.attention.v.weight'), std, like)
+    w10 = kernel.weight_init(seed, join(name, '.layers.1.attention.o.weight'), std, like)
+    w11 = kernel.weight_init(seed, join(name, '.layers.1.mlp.gate.weight'), std, like)
+    w12 = kernel.weight_init(seed, join(name, '.layers.1.mlp.up.weight'), std, like)
+    w13 = kernel.weight_init(seed, join(name, '.layers.1.mlp.down.weight'), std, like)
+    w14 = kernel.weight_init(seed, join(name, '.layers.10.attention.q.weight'), std, like)
+    w15 = kernel.weight_init(seed, join(name, '.layers.10.attention.k.weight'), std, like)
+    w16 = kernel.weight_init(seed, join(name, '.layers.10.attention.v.weight'), std, like)
+    w17 = kernel.weight_init(seed, join(name, '.layers.10.attention.o.weight'), std, like)
+    w18 = kernel.weight_init(seed, join(name, '.layers.10.mlp.gate.weight'), std, like)
+    w19 = kernel.weight_init(seed, join(name, '.layers.10.mlp.up.weight'), std, like)
+    w20 = kernel.weight_init(seed, join(name, '.layers.10.mlp.down.weight'), std, like)
+    w21 = kernel.weight_init(seed, join(name, '.embed.weight'), std, like)
+    w22 = kernel.weight_init(seed, join(name, '.norm.weight'), std, like)
+    w23 = kernel.weight_init(seed, join(name, '.head.weight'), std, like)
+    some0 = array[n, r, c](int(n == 0) * w0[r, c] + int(n == 1) * w1[r, c] + int(n == 2) * w2[r, c] + int(n == 3) * w3[r, c] + int(n == 4) * w4[r, c] + int(n == 5) * w5[r, c])
+    some1 = array[n, r, c](int(n == 6) * w6[r, c] + int(n == 7) * w7[r, c] + int(n == 8) * w8[r, c] + int(n == 9) * w9[r, c] + int(n == 10) * w10[r, c] + int(n == 11) * w11[r, c])
+    some2 = array[n, r, c](int(n == 12) * w12[r, c] + int(n == 13) * w13[r, c] + int(n == 14) * w14[r, c] + int(n == 15) * w15[r, c] + int(n == 16) * w16[r, c] + int(n == 17) * w17[r, c])
+    some3 = array[n, r, c](int(n == 18) * w18[r, c] + int(n == 19) * w19[r, c] + int(n == 20) * w20[r, c] + int(n == 21) * w21[r, c] + int(n == 22) * w22[r, c] + int(n == 23) * w23[r, c])
+    w = array[n, r, c](some0[n, r, c] + some1[n, r, c] + some2[n, r, c] + some3[n, r, c])
+    claim(all[m, n]((m == n) | any[r, c](~exact(w[m, r, c], w[n, r, c]))))
 
 
 @obligation("WI-REPEAT", equation="weight_init", type="determinism")

@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving, what is proved.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 16e81ccb75df3fccc403842996232dab3db6abeee350391282877317766b4213
+Meaning: 0854dfdaeac6182880b378da9f7721b3cd2e1ebd67201fe31be23be565024488
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/configuration-keys: Keys of a configuration.
 
 Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4f337ae4ea63c9be5e426044047a2c27801761048812575e55ee791b0bd2d8e1
+Meaning: cb623fd8d6596bc87536324bf0a609b5a63ac2880a349abb245db04a7784cfcb
 """
 
 from albor_contracts.testing import (
@@ -202,12 +202,15 @@ def test_cfk_common(kernel, case):
 @obligation("CFK-HINT", equation="nearest_key", type="boundary")
 @given(case=nearest_key_inputs)
 def test_cfk_hint(kernel, case):
-    """A known key is nearest to itself; one edit away it is still found; far from every key there is no hint."""
+    """A known key is nearest to itself; one edit away it is still found; far from every key there is no hint. Capital
+    and small letters differ."""
     which = kernel.receives(case, "which")
     key = single(where(which < 2, where(which == 0, 'batch', 'warmup'), where(which == 2, 'save_every', 'eval_every')))
     names = 'batch accumulation warmup save_every eval_every'
     claim(exact(kernel.nearest_key(key, names), key))
     claim(exact(kernel.nearest_key(join(key, 's'), names), key))
+    claim(exact(kernel.nearest_key('BATCH', names), ''))
+    claim(exact(kernel.nearest_key('lr', 'LR'), ''))
     claim(exact(kernel.nearest_key(join('_', key), names), key))
     claim(exact(kernel.nearest_key('zzzzzzzzz', names), ''))
     claim(exact(kernel.nearest_key(key, ''), ''))
@@ -389,7 +392,8 @@ def test_cfk_predicts_no_colon(kernel):
 
 @obligation("CFK-PREDICTS-NEAREST", rule="CFK-HINT", type="falsification")
 def test_cfk_predicts_nearest(kernel):
-    """Of five letters two may be wrong, of four or fewer one; the nearest is meant, the first of equals."""
+    """Of five letters two may be wrong, of four or fewer one; the nearest is meant, the first of equals. LR is two
+    edits away from lr, and no misspelling of it."""
     case = example({"word": "text", "known": "text", "which": "int"}, word="abcde", known="abcxy", which=0)
     word, known = kernel.receives(case, "word known")
     claim(exact(kernel.nearest_key(word, known), 'abcxy'))
@@ -399,6 +403,8 @@ def test_cfk_predicts_nearest(kernel):
     claim(exact(kernel.nearest_key(word, 'abcde abcdf'), 'abcde'))
     claim(exact(kernel.nearest_key(word, 'abcdf abcdg'), 'abcdf'))
     claim(exact(kernel.nearest_key(word, 'abcxy abcdf'), 'abcdf'))
+    claim(exact(kernel.nearest_key('LR', 'lr'), ''))
+    claim(exact(kernel.nearest_key('Lr', 'lr'), 'lr'))
 
 
 @obligation("CFK-PREDICTS-MODELS", rule="CFK-ARCHITECTURE", type="falsification")

@@ -1,12 +1,12 @@
 """schedule/successive-halving: Successive halving.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 16e81ccb75df3fccc403842996232dab3db6abeee350391282877317766b4213
+Meaning: 0854dfdaeac6182880b378da9f7721b3cd2e1ebd67201fe31be23be565024488
 """
 
 from albor_contracts.testing import (
-    all, any, approx, argmin, array, cases, claim, count, defines, definitions, example, given, grid, isfinite, max,
-    obligation, rejects, single, truth, where,
+    all, any, approx, argmin, array, cases, claim, count, defines, definitions, exact, example, given, grid, isfinite,
+    max, obligation, rejects, single, truth, where,
 )
 
 CONTRACT = "schedule/successive-halving"
@@ -62,6 +62,11 @@ select_inputs = cases(
     dims={"N": "1..33"},
     work={"N * N": 2**18},
     losses="f64[N] in [-8, 8] or {inf, nan}",
+    keep="int in [0, N]",
+)
+shv_ties_inputs = cases(
+    dims={"N": "17..33"},
+    losses="f64[N] in {0, 1, nan}",
     keep="int in [0, N]",
 )
 halving_inputs = cases(
@@ -203,6 +208,16 @@ def test_shv_best_kept(kernel, case):
     kept = kernel.select(losses, keep)
     claim(count[i](kept[i]) == keep)
     claim(all[i, j](~(kept[i] & ~kept[j]) | isfinite(losses[i]) & ~(losses[j] < losses[i]) | ~isfinite(losses[j])))
+
+
+@obligation("SHV-TIES", equation="select", type="equivalence")
+@given(case=shv_ties_inputs)
+def test_shv_ties(kernel, case):
+    """Equal losses keep the lower index, however many are equal, and so do losses that are NaN."""
+    losses, keep = kernel.receives(case, "losses keep")
+    kept = kernel.select(losses, keep)
+    expected = spec.select(losses, keep)
+    claim(exact(kept, expected))
 
 
 @obligation("SHV-LEADER-WINS", equation="halving", type="ordering")
@@ -366,8 +381,7 @@ def test_shv_def_select(kernel, case):
 
 @obligation("SHV-PREDICTS-27", rule="SHV-POWERS", type="falsification")
 def test_shv_predicts_27(kernel):
-    """27 configurations by 3: rungs of 27, 9, 3, 1, four times 27 units. 28 need a fifth rung and 175 + 28 + 1 units
-    more."""
+    """27 configurations by 3: rungs of 27, 9, 3, 1, four times 27 units. 28 need a fifth rung and 121 units more."""
     case = example(
         {"configurations": "int", "reduction": "int", "first": "int"},
         configurations=27,
@@ -394,10 +408,11 @@ def test_shv_predicts_logarithm(kernel):
 
 @obligation("SHV-PREDICTS-SLOW", rule="SHV-BLIND", type="falsification")
 def test_shv_predicts_slow(kernel):
-    """A configuration that is worst at first and best by far at the end is lost; NaN never wins."""
+    """A configuration that is worst at first and best by far at the end is lost, and so is one whose loss becomes
+    NaN."""
     case = example(
         {"losses": "f64[K, N]", "reduction": "int"},
-        losses=[[4, 3, 2, 9], [4, 3, 2, -8], [4, 3, 2, -8], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+        losses=[[4, 3, 2, 9], [4, float("nan"), 2, -8], [4, float("nan"), 2, -8], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
         reduction=2,
     )
     losses, reduction = kernel.receives(case, "losses reduction")

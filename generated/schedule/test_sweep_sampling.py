@@ -1,7 +1,7 @@
 """schedule/sweep-sampling: Sampling of a sweep.
 
 Compiled from contracts/schedule/sweep-sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 79b138e0010612143b31fc1dcbcc9b1ad10905ee12dae4b79d37b640aff428f2
+Meaning: 031fa92af160f440ec0cb84d0c6925560af171c3d4c6e71a76319877225c30dd
 """
 
 from albor_contracts.testing import (
@@ -69,6 +69,13 @@ choice_inputs = cases(
     options="int in [2, 7]",
     like="f64[N] in [0, 1]",
     which="int in {0, 1, 2}",
+)
+swp_many_inputs = cases(
+    dims={"N": "4096"},
+    seed="int in [0, 2**31)",
+    name="text length 1..12",
+    options="int in {160, 170, 180, 50000}",
+    like="f64[N] in [0, 1]",
 )
 swp_choices_inputs = cases(
     dims={"N": "4096"},
@@ -199,6 +206,26 @@ def test_swp_choice(kernel, case):
         variance=ratio(1, options) * (1 - ratio(1, options)),
         observations=N,
         detects=ratio(0.5, options),
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("SWP-MANY", equation="choice", type="statistical")
+@given(case=swp_many_inputs)
+def test_swp_many(kernel, case):
+    """Of many choices, too, the first half is drawn half of the time: of 160, 170, 180 or 50,000, which divide no power
+    of two."""
+    seed, name, options, like = kernel.receives(case, "seed name options like")
+    N = case.N
+    i = grid(N)
+    k = kernel.choice(seed, name, options, like)
+    statistically(
+        statistic=mean[i](int(2 * k[i] < options)),
+        expect=0.5,
+        variance=0.25,
+        observations=N,
+        detects=0.1,
         trials=10000,
         false_alarm=1e-09,
     )

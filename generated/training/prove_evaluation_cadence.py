@@ -1,7 +1,7 @@
 """training/evaluation-cadence: Evaluation and checkpoint cadence, what is proved.
 
 Compiled from contracts/training/evaluation-cadence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d80c8b1a6fb0ab15dc7fb629373185aa04fd9685a0f6a50a7a5894d14fb1fdc0
+Meaning: 053667c91c32eda782a3bfe1d93d9b97b8dc46ddfd10c0bce66d39965f914e5b
 """
 
 from albor_contracts.prove import proof

@@ -1,11 +1,12 @@
 """training/evaluation-cadence: Evaluation and checkpoint cadence.
 
 Compiled from contracts/training/evaluation-cadence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d80c8b1a6fb0ab15dc7fb629373185aa04fd9685a0f6a50a7a5894d14fb1fdc0
+Meaning: 053667c91c32eda782a3bfe1d93d9b97b8dc46ddfd10c0bce66d39965f914e5b
 """
 
 from albor_contracts.testing import (
-    approx, cases, claim, count, defines, definitions, example, given, grid, max, obligation, rejects, single, truth,
+    approx, cases, claim, count, defines, definitions, example, given, grid, max, min, obligation, rejects, single,
+    truth,
 )
 
 CONTRACT = "training/evaluation-cadence"
@@ -43,9 +44,23 @@ checkpoint_due_inputs = cases(
     total="int in [1, 300]",
     resumed="int in [0, total]",
 )
+ec_next_inputs = cases(
+    assume=("resumed < total",),
+    step="int in [0, total]",
+    every="int in {1, 2, 3, 5}",
+    total="int in [1, 300]",
+    resumed="int in [0, total]",
+)
 ec_negative_inputs = cases(
     step="int in [0, 300]",
     every="int in [0, 40]",
+    negative="int in [-5, -1]",
+)
+ec_negative_checkpoint_inputs = cases(
+    step="int in [0, total]",
+    every="int in [0, 40]",
+    total="int in [1, 300]",
+    resumed="int in [0, total]",
     negative="int in [-5, -1]",
 )
 
@@ -78,6 +93,20 @@ def test_ec_last(kernel, case):
     claim(~truth(kernel.checkpoint_due(resumed, every, total, resumed)))
 
 
+@obligation("EC-NEXT", equation="checkpoint_due", type="boundary")
+@given(case=ec_next_inputs)
+def test_ec_next(kernel, case):
+    """The steps beside the one resumed from: at every = 1 the very next one is saved, and else the first that every
+    divides, none before it."""
+    every, total, resumed = kernel.receives(case, "every total resumed")
+    beside = resumed + 1
+    following = (resumed // every + 1) * every
+    claim(kernel.checkpoint_due(beside, 1, total, resumed))
+    claim(~truth(kernel.checkpoint_due(resumed, 1, total, resumed)))
+    claim(kernel.checkpoint_due(beside, every, total, resumed) == truth(beside == following) | truth(beside == total))
+    claim(truth(following > total) | truth(kernel.checkpoint_due(min(following, total), every, total, resumed)))
+
+
 @obligation("EC-SPLIT", equation="checkpoint_due", type="equivalence")
 @given(case=checkpoint_due_inputs)
 def test_ec_split(kernel, case):
@@ -93,6 +122,14 @@ def test_ec_negative(kernel, case):
     """A negative cadence is refused."""
     step, negative = kernel.receives(case, "step negative")
     rejects(kernel, "evaluation_due", (step, negative), ValueError, mentions=["every"])
+
+
+@obligation("EC-NEGATIVE-CHECKPOINT", equation="checkpoint_due", type="rejection")
+@given(case=ec_negative_checkpoint_inputs)
+def test_ec_negative_checkpoint(kernel, case):
+    """A negative cadence of checkpoints is refused."""
+    step, total, resumed, negative = kernel.receives(case, "step total resumed negative")
+    rejects(kernel, "checkpoint_due", (step, negative, total, resumed), ValueError, mentions=["every"])
 
 
 @obligation("EC-DEF-EVALUATION_DUE", equation="evaluation_due", type="definition")
