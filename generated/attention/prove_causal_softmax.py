@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e56c2df722992fd4877ed29322189910caf4a9e0d685a7ded27c347f8e5c35dc
+Meaning: e206c9d8ff00e0a5a5e0997997340385a93c2c446f5725dd0d118d9567660361
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

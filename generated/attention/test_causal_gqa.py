@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d53eae7b6b300f69e95797551393a86b65aebbe185b2bab48fc64a4ae40623a3
+Meaning: 552836ea27ee29f298bfb93dafd71f647f09da2ebcaf9bc478879a52a1e5215c
 """
 
 from albor_contracts.testing import (
@@ -164,6 +164,27 @@ att_model_inputs = cases(
     q="float[B, H, S, D] in [-4, 4]",
     k="float[B, K, S, D] in [-4, 4]",
     v="float[B, K, S, D] in [-4, 4]",
+)
+att_many_heads_inputs = cases(
+    dims={"B": "1", "G": "4, 8", "K": "1, 2, 3", "H": "G * K", "S": "2, 16, 33", "D": "1, 4, 16"},
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+)
+att_many_heads_backward_inputs = cases(
+    dims={"B": "1", "G": "4, 8", "K": "1, 2, 3", "H": "G * K", "S": "2, 16, 33", "D": "1, 4, 16"},
+    elements=28512,
+    g="float[B, H, S, D] in [-2, 2]",
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+)
+att_long_inputs = cases(
+    dims={"B": "1", "G": "1", "K": "1", "H": "G * K", "S": "257, 320", "D": "1, 4"},
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+    g="float[B, H, S, D] in [-2, 2]",
 )
 att_def_attention_backward_inputs = cases(
     dims={"B": "1..2", "G": "1..3", "K": "1..2", "H": "G * K", "S": "1..17", "D": "1..17"},
@@ -380,6 +401,46 @@ def test_att_model(kernel, case):
     """Heads of a model's width, several of them over several sequences of several tiles, agree with the definition,
     gradients included."""
     g, q, k, v = kernel.receives(case, "g q k v")
+    o, lse = kernel.attention(q, k, v)
+    dq, dk, dv = kernel.attention_backward(g, q, k, v)
+    expected_o, expected_lse = spec.attention(q, k, v)
+    expected_dq, expected_dk, expected_dv = spec.attention_backward(g, q, k, v)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+    claim(approx(dq, expected_dq))
+    claim(approx(dk, expected_dk))
+    claim(approx(dv, expected_dv))
+
+
+@obligation("ATT-MANY-HEADS", equation="attention", type="equivalence", cost=4)
+@given(case=att_many_heads_inputs)
+def test_att_many_heads(kernel, case):
+    """Groups of four and eight query heads, several of them, agree with the definition."""
+    q, k, v = kernel.receives(case, "q k v")
+    o, lse = kernel.attention(q, k, v)
+    expected_o, expected_lse = spec.attention(q, k, v)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("ATT-MANY-HEADS-BACKWARD", equation="attention_backward", type="equivalence", cost=4)
+@given(case=att_many_heads_backward_inputs)
+def test_att_many_heads_backward(kernel, case):
+    """The same of the gradients."""
+    g, q, k, v = kernel.receives(case, "g q k v")
+    dq, dk, dv = kernel.attention_backward(g, q, k, v)
+    expected_dq, expected_dk, expected_dv = spec.attention_backward(g, q, k, v)
+    claim(approx(dq, expected_dq))
+    claim(approx(dk, expected_dk))
+    claim(approx(dv, expected_dv))
+
+
+@obligation("ATT-LONG", equation="attention", type="equivalence", cost=8)
+@given(case=att_long_inputs)
+def test_att_long(kernel, case):
+    """Sequences of hundreds of positions, whole numbers of tiles and others, agree with the definition, gradients
+    included."""
+    q, k, v, g = kernel.receives(case, "q k v g")
     o, lse = kernel.attention(q, k, v)
     dq, dk, dv = kernel.attention_backward(g, q, k, v)
     expected_o, expected_lse = spec.attention(q, k, v)

@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e56c2df722992fd4877ed29322189910caf4a9e0d685a7ded27c347f8e5c35dc
+Meaning: e206c9d8ff00e0a5a5e0997997340385a93c2c446f5725dd0d118d9567660361
 """
 
 from albor_contracts.testing import (
@@ -133,6 +133,15 @@ csm_fits_inputs = cases(
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
     other="float[B, T, T] in [-4, 4]",
+)
+csm_multiples_inputs = cases(
+    dims={"B": "1, 2", "S": "16, 32, 64, 96, 128, 192, 256"},
+    assume=("B * S <= 256",),
+    work={"B * S * S": 2**17},
+    elements=131073,
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+    g="float[B, S, S] in [-4, 4]",
 )
 csm_def_causal_mask_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
@@ -318,6 +327,20 @@ def test_csm_fits(kernel, case):
     """A gradient of another size than the scores is refused."""
     x, scale, other = kernel.receives(case, "x scale other")
     rejects(kernel, "causal_softmax_backward", (other, x, scale), ValueError, mentions=["g: "])
+
+
+@obligation("CSM-MULTIPLES", equation="causal_softmax", type="equivalence", cost=2)
+@given(case=csm_multiples_inputs)
+def test_csm_multiples(kernel, case):
+    """Matrices that fill their blocks exactly agree with the definition to the last row and column, forward and
+    backward."""
+    x, scale, g = kernel.receives(case, "x scale g")
+    a = kernel.causal_softmax(x, scale)
+    dx = kernel.causal_softmax_backward(g, x, scale)
+    expected_a = spec.causal_softmax(x, scale)
+    expected_dx = spec.causal_softmax_backward(g, x, scale)
+    claim(approx(a, expected_a))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("CSM-DEF-CAUSAL_MASK", equation="causal_mask", type="definition")

@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d4e219d2adf60c2dc2f3ccfcabefb6013139e01dc8215b3ed62beac950b77a5d
+Meaning: 02e647fd52f70fc0a74ab52dc2e21a34cceee1d4a6e279fecdc72781cfc7751b
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

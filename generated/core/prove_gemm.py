@@ -1,7 +1,7 @@
 """core/gemm: Matrix products, what is proved.
 
 Compiled from contracts/core/gemm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8a736d15f9cc21ce4d650da6e4b37000500fbb1322301cabe67f1d89944f36dc
+Meaning: 6dbea0c6726293f7bd7ff0f600ad0224a94168e86a6a30aeb720a5ace0b83ba1
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over

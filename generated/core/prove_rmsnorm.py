@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4d0331cbbd67b71806dd0f978424bd15b485d1feb8cac31fe811d46c72c5a0ab
+Meaning: 88fe378b9f3b9d6d41bd3672d9467dbe4caa19e07ed9630636920c50f4792a07
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

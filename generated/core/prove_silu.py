@@ -1,7 +1,7 @@
 """core/silu: SiLU, what is proved.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a302743c90b5ffb8fba032f127bc8160b2c2c7720de33c185994964db46a8997
+Meaning: 482776d01306ce5d3fee0d0ac750f188616efe7819c5805b6601237950410b5c
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/softmax: Softmax, what is proved.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 49cfe087b8a6557ee74b60b7a6463ceb703cc97cbc7a9ba7627ad04f5239a367
+Meaning: 7b55ae4e871811e50efbd064dfc821c79f04a4cea59606cf9814174bc8855ac1
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

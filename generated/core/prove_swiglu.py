@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU, what is proved.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9209efef0eaffa7b828076f02815ec92a43aee2effb3b1850c32b9a6aa1d1bc2
+Meaning: 1f01b3a47ad380bb17ae31ea408c97ab53ef58f7bdf540ac6ba7e987ce217ad9
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, over, proof

@@ -1,7 +1,7 @@
 """core/embedding: Embedding.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d4e219d2adf60c2dc2f3ccfcabefb6013139e01dc8215b3ed62beac950b77a5d
+Meaning: 02e647fd52f70fc0a74ab52dc2e21a34cceee1d4a6e279fecdc72781cfc7751b
 """
 
 from albor_contracts.testing import (
@@ -116,6 +116,13 @@ em_tiles_backward_inputs = cases(
     g="float[T, D] in [-8, 8]",
     ids="i64[T] in [0, V)",
     w="float[V, D] in [-2, 2]",
+)
+em_large_inputs = cases(
+    dims={"T": "2, 8", "V": "1024, 1025", "D": "128, 130"},
+    elements=134298,
+    ids="i64[T] in [0, V)",
+    w="float[V, D] in [-60000, 60000]",
+    g="float[T, D] in [-8, 8]",
 )
 em_def_embedding_inputs = cases(
     dims={"T": "1..33", "V": "1..17", "D": "1..65"},
@@ -251,6 +258,19 @@ def test_em_tiles_backward(kernel, case):
     dw = kernel.embedding_backward(g, ids, w)
     expected = spec.embedding_backward(g, ids, w)
     claim(approx(dw, expected))
+
+
+@obligation("EM-LARGE", equation="embedding", type="equivalence", cost=2)
+@given(case=em_large_inputs)
+def test_em_large(kernel, case):
+    """Tables of more than 65536 elements are read, and have their gradient, to the last row."""
+    ids, w, g = kernel.receives(case, "ids w g")
+    y = kernel.embedding(ids, w)
+    dw = kernel.embedding_backward(g, ids, w)
+    expected_y = spec.embedding(ids, w)
+    expected_dw = spec.embedding_backward(g, ids, w)
+    claim(exact(y, expected_y))
+    claim(approx(dw, expected_dw))
 
 
 @obligation("EM-DEF-EMBEDDING", equation="embedding", type="definition")

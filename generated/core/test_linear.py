@@ -1,12 +1,12 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3aadd821917fb4dabe1255cdae0182d9a27b659ee17eb21c6a0f217b2dddc2f7
+Meaning: b93a7a290aaeaa39fcd642bf91e37818735a134ddfb7e9cc30e688233c8599cd
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, defines, definitions, dot, example, given, gradient, grid, obligation, rejects,
-    sum,
+    sum, supposing,
 )
 
 CONTRACT = "core/linear"
@@ -48,6 +48,13 @@ def linear_backward(g, x, w):
 
 
 spec = definitions(CONTRACT, linear, gemm_nt, linear_backward)
+
+
+def supposed_1(case):
+    """M * N * K <= 2**18"""
+    M, N, K = case.M, case.N, case.K
+    return M * N * K <= 2 ** 18
+
 
 linear_backward_inputs = cases(
     dims={"M": "1..33", "N": "1..65", "K": "1..129"},
@@ -95,6 +102,15 @@ li_shape_backward_inputs = cases(
 li_tiles_inputs = cases(
     dims={"M": "130, 193", "N": "129", "K": "65, 129"},
     elements=66564,
+    x="float[M, K] in [-16, 16]",
+    w="float[N, K] in [-8, 8]",
+    b="float[N] in [-64, 64]",
+    g="float[M, N] in [-8, 8]",
+)
+li_multiples_inputs = cases(
+    dims={"M": "2, 64, 128, 256", "N": "1, 64, 128", "K": "3, 32, 64, 96, 128"},
+    such_that=supposing(supposed_1),
+    elements=82048,
     x="float[M, K] in [-16, 16]",
     w="float[N, K] in [-8, 8]",
     b="float[N] in [-64, 64]",
@@ -179,6 +195,22 @@ def test_li_shape_backward(kernel, case):
 @given(case=li_tiles_inputs)
 def test_li_tiles(kernel, case):
     """Layers of several tiles each way agree with the definition to the last row and column, gradients included."""
+    x, w, b, g = kernel.receives(case, "x w b g")
+    y = kernel.linear(x, w, b)
+    dx, dw, db = kernel.linear_backward(g, x, w)
+    expected = spec.linear(x, w, b)
+    expected_dx, expected_dw, expected_db = spec.linear_backward(g, x, w)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+    claim(approx(db, expected_db))
+
+
+@obligation("LI-MULTIPLES", equation="linear", type="equivalence")
+@given(case=li_multiples_inputs)
+def test_li_multiples(kernel, case):
+    """Layers that fill their tiles exactly agree with the definition to the last row and column, bias and gradients
+    included."""
     x, w, b, g = kernel.receives(case, "x w b g")
     y = kernel.linear(x, w, b)
     dx, dw, db = kernel.linear_backward(g, x, w)

@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4d0331cbbd67b71806dd0f978424bd15b485d1feb8cac31fe811d46c72c5a0ab
+Meaning: 88fe378b9f3b9d6d41bd3672d9467dbe4caa19e07ed9630636920c50f4792a07
 """
 
 from albor_contracts.testing import (
@@ -113,6 +113,13 @@ rn_long_narrow_inputs = cases(
     x="float[R, N] in [0.5, 2]",
     w="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-5]",
+)
+rn_batch_inputs = cases(
+    dims={"R": "9, 16, 32, 64, 128, 257", "N": "1, 5, 16"},
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
 )
 rn_def_rmsnorm_inputs = cases(
     dims={"R": "1..8", "N": "1..4097"},
@@ -261,6 +268,21 @@ def test_rn_buffers(kernel, case):
     """The output is the only buffer: what a backward pass would need is not stored where there is none."""
     x, w, eps = kernel.receives(case, "x w eps")
     uses_at_most(1, "allocations", lambda: kernel.rmsnorm(x, w, eps))
+
+
+@obligation("RN-BATCH", equation="rmsnorm_backward", type="equivalence")
+@given(case=rn_batch_inputs)
+def test_rn_batch(kernel, case):
+    """Batches of many rows, whole numbers of tiles and others, are normalised to the last row, and dw sums all of
+    them."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    y = kernel.rmsnorm(x, w, eps)
+    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    expected = spec.rmsnorm(x, w, eps)
+    expected_dx, expected_dw = spec.rmsnorm_backward(g, x, w, eps)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
 
 
 @obligation("RN-DEF-RMSNORM", equation="rmsnorm", type="definition")

@@ -1,7 +1,7 @@
 """core/silu: SiLU.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a302743c90b5ffb8fba032f127bc8160b2c2c7720de33c185994964db46a8997
+Meaning: 482776d01306ce5d3fee0d0ac750f188616efe7819c5805b6601237950410b5c
 """
 
 from albor_contracts.testing import (
@@ -58,6 +58,13 @@ si_lipschitz_inputs = cases(
 si_tiles_inputs = cases(
     dims={"R": "3, 65", "N": "4286 - 63 * R"},
     elements=24830,
+    x="float[R, N] in [-120, 120]",
+    g="float[R, N] in [-8, 8]",
+)
+si_multiples_inputs = cases(
+    dims={"R": "1, 4, 8, 16, 64", "N": "16, 64, 256, 512, 1024, 2048"},
+    assume=("R * N <= 8192", "R * N % 1024 == 0",),
+    elements=262144,
     x="float[R, N] in [-120, 120]",
     g="float[R, N] in [-8, 8]",
 )
@@ -139,6 +146,19 @@ def test_si_mirror(kernel, case):
 @given(case=si_tiles_inputs)
 def test_si_tiles(kernel, case):
     """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    y = kernel.silu(x)
+    dx = kernel.silu_backward(g, x)
+    expected_y = spec.silu(x)
+    expected_dx = spec.silu_backward(g, x)
+    claim(approx(y, expected_y))
+    claim(approx(dx, expected_dx))
+
+
+@obligation("SI-MULTIPLES", equation="silu", type="equivalence")
+@given(case=si_multiples_inputs)
+def test_si_multiples(kernel, case):
+    """Matrices whose elements fill their blocks exactly are covered to the last one, forward and backward."""
     x, g = kernel.receives(case, "x g")
     y = kernel.silu(x)
     dx = kernel.silu_backward(g, x)

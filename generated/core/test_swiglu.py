@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9209efef0eaffa7b828076f02815ec92a43aee2effb3b1850c32b9a6aa1d1bc2
+Meaning: 1f01b3a47ad380bb17ae31ea408c97ab53ef58f7bdf540ac6ba7e987ce217ad9
 """
 
 from albor_contracts.testing import (
@@ -80,6 +80,14 @@ sg_shape_inputs = cases(
     gate="float[R, N] in [-120, 120]",
     up="float[R, N] in [-64, 64]",
     wrong="float[R, L] in [-64, 64]",
+)
+sg_batch_inputs = cases(
+    dims={"R": "16, 17, 32, 64, 128, 257", "N": "1, 5, 16, 64"},
+    assume=("R * N <= 8192",),
+    elements=49344,
+    gate="float[R, N] in [-120, 120]",
+    up="float[R, N] in [-64, 64]",
+    g="float[R, N] in [-8, 8]",
 )
 sg_def_swiglu_inputs = cases(
     dims={"R": "1..8", "N": "1..4097"},
@@ -209,6 +217,20 @@ def test_sg_shape(kernel, case):
     """An up of another shape than the gate is refused."""
     gate, wrong = kernel.receives(case, "gate wrong")
     rejects(kernel, "swiglu", (gate, wrong), ValueError)
+
+
+@obligation("SG-BATCH", equation="swiglu", type="equivalence")
+@given(case=sg_batch_inputs)
+def test_sg_batch(kernel, case):
+    """Batches of many rows, whole numbers of tiles and others, are gated to the last row, forward and backward."""
+    gate, up, g = kernel.receives(case, "gate up g")
+    h = kernel.swiglu(gate, up)
+    dgate, dup = kernel.swiglu_backward(g, gate, up)
+    expected = spec.swiglu(gate, up)
+    expected_dgate, expected_dup = spec.swiglu_backward(g, gate, up)
+    claim(approx(h, expected))
+    claim(approx(dgate, expected_dgate))
+    claim(approx(dup, expected_dup))
 
 
 @obligation("SG-DEF-SWIGLU", equation="swiglu", type="definition")

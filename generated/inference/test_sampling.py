@@ -1,12 +1,12 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8e956fd312c32389c4a54cab3db7cb283ff0bc1962220c3e94dbe3d5d9ff348a
+Meaning: 99eca5a0f06e038bbedffe75c528f004081bcdc2c55758e9e401928a98a106c9
 """
 
 from albor_contracts.testing import (
-    all, any, approx, argmax, array, cases, claim, count, defines, definitions, exact, example, exp, given, grid, int,
-    max, mean, min, obligation, rejects, same_twice, single, statistically, sum, where,
+    abs, all, any, approx, argmax, array, cases, claim, count, defines, definitions, exact, example, exp, given, grid,
+    int, max, mean, min, obligation, ratio, rejects, same_twice, single, statistically, sum, where,
 )
 
 CONTRACT = "inference/sampling"
@@ -79,6 +79,13 @@ top_p_inputs = cases(
     logits="float[V] in [-20, 20]",
     p="real in (0, 1]",
 )
+smp_even_inputs = cases(
+    dims={"V": "8, 16, 32, 64"},
+    logits="float[V] in [-20, 20]",
+    p="real in (0, 1]",
+    n="int in [1, 8]",
+    c="real in {0, -3, 2.5}",
+)
 probabilities_inputs = cases(
     dims={"V": "1..17"},
     work={"V * V": 2**18},
@@ -88,11 +95,12 @@ probabilities_inputs = cases(
     first="int in [0, V - 1]",
 )
 sample_inputs = cases(
-    dims={"V": "1..17", "N": "5"},
-    logits="float[N, V] in [-20, 20]",
-    temperature="real in {1}",
+    dims={"V": "1..17", "N": "64"},
+    work={"V * V": 2**18},
+    logits="float[N, V] in [-3, 3]",
+    temperature="real in {0.5, 1, 2}",
     k="int in [1, V]",
-    p="real in {1}",
+    p="real in {0.25, 0.5, 0.8, 1}",
     seed="int in [0, 2**32)",
 )
 smp_greedy_inputs = cases(
@@ -112,13 +120,25 @@ smp_repeat_inputs = cases(
     seed="int in [0, 2**32)",
 )
 smp_share_inputs = cases(
-    dims={"V": "5", "N": "4096"},
+    dims={"V": "12", "N": "4096"},
+    work={"V * V": 2**18},
+    elements=49157,
     logits="float[N, V] in [-2, 2]",
-    temperature="real in {0.5, 1, 2}",
-    k="int in {3, 4, 5}",
-    p="real in {1}",
+    temperature="real in {0.5, 2}",
+    k="int in {3, 5, 8}",
+    p="real in {0.5, 0.8, 1}",
     seed="int in [0, 2**32)",
-    which="int in [0, 4]",
+    most="int in {1, 2, 3, 5}",
+)
+smp_seeds_inputs = cases(
+    dims={"V": "2", "N": "4096"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**31)",
+    step="int in {1, 2, 3, 65536}",
+    way="int in {-1, 0, 1}",
 )
 smp_refuses_inputs = cases(
     dims={"V": "1..65", "N": "1..9"},
@@ -218,6 +238,20 @@ def test_smp_fewest(kernel, case):
     claim(all[u, v](~(kept[u] & ~kept[v]) | (logits[u] >= logits[v])))
 
 
+@obligation("SMP-EVEN", equation="top_p", type="boundary")
+@given(case=smp_even_inputs)
+def test_smp_even(kernel, case):
+    """Of V equal logits and p = n / 8 exactly V n / 8 are kept, those with the lowest numbers: a token ahead of which
+    there is p already is dropped."""
+    logits, n, c = kernel.receives(case, "logits n c")
+    V = case.V
+    v = grid(V)
+    even = array[v](c + 0 * logits[v])
+    kept = kernel.top_p(even, ratio(n, 8))
+    expected = array[v](8 * v < V * n)
+    claim(exact(kept, expected))
+
+
 @obligation("SMP-NORMALISED", equation="probabilities", type="conservation")
 @given(case=probabilities_inputs)
 def test_smp_normalised(kernel, case):
@@ -235,17 +269,19 @@ def test_smp_normalised(kernel, case):
 @obligation("SMP-KEPT-ONLY", equation="sample", type="bound")
 @given(case=sample_inputs)
 def test_smp_kept_only(kernel, case):
-    """A drawn token is one of those that top-k and top-p keep."""
-    logits, k, p, seed = kernel.receives(case, "logits k p seed")
+    """A drawn token is one of the k largest, and those of the k ahead of it have less than p of the k's mass after
+    temperature."""
+    logits, temperature, k, p, seed = kernel.receives(case, "logits temperature k p seed")
     V, N = case.V, case.N
-    v, n = grid(V, N)
+    v, n, u = grid(V, N, V)
     same = array[n, v](logits[0, v] + 0 * logits[n, v])
     row = array[v](logits[0, v])
-    ids = kernel.sample(same, 1, k, 1, seed)
-    by_k = kernel.top_k(row, k)
-    by_p = kernel.top_p(row, p / 2)
-    others = kernel.sample(same, 1, V, p / 2, seed)
-    claim(all[n](any[v]((ids[n] == v) & by_k[v]) & any[v]((others[n] == v) & by_p[v])))
+    rank = array[v](count[u]((row[u] > row[v]) | (row[u] == row[v]) & (u < v), where=u != v))
+    mass = array[v](where(rank[v] < k, exp((row[v] - max[u](row[u])) / temperature), 0))
+    above = array[v](sum[u](where(rank[u] < rank[v], mass[u], 0)))
+    kept = array[v]((rank[v] < k) & (above[v] < p * sum[u](mass[u])))
+    ids = kernel.sample(same, temperature, k, p, seed)
+    claim(all[n](any[v]((ids[n] == v) & kept[v])))
 
 
 @obligation("SMP-GREEDY", equation="sample", type="boundary")
@@ -275,20 +311,49 @@ def test_smp_repeat(kernel, case):
 @obligation("SMP-SHARE", equation="sample", type="statistical")
 @given(case=smp_share_inputs)
 def test_smp_share(kernel, case):
-    """Each token is drawn with its probability after temperature, top-k and top-p."""
-    logits, temperature, k, seed, which = kernel.receives(case, "logits temperature k seed which")
+    """The likeliest tokens, one, two, three or five of them, are drawn with their probability after temperature, top-k,
+    and top-p among the k."""
+    logits, temperature, k, p, seed, most = kernel.receives(case, "logits temperature k p seed most")
     V, N = case.V, case.N
-    v, n = grid(V, N)
+    v, n, u = grid(V, N, V)
     same = array[n, v](logits[0, v] + 0 * logits[n, v])
     row = array[v](logits[0, v])
-    kept = kernel.top_k(row, k)
+    rank = array[v](count[u]((row[u] > row[v]) | (row[u] == row[v]) & (u < v), where=u != v))
+    mass = array[v](where(rank[v] < k, exp((row[v] - max[u](row[u])) / temperature), 0))
+    total = single(sum[v](mass[v]))
+    above = array[v](sum[u](where(rank[u] < rank[v], mass[u], 0)))
+    kept = array[v]((rank[v] < k) & (above[v] < p * total))
     q = spec.probabilities(row, kept, temperature)
-    share = single(sum[v](where(v == which, q[v], 0)))
-    ids = kernel.sample(same, temperature, k, 1, seed)
+    share = single(min(1, sum[v](where(rank[v] < most, q[v], 0))))
+    ids = kernel.sample(same, temperature, k, p, seed)
+    drawn = single(mean[n](int(any[v]((ids[n] == v) & (rank[v] < most)))))
+    edge = single(any[v]((rank[v] < k) & (abs(above[v] - p * total) < total / 1000)))
     statistically(
-        statistic=mean[n](int(ids[n] == which)),
+        statistic=where(edge, share, drawn),
         expect=share,
         variance=share * (1 - share),
+        observations=N,
+        detects=0.1,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("SMP-SEEDS", equation="sample", type="statistical")
+@given(case=smp_seeds_inputs)
+def test_smp_seeds(kernel, case):
+    """Draws of two seeds are independent, in the same row and in rows as far apart as the seeds: of two equal logits
+    they agree half of the time."""
+    logits, temperature, seed, step, way = kernel.receives(case, "logits temperature seed step way")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    flat = array[n, v](0 * logits[n, v])
+    one = kernel.sample(flat, temperature, V, 1, seed)
+    two = kernel.sample(flat, temperature, V, 1, seed + step)
+    statistically(
+        statistic=mean[n](int(one[n] == two[(n + N + way * step) % N])),
+        expect=0.5,
+        variance=0.25,
         observations=N,
         detects=0.1,
         trials=10000,
@@ -423,6 +488,24 @@ def test_smp_predicts_crossing(kernel):
     claim(one[1])
     claim(~one[0])
     claim(~one[2])
+
+
+@obligation("SMP-PREDICTS-HALF", rule="SMP-EVEN", type="falsification")
+def test_smp_predicts_half(kernel):
+    """Of four equal logits and p = 1/2 two are kept, and not a third; p = 1/4 keeps one, and p = 1 all."""
+    case = example({"logits": "float[V]", "p": "real", "n": "int", "c": "real"}, logits=[0, 0, 0, 0], p=0.5, n=4, c=0)
+    logits, p = kernel.receives(case, "logits p")
+    V = case.V
+    v = grid(V)
+    kept = kernel.top_p(logits, p)
+    one = kernel.top_p(logits, 0.25)
+    every = kernel.top_p(logits, 1)
+    two = array[v]((v < 2) & (logits[v] == 0))
+    first = array[v]((v < 1) & (logits[v] == 0))
+    everything = array[v](logits[v] == 0)
+    claim(exact(kept, two))
+    claim(exact(one, first))
+    claim(exact(every, everything))
 
 
 @obligation("SMP-PREDICTS-ONE", rule="SMP-FEWEST", type="falsification")

@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d837305cfb5b34bbe6461fc24f08e7360a88fc35b5990478d88d921a70fb8b5c
+Meaning: f03dd21d6fb97b976eb3fd723c9a17baedc185a54f43b735e70950f86d7f30c6
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 47461ca5982bd64880904e0e4ce2008e582aa1fc480c78fcae9f36e0db6dfec0
+Meaning: 260e32cb45bbbcc6f7b869775a5d3856e8d90f977d2e89fc3d3ead232e7ea2cf
 """
 
 from albor_contracts.testing import (
@@ -121,6 +121,13 @@ kld_slopes_inputs = cases(
 )
 kld_launch_inputs = cases(
     dims={"T": "1..6", "V": "1..65"},
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_multiples_inputs = cases(
+    dims={"T": "8, 9, 16, 64, 128, 257", "V": "3, 16, 64, 256, 512, 1024"},
+    assume=("T * V <= 8192",),
+    g="accum[T] in [-4, 4]",
     p="float[T, V] in [-30, 30]",
     q="float[T, V] in [-30, 30]",
 )
@@ -288,6 +295,21 @@ def test_kld_launch(kernel, case):
     """One launch reads both rows of logits; no probabilities are stored."""
     p, q = kernel.receives(case, "p q")
     uses_at_most(1, "launches", lambda: kernel.kl_divergence(p, q))
+
+
+@obligation("KLD-MULTIPLES", equation="kl_backward", type="equivalence")
+@given(case=kld_multiples_inputs)
+def test_kld_multiples(kernel, case):
+    """Batches of many tokens, and vocabularies that fill their blocks exactly, have the divergence and the gradients of
+    the definition."""
+    g, p, q = kernel.receives(case, "g p q")
+    kl = kernel.kl_divergence(p, q)
+    dp, dq = kernel.kl_backward(g, p, q)
+    expected = spec.kl_divergence(p, q)
+    expected_dp, expected_dq = spec.kl_backward(g, p, q)
+    claim(approx(kl, expected))
+    claim(approx(dp, expected_dp))
+    claim(approx(dq, expected_dq))
 
 
 @obligation("KLD-DEF-KL_DIVERGENCE", equation="kl_divergence", type="definition")

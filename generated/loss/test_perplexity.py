@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d837305cfb5b34bbe6461fc24f08e7360a88fc35b5990478d88d921a70fb8b5c
+Meaning: f03dd21d6fb97b976eb3fd723c9a17baedc185a54f43b735e70950f86d7f30c6
 """
 
 from albor_contracts.testing import (
@@ -131,6 +131,21 @@ ppl_wide_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100}",
 )
+ppl_multiples_inputs = cases(
+    dims={"T": "8, 9, 16, 64, 128, 257", "V": "3, 16, 64, 256, 512, 1024"},
+    assume=("T * V <= 8192",),
+    such_that=supposing(supposed_3),
+    z="float[T, V] in [-10, 10]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+)
+ppl_corpus_inputs = cases(
+    dims={"B": "1, 8, 64, 257", "S": "3, 16, 64, 256, 1024"},
+    assume=("B * S <= 16384",),
+    such_that=supposing(supposed_1),
+    nll="accum[B, S] in [0, 12]",
+    valid="bool[B, S]",
+)
 
 
 @obligation("PPL-ONE", equation="perplexity", type="bound")
@@ -227,6 +242,22 @@ def test_ppl_wide(kernel, case):
     """Several rows of a model's vocabulary, wider than a block, give what the definition gives."""
     z, y, ignore = kernel.receives(case, "z y ignore")
     claim(approx(kernel.logits_perplexity(z, y, ignore), spec.logits_perplexity(z, y, ignore)))
+
+
+@obligation("PPL-MULTIPLES", equation="logits_perplexity", type="equivalence")
+@given(case=ppl_multiples_inputs)
+def test_ppl_multiples(kernel, case):
+    """Many tokens, and vocabularies that fill their blocks exactly, give what the definition gives."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    claim(approx(kernel.logits_perplexity(z, y, ignore), spec.logits_perplexity(z, y, ignore)))
+
+
+@obligation("PPL-CORPUS", equation="perplexity", type="equivalence")
+@given(case=ppl_corpus_inputs)
+def test_ppl_corpus(kernel, case):
+    """Corpora of many and of long sequences are averaged over all of their tokens."""
+    nll, valid = kernel.receives(case, "nll valid")
+    claim(approx(kernel.perplexity(nll, valid), spec.perplexity(nll, valid)))
 
 
 @obligation("PPL-DEF-PERPLEXITY", equation="perplexity", type="definition")

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging, what is proved.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2820b0dba2141084a1317e31e7a419d368e0426bbf72cc6d803d65c25a78b39c
+Meaning: 2c0c630a9dbb7a9f3ba7cbb5b193aeb94c415b136619a45ce38e771ca3b5232b
 """
 
 from albor_contracts.prove import proof

@@ -1,12 +1,12 @@
 """merge/dare: DARE merging.
 
 Compiled from contracts/merge/dare-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a936a3fbaf8e83e588268bd247580801df38050e8969916e4eb12d6f901a563c
+Meaning: fe5cb2eb82b266e084b7c53884c7e4af9224ee5b0841375d4c783219e897393f
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, claim, defines, definitions, exact, example, given, grid, int, mean, obligation, rejects,
-    same_twice, single, statistically, sum, where,
+    abs, all, any, approx, array, cases, claim, defines, definitions, exact, example, given, grid, int, mean,
+    obligation, rejects, same_twice, single, statistically, sum, truth, where,
 )
 
 CONTRACT = "merge/dare"
@@ -62,6 +62,14 @@ dr_share_inputs = cases(
     base="float[N] in [-64, 64]",
     tuned="float[N] in [-64, 64]",
     p="real in [0, 0.999]",
+    seed="int in [0, 2**32)",
+)
+dr_fine_share_inputs = cases(
+    dims={"N": "65536"},
+    elements=131074,
+    base="float[N] in [-64, 64]",
+    tuned="float[N] in [-64, 64]",
+    p="real in {0.0049, 0.0051, 0.9949}",
     seed="int in [0, 2**32)",
 )
 dr_unbiased_inputs = cases(
@@ -132,6 +140,14 @@ dr_mask_shape_inputs = cases(
     mask="bool[N]",
     p="real in [0, 0.999]",
     other="bool[L]",
+)
+dr_large_inputs = cases(
+    dims={"N": "32768, 32769, 65536, 65537, 131072"},
+    elements=262146,
+    base="float[N] in [-64, 64]",
+    tuned="float[N] in [-64, 64]",
+    p="real in [0.1, 0.9]",
+    seed="int in [0, 2**32)",
 )
 dr_def_dare_rescale_inputs = cases(
     dims={"N": "1..4097"},
@@ -217,6 +233,25 @@ def test_dr_share(kernel, case):
         variance=p * (1 - p),
         observations=N,
         detects=0.05,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("DR-FINE-SHARE", equation="dare", type="statistical")
+@given(case=dr_fine_share_inputs)
+def test_dr_fine_share(kernel, case):
+    """A share is not rounded to whole percents: of p = 0.0049, 0.49 % of the changes are dropped."""
+    base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
+    N = case.N
+    i = grid(N)
+    _, mask = kernel.dare(base, tuned, p, seed)
+    statistically(
+        statistic=mean[i](int(mask[i])),
+        expect=1 - p,
+        variance=p * (1 - p),
+        observations=N,
+        detects=0.004,
         trials=10000,
         false_alarm=1e-09,
     )
@@ -321,6 +356,23 @@ def test_dr_mask_shape(kernel, case):
     """A mask of another length than the vectors is refused."""
     base, tuned, p, other = kernel.receives(case, "base tuned p other")
     rejects(kernel, "dare_rescale", (base, tuned, other, p), ValueError, mentions=["mask"])
+
+
+@obligation("DR-LARGE", equation="dare", type="conservation")
+@given(case=dr_large_inputs)
+def test_dr_large(kernel, case):
+    """Vectors of tens of thousands of elements are merged to the last one, each part with a mask and the share of its
+    own."""
+    base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
+    N = case.N
+    i = grid(N)
+    merged, mask = kernel.dare(base, tuned, p, seed)
+    rescaled = kernel.dare_rescale(base, tuned, mask, p)
+    expected = spec.dare_rescale(base, tuned, mask, p)
+    excess = single(sum[i](where(i >= 32768, int(mask[i]) - (1 - p), 0)))
+    claim(approx(merged, rescaled))
+    claim(approx(rescaled, expected))
+    claim(truth(N < 65536) | truth(abs(excess) <= 0.05 * (N - 32768)) & any[i](mask[i] != mask[(i + 32768) % N], where=i < N - 32768))
 
 
 @obligation("DR-DEF-DARE_RESCALE", equation="dare_rescale", type="definition")

@@ -1,12 +1,12 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2820b0dba2141084a1317e31e7a419d368e0426bbf72cc6d803d65c25a78b39c
+Meaning: 2c0c630a9dbb7a9f3ba7cbb5b193aeb94c415b136619a45ce38e771ca3b5232b
 """
 
 from albor_contracts.testing import (
     abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, inf, min,
-    obligation, ratio, rejects, round, single, sum, truth, where,
+    obligation, ratio, rejects, round, single, sum, supposing, truth, where,
 )
 
 CONTRACT = "merge/ties"
@@ -37,6 +37,13 @@ def kept_count(num, den, n):
 
 
 spec = definitions(CONTRACT, ties, kept_count, "kept(density: real, n: int) -> k: int")
+
+
+def supposed_1(case):
+    """M * N * N <= 2**17"""
+    M, N = case.M, case.N
+    return M * N * N <= 2 ** 17
+
 
 ties_inputs = cases(
     dims={"M": "1..2", "N": "1..33"},
@@ -156,6 +163,15 @@ tm_wide_inputs = cases(
     models="float[M, N] in [-64, 64]",
     weights="float[M] in [0.125, 4]",
     keep="int in [1, 1000]",
+    lam="real in [0.125, 2]",
+)
+tm_many_inputs = cases(
+    dims={"M": "6, 8, 9, 16, 32", "N": "3, 16, 64, 128"},
+    such_that=supposing(supposed_1),
+    base="float[N] in [-64, 64]",
+    models="float[M, N] in [-64, 64]",
+    weights="float[M] in [0.125, 4]",
+    keep="int in [0, N]",
     lam="real in [0.125, 2]",
 )
 
@@ -364,6 +380,16 @@ def test_tm_count_size(kernel, case):
 @given(case=tm_wide_inputs)
 def test_tm_wide(kernel, case):
     """Tensors of more elements than a block are trimmed as wholes."""
+    base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
+    merged = kernel.ties(base, models, weights, keep, lam)
+    expected = spec.ties(base, models, weights, keep, lam)
+    claim(approx(merged, expected))
+
+
+@obligation("TM-MANY", equation="ties", type="equivalence")
+@given(case=tm_many_inputs)
+def test_tm_many(kernel, case):
+    """Of many models each has its vote and its share, in tensors that fill their blocks as in others."""
     base, models, weights, keep, lam = kernel.receives(case, "base models weights keep lam")
     merged = kernel.ties(base, models, weights, keep, lam)
     expected = spec.ties(base, models, weights, keep, lam)

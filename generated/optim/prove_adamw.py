@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip, what is proved.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 90e240ccf1b6ca3e44a2ba5a54b0427b7bd4d97728c3f410582c4f87ea0a105e
+Meaning: 178154d46c8ef698727734f41e7c670199092e80d7ad422e7cb3356cbb609cb5
 """
 
 from albor_contracts.prove import RealProblem, abs_, all_of, exp, log, minimum, over, proof, sqrt, sum_over, where

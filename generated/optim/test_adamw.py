@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 90e240ccf1b6ca3e44a2ba5a54b0427b7bd4d97728c3f410582c4f87ea0a105e
+Meaning: 178154d46c8ef698727734f41e7c670199092e80d7ad422e7cb3356cbb609cb5
 """
 
 from albor_contracts.testing import (
@@ -201,6 +201,22 @@ aw_count_inputs = cases(
     max_norm="real in [0.05, 5] or {inf}",
     early="int in [-3, 0]",
 )
+aw_many_inputs = cases(
+    dims={"L": "8, 9, 16, 33, 64", "P": "5, 8, 64, 256, 1024"},
+    assume=("L * P <= 8192",),
+    elements=32775,
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-4, -1] or [1, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in [0.0001, 0.1]",
+    beta1="real in [0.5, 0.9]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in [0.05, 0.5]",
+)
 
 
 class AwStepsRun(Steps):
@@ -398,6 +414,19 @@ def test_aw_count(kernel, case):
         ValueError,
         mentions=["step"],
     )
+
+
+@obligation("AW-MANY", equation="adamw", type="equivalence")
+@given(case=aw_many_inputs)
+def test_aw_many(kernel, case):
+    """Of dozens of tensors each is updated, and all of them count in the norm."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
 
 
 @obligation("AW-DEF-ADAMW", equation="adamw", type="definition")

@@ -1,7 +1,7 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1f05e7965b43005db6a47908dc7fb57bd5df8e3e3fe7301a1d7dabdf967f2929
+Meaning: 813337b90b0f8c2891a14630da750d43d101f45158851811c67b07caae65023a
 """
 
 from albor_contracts.testing import (
@@ -95,6 +95,14 @@ gcl_tiles_inputs = cases(
     a="float[L, P] in [-4, 4]",
     b="float[M, Q] in [-4, 4]",
     max_norm="real in [0.05, 20] or {inf}",
+    eps="real in {1e-6}",
+)
+gcl_many_inputs = cases(
+    dims={"L": "5, 8, 16, 33", "P": "1, 8, 64, 256", "M": "1, 8, 16", "Q": "2, 16, 64"},
+    assume=("L * P <= 4096",),
+    a="float[L, P] in [-4, 4]",
+    b="float[M, Q] in [-4, 4]",
+    max_norm="real in [0.05, 1]",
     eps="real in {1e-6}",
 )
 
@@ -271,6 +279,18 @@ def test_gcl_edge(kernel, case):
 @given(case=gcl_tiles_inputs)
 def test_gcl_tiles(kernel, case):
     """Tensors of several programs are added up and scaled to the last element."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, _, norm = kernel.global_clip(a, b, max_norm, eps)
+    a3, b3, _, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+    claim(approx(norm, n3))
+
+
+@obligation("GCL-MANY", equation="global_clip", type="equivalence")
+@given(case=gcl_many_inputs)
+def test_gcl_many(kernel, case):
+    """Dozens of rows in each tensor, whole numbers of blocks and others, are all counted and all scaled."""
     a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
     a2, b2, _, norm = kernel.global_clip(a, b, max_norm, eps)
     a3, b3, _, n3 = spec.global_clip(a, b, max_norm, eps)

@@ -1,7 +1,7 @@
 """optim/gradient-accumulation: Gradient accumulation.
 
 Compiled from contracts/optim/gradient-accumulation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8db46f84315ca6ed95e587ee9bc550bf8e1fe097559583472f8ad218c5a5d8fe
+Meaning: 6713ef8ffd98c13025c7c2380210a27366397282fa59ea72f7c119e1892bbed5
 """
 
 from albor_contracts.testing import (
@@ -99,6 +99,22 @@ ga_shapes_inputs = cases(
     g="float[N, P] in [-8, 8]",
     n="i64[N] in [0, 1000]",
     other="i64[M] in [0, 1000]",
+)
+ga_wide_inputs = cases(
+    dims={"N": "1, 2, 8, 16", "P": "64, 65, 128, 256, 1024, 4097"},
+    assume=("N * P <= 16384",),
+    elements=65568,
+    g="float[N, P] in [-8, 8]",
+    n="i64[N] in [0, 1000]",
+)
+ga_wide_step_inputs = cases(
+    dims={"P": "64, 65, 128, 256, 1024, 4097"},
+    buffer="accum[P] in [-10000, 10000]",
+    tokens="int in [0, 5000]",
+    seen="int in [0, cycle - 1]",
+    g="float[P] in [-8, 8]",
+    n="int in [0, 1000]",
+    cycle="int in [1, 6]",
 )
 ga_def_micro_step_inputs = cases(
     dims={"P": "1..33"},
@@ -235,6 +251,25 @@ def test_ga_shapes(kernel, case):
     """A number of tokens for each micro-batch: more or fewer are refused."""
     g, other = kernel.receives(case, "g other")
     rejects(kernel, "accumulate", (g, other), ValueError, mentions=["n[N]"])
+
+
+@obligation("GA-WIDE", equation="accumulate", type="equivalence")
+@given(case=ga_wide_inputs)
+def test_ga_wide(kernel, case):
+    """Gradients of many elements, whole numbers of blocks and others, are averaged to the last element."""
+    g, n = kernel.receives(case, "g n")
+    claim(approx(kernel.accumulate(g, n), spec.accumulate(g, n)))
+
+
+@obligation("GA-WIDE-STEP", equation="micro_step", type="equivalence")
+@given(case=ga_wide_step_inputs)
+def test_ga_wide_step(kernel, case):
+    """The same of every micro-batch that is added."""
+    buffer, tokens, seen, g, n, cycle = kernel.receives(case, "buffer tokens seen g n cycle")
+    buffer2, average, _, _, _ = kernel.micro_step(buffer, tokens, seen, g, n, cycle)
+    expected_buffer, expected_average, _, _, _ = spec.micro_step(buffer, tokens, seen, g, n, cycle)
+    claim(approx(buffer2, expected_buffer))
+    claim(approx(average, expected_average))
 
 
 @obligation("GA-DEF-ACCUMULATE", equation="accumulate", type="definition")

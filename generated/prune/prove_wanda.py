@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: def8d0ec0e7691027c5275d39a6fe52c65c1289805d6ed1ba358148596b3c5e4
+Meaning: 66988b644aa3fd751d8139760e9d9a1079da3b894840bfb1cc8eb0ad79b4f05d
 """
 
 from albor_contracts.prove import proof

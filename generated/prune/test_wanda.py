@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: def8d0ec0e7691027c5275d39a6fe52c65c1289805d6ed1ba358148596b3c5e4
+Meaning: 66988b644aa3fd751d8139760e9d9a1079da3b894840bfb1cc8eb0ad79b4f05d
 """
 
 from albor_contracts.testing import (
@@ -157,6 +157,12 @@ prune_count_inputs = cases(
     num="int in [0, den]",
     den="int in [1, 1000]",
 )
+wa_whole_inputs = cases(
+    columns="int in [0, 100000]",
+    num="int in [0, den]",
+    den="int in [1, 1000]",
+    j="int in [1, 100]",
+)
 sparsity_ratio_inputs = cases(
     sparsity="real in [0, 1]",
     k="int in [0, 1000]",
@@ -201,6 +207,15 @@ wa_sparsity_inputs = cases(
 )
 wa_wide_inputs = cases(
     dims={"R": "1..2", "C": "1200", "T": "1..2"},
+    w="float[R, C] in [-64, 64]",
+    x="float[T, C] in [-64, 64]",
+    num="int in [0, den]",
+    den="int in [1, 64]",
+)
+wa_many_inputs_inputs = cases(
+    dims={"R": "1..2", "C": "8, 16, 64, 128", "T": "32, 33, 64, 128, 256, 300"},
+    assume=("T * C <= 8192",),
+    elements=38530,
     w="float[R, C] in [-64, 64]",
     x="float[T, C] in [-64, 64]",
     num="int in [0, den]",
@@ -374,6 +389,16 @@ def test_wa_floor(kernel, case):
     claim(num * columns < den * (k + 1))
 
 
+@obligation("WA-WHOLE", equation="prune_count", type="conservation")
+@given(case=wa_whole_inputs)
+def test_wa_whole(kernel, case):
+    """Where num / den of the columns is a whole number, it is the count: of 9 * 10 columns 7 / 10 are 7 * 9."""
+    den, j = kernel.receives(case, "den j")
+    s = grid(101)
+    off = array[s](kernel.prune_count(den * j, s % (den + 1), den) - s % (den + 1) * j)
+    claim(all[s](off[s] == 0))
+
+
 @obligation("WA-COMPLEMENT", equation="prune_count", type="conservation")
 @given(case=prune_count_inputs)
 def test_wa_complement(kernel, case):
@@ -450,6 +475,17 @@ def test_wa_wide(kernel, case):
     claim(approx(mask, expected_mask))
     claim(exact(plain, expected_plain))
     claim(exact(plain_mask, expected_plain_mask))
+
+
+@obligation("WA-MANY-INPUTS", equation="wanda", type="equivalence")
+@given(case=wa_many_inputs_inputs)
+def test_wa_many_inputs(kernel, case):
+    """All of many calibration inputs count in the norms, whole numbers of blocks and others."""
+    w, x, num, den = kernel.receives(case, "w x num den")
+    pruned, mask = kernel.wanda(w, x, num, den)
+    expected, expected_mask = spec.wanda(w, x, num, den)
+    claim(approx(pruned, expected))
+    claim(approx(mask, expected_mask))
 
 
 @obligation("WA-DEF-WANDA", equation="wanda", type="definition")

@@ -1,7 +1,7 @@
 """quantize/q4-k: Q4_K super-blocks.
 
 Compiled from contracts/quantize/q4-k-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 28621d045c3c818deb33bc4dc50dbf4433f11cb68291cb2e4f9e39cd50509272
+Meaning: 1ed68ec31762f70511fbb060fca6ce5fbe632fbcfd0bccd81a3d7ff1ef81ce4b
 """
 
 from albor_contracts.testing import (
@@ -101,6 +101,17 @@ qk_says_why_inputs = cases(
 qk_one_launch_inputs = cases(
     dims={"B": "1..40"},
     blocks="u8[B, 144]",
+)
+qk_many_inputs = cases(
+    dims={"B": "48, 64, 65, 128, 257"},
+    work={"B * 256": 2**18},
+    elements=37008,
+    blocks="u8[B, 144]",
+)
+qk_many_encoded_inputs = cases(
+    dims={"B": "16, 64, 65, 128"},
+    elements=32768,
+    x="float[B, 256] in [-4000000, 4000000]",
 )
 
 
@@ -256,6 +267,36 @@ def test_qk_one_launch(kernel, case):
     """One launch decodes all blocks."""
     blocks = kernel.receives(case, "blocks")
     uses_at_most(1, "launches", lambda: kernel.q4k_decode(blocks))
+
+
+@obligation("QK-MANY", equation="q4k_decode", type="equivalence")
+@given(case=qk_many_inputs)
+def test_qk_many(kernel, case):
+    """Of dozens of blocks, whole numbers of tiles and others, each is decoded, and taken apart, like one alone."""
+    blocks = kernel.receives(case, "blocks")
+    B = case.B
+    b, i = grid(B, 256)
+    y = kernel.q4k_decode(blocks)
+    _, _, sc, m, q = kernel.q4k_fields(blocks)
+    exactly = spec.q4k_decode(blocks)
+    _, _, expected_sc, expected_m, expected_q = spec.q4k_fields(blocks)
+    claim(all[b, i](exact(round_to('f32', y[b, i]), round_to('f32', exactly[b, i]))))
+    claim(exact(sc, expected_sc))
+    claim(exact(m, expected_m))
+    claim(exact(q, expected_q))
+
+
+@obligation("QK-MANY-ENCODED", equation="q4k_encode", type="bound")
+@given(case=qk_many_encoded_inputs)
+def test_qk_many_encoded(kernel, case):
+    """Of dozens of blocks each decodes to its own weights, as near as one alone."""
+    x = kernel.receives(case, "x")
+    B = case.B
+    b, i = grid(B, 256)
+    blocks = kernel.q4k_encode(x)
+    d, dmin, sc, _, _ = spec.q4k_fields(blocks)
+    y = spec.q4k_decode(blocks)
+    claim(all[b, i](abs(x[b, i] - y[b, i]) <= max(d[b] * sc[b, i // 32] / 2, 7.5 * d[b] + dmin[b] / 2)))
 
 
 @obligation("QK-DEF-Q4K_FIELDS", equation="q4k_fields", type="definition")

@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving, what is proved.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0854dfdaeac6182880b378da9f7721b3cd2e1ebd67201fe31be23be565024488
+Meaning: 22bbcabfa5791cd10b2d3f879ad85f48a44c5e70fe42865f7ad1db48bae524d0
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """training/alert-rules: Alert rules.
 
 Compiled from contracts/training/alert-rules-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: dfc0a754e07a5e31a1f7d91cc4801167144c66bd55aec4d1fee51c2d29a18e7b
+Meaning: 9b1ffd2015fd97fb337e8fd026518281f093bfb38fc1f91397af05ad336f4abd
 """
 
 from albor_contracts.testing import (
@@ -50,7 +50,8 @@ def first_alert(loss, norm, vocabulary, factor, norm_limit):
     """the first step whose alert is not 0, and that alert; T and 0 when there is none"""
     (T,) = loss.shape
     t = grid(T)
-    fired = array[t](where(loss[t] > factor * log(vocabulary), 2, where(norm[t] > norm_limit, 3, 0)))
+    broken = array[t](~isfinite(loss[t]) | ~isfinite(norm[t]))
+    fired = array[t](where(broken[t], 1, where(loss[t] > factor * log(vocabulary), 2, where(norm[t] > norm_limit, 3, 0))))
     step = single(min[t](where(fired[t] > 0, t, T)))
     reason = single(sum[t](where(t == step, fired[t], 0)))
     return step, reason
@@ -100,8 +101,8 @@ al_before_clip_inputs = cases(
 )
 first_alert_inputs = cases(
     dims={"T": "1..9"},
-    loss="accum[T] in {1, 9, 30}",
-    norm="accum[T] in {0.5, 199}",
+    loss="accum[T] in {1, 9, 30, nan, inf}",
+    norm="accum[T] in {0.5, 199, nan, inf}",
     vocabulary="int in {256, 32768}",
     factor="real in [1.25, 2]",
     norm_limit="real in [1, 150]",
@@ -142,8 +143,8 @@ al_def_alert_inputs = cases(
 )
 al_def_first_alert_inputs = cases(
     dims={"T": "1..9"},
-    loss="accum[T] in [0, 40]",
-    norm="accum[T] in [0, 200]",
+    loss="accum[T] in [0, 40] or {nan, inf, -inf}",
+    norm="accum[T] in [0, 200] or {nan, inf}",
     vocabulary="int in [2, 200000]",
     factor="real in [1.25, 2]",
     norm_limit="real in [1, 150]",
@@ -348,7 +349,8 @@ def test_al_predicts_clipped(kernel):
 
 @obligation("AL-PREDICTS-AT-THE-LIMIT", rule="AL-BEFORE-CLIP", type="falsification")
 def test_al_predicts_at_the_limit(kernel):
-    """A norm at its limit is not above it: 100 of 100 goes on, clipped to 1; and 1/2 is clipped to 1/4 by a half."""
+    """A norm at its limit is not above it: 100 of 100 goes on, clipped to 1; 1/2 is clipped to 1/4 by a half, and a
+    norm of 0 is left as it is."""
     case = example(
         {"norm": "real", "max_norm": "real", "norm_limit": "real", "times": "real"},
         norm=100.0,
@@ -359,7 +361,10 @@ def test_al_predicts_at_the_limit(kernel):
     norm, max_norm, norm_limit = kernel.receives(case, "norm max_norm norm_limit")
     scale, stop = kernel.guarded_clip(norm, max_norm, norm_limit)
     half, _ = kernel.guarded_clip(0.5, 0.25, norm_limit)
+    none, idle = kernel.guarded_clip(0, max_norm, norm_limit)
     claim(~truth(stop))
     claim(approx(scale, 0.01))
     claim(half == 0.5)
+    claim(none == 1)
+    claim(~truth(idle))
     claim(kernel.alert(1, norm, 256, 1.5, norm_limit) == 0)

@@ -19,6 +19,7 @@ from albor_contracts.cli.falsify import judge_all
 from albor_contracts.codes import CODES
 from albor_contracts.events import FaultTried, KernelCompiled, ObligationFinished
 from albor_contracts.evidence import read
+from albor_contracts.falsify.wrong import planted
 from albor_contracts.library import open_library
 from albor_contracts.links import FORMS
 from albor_contracts.load import load_contract
@@ -494,6 +495,25 @@ def test_a_surviving_fault_fails(project, run):
     assert {(v.fault, v.killed) for v in tried if isinstance(v, FaultTried) and v.obligation == "SC-DEF-SCALE"} == {
         ("SC-OFFSET", True), ("SC-HALF", False),
     }  # fmt: skip
+
+
+def test_a_fault_that_cannot_run_proves_nothing(project, run):
+    edit(project, "contracts/core/scale-v1.yaml", "a * x / 2", "a * half")
+    status, out, err = run("falsify", "-n", "1")
+    assert status == 1 and "error[E512]" in out + err
+    assert "the changed source of" in out + err and "does not run: NameError: name 'half' is not defined" in out + err
+
+
+def test_a_fault_of_what_a_kernel_imports_finds_its_names(tmp_path, monkeypatch):
+    """The names that the changed function uses are those of the module it was written in."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "fault_home.py").write_text("def _one(): return 1\ndef add(x): return x + _one()\n")
+    (tmp_path / "fault_user.py").write_text("from fault_home import add\ndef call(x): return add(x)\n")
+    import fault_user
+
+    with planted("fault_user:add", "x + _one()", "x - _one()"):
+        assert fault_user.call(3) == 2 and sys.modules["fault_home"].add(3) == 2
+    assert fault_user.call(3) == 4 and sys.modules["fault_home"].add(3) == 4
 
 
 def test_an_obligation_is_tried_until_it_has_killed(project, run):

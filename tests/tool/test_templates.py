@@ -568,6 +568,24 @@ def test_a_run_is_one_case_and_its_failure_shows_every_step():
     assert failed.outcome == "failed" and "step 1" in failed.failure.case
 
 
+MANY = [f"g{k}" for k in range(20)]
+LONG = (
+    "equation: ema, forall: {{"
+    + ", ".join(f"{name}: 'float[N] in [-1, 1]'" for name in MANY)
+    + "}}, state: {{a: m, n: 0}}, steps: 50, "
+    'step: "x[i] = {mentioned}\\nc = ema(a, x, beta)\\nnext_a[i] = c[i]\\nnext_n = n + 1", '
+    'check: "all[i](isfinite(c[i]))"'
+)
+
+
+def test_a_run_that_ends_early_is_no_run():
+    """Hypothesis stops when steps have drawn too much; where a step mentions no array, nothing is drawn."""
+    many = " + ".join(f"{name}[i]" for name in MANY)
+    for mentioned, wanted in ((many, "no run took all of its 50 steps, the longest "), ("0.5 * a[i]", "passed")):
+        toy = Toy(contract("protocol", LONG.format(mentioned=mentioned)), cases=2)
+        assert toy.judge("TY-LAW", ema=ema).startswith(wanted)
+
+
 def test_the_class_of_a_protocol_is_readable():
     parameters = next(t for k, t, _, _ in LAWS if k == "protocol")
     source = Toy(contract("protocol", parameters)).module.source

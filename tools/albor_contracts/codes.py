@@ -458,8 +458,9 @@ _BINDINGS = (
          "says.",
          "patch: {target: \"pkg.kernels:f\", find: \"n - 1\", put: \"n\"}    (n - 1 occurs twice)",
          "patch: {target: \"pkg.kernels:f\", find: \"/ (n - 1)\", put: \"/ n\"}"),
-    Code("E512", "A fault that does not compile",
-         "The changed source must be valid Python: code that does not compile would prove nothing about an obligation.",
+    Code("E512", "A fault that does not compile, or does not run",
+         "The changed source must be valid Python, and find the names that it uses: code that stops for want of one "
+         "would fall under any obligation, and prove nothing about those that it names.",
          "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x +\"}",
          "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x - y\"}"),
 )  # fmt: skip

@@ -297,9 +297,9 @@ def _run(o: CheckedObligation, action: Protocol, strategy: str, used: set[str]) 
     body += call_lines(
         "self.holds", [f"{n}=next_{n}" for n in action.state if f"next_{n}" in law.scope.values], indent=8
     )
-    inputs = _mentioned(law, later) or list(law.space.inputs)[:1]
+    inputs = _mentioned(law, later)
     step = [
-        _receive(inputs, "self", "draw"),
+        *([_receive(inputs, "self", "draw")] if inputs else []),
         *([f'{", ".join(held)} = self.held("{" ".join(held)}")'] if held else []),
     ]
     if any(isinstance(n, tree.Call) and not n.spec for t in later for n in tree.walk(t)):

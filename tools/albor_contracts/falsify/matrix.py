@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from hypothesis import Phase, settings
 
 from ..bindings import bind
 from ..checked import CheckedContract, CheckedFault, CheckedObligation
-from ..errors import ContractError, Diagnostic, Text
+from ..errors import ContractError, Diagnostic, Text, problem
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
 from ..library import Library
@@ -158,6 +159,8 @@ def _try(
                 cases = CASES if o.id in named else OTHER_CASES
                 with few_cases(cases):
                     message = _dies(tests[o.id], kernel)
+                if fault.model.patch is not None and message is not None:
+                    _refuse_broken(fault.model.patch.target, message)
                 cell = Cell(
                     identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin
                 )
@@ -216,6 +219,20 @@ def _injected(
             )
         dtype = str(fault.model.dtype or ("f64" if binding == "reference" else "f32"))
         yield bound.kernels(module.spec, "cpu", (dtype,))[0], None
+
+
+# What a changed source raises that lacks a name: it would fall under any law, and prove nothing about this one.
+_NAMELESS = "NameError|UnboundLocalError|AttributeError|ImportError|ModuleNotFoundError"
+_BROKEN = re.compile(rf"\b(?:raised|got) ((?:{_NAMELESS}): .*)")
+
+
+def _refuse_broken(target: Text, message: str) -> None:
+    """Raises `ContractError` where a kernel was rejected because its changed source cannot run."""
+    if found := _BROKEN.search(message):
+        raise problem(
+            "E512", f"the changed source of {target} does not run: {found[1]}", target,
+            "the names of its module can be used; a fault that stops for want of a name proves nothing",
+        )  # fmt: skip
 
 
 def _about_code(o: CheckedObligation) -> bool:

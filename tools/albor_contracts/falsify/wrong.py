@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import inspect
 import linecache
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -92,8 +93,9 @@ def _whole(a: Any) -> Any:
 def planted(target: Text | str, find: str, put: str) -> Iterator[None]:
     """While active, the source of `module:function` has `put` where `find` stood; exactly one place must match.
 
-    The function is compiled again inside its module, so that everything that reaches it through the module sees the
-    fault. Code that does not compile raises `ContractError`: it would prove nothing.
+    The function is compiled again inside the module that it was written in, where it finds its names. Everything that
+    reaches it through that module, or through the one named here, sees the fault. Code that does not compile raises
+    `ContractError`: it would prove nothing.
     """
     where = target if isinstance(target, Text) else Text(target)
     module_name, _, attribute = str(target).partition(":")
@@ -117,11 +119,14 @@ def planted(target: Text | str, find: str, put: str) -> Iterator[None]:
     except SyntaxError as error:
         raise problem("E512", f"the changed source of {target} does not compile: {error.msg}", where) from None
     linecache.cache[name] = (len(code), None, code.splitlines(True), name)
-    saved = dict(vars(module))
+    home = sys.modules[getattr(owner, "fn", owner).__module__]
+    saved = [(m, dict(vars(m))) for m in (module, home)]
     try:
-        exec(compiled, vars(module))
+        exec(compiled, vars(home))
+        setattr(module, attribute, vars(home)[getattr(owner, "__name__", attribute)])
         yield
     finally:
-        vars(module).clear()
-        vars(module).update(saved)
+        for changed, before in saved:
+            vars(changed).clear()
+            vars(changed).update(before)
         linecache.cache.pop(name, None)

@@ -24,6 +24,7 @@ from .choices import Choices
 from .domains import Bounds, Empty, FloatRegion, IntegerRegion
 from .expressions import condition, known
 from .layouts import applicable
+from .profiles import SALT
 from .rounding import round_to
 from .shapes import ELEMENTS, WORK, Shapes
 from .texts import draw_bytes, draw_text
@@ -225,7 +226,7 @@ class Cases(SearchStrategy[Case]):
 
     def _draw(self, choices: Choices) -> Case:
         dims = self.shapes.draw(choices)
-        seed = choices.below(_SEEDS)
+        seed = choices.below(_SEEDS) ^ SALT.get()
         drawing = Drawing(choices, seed)
         for _ in range(_ATTEMPTS):
             drawing.env = dict(dims)
