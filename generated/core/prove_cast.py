@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a1cdd3283c4be51c74a2e60a0813d88ec7a9057b1ca0d1b7d1b9844f70773e60
+Meaning: 58ba878f532d28e5249784cf71fecfef41f1cbb0d21dd446290a4e366d753f75
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a1cdd3283c4be51c74a2e60a0813d88ec7a9057b1ca0d1b7d1b9844f70773e60
+Meaning: 58ba878f532d28e5249784cf71fecfef41f1cbb0d21dd446290a4e366d753f75
 """
 
 from albor_contracts.testing import (
@@ -53,6 +53,10 @@ to_bf16_inputs = cases(
     dims={"N": "1..65"},
     x="f32[N] in [-inf, inf]",
 )
+ca_nans_inputs = cases(
+    dims={"N": "1..65"},
+    x="f32[N] in {nan, 1}",
+)
 ca_ties_inputs = cases(
     dims={"N": "1..65"},
     x="f32[N] in [-inf, inf]",
@@ -93,6 +97,19 @@ ca_tiles_half_inputs = cases(
 @given(case=to_bf16_inputs)
 def test_ca_bits(kernel, case):
     """Every value is rounded to nearest even, bit by bit."""
+    x = kernel.receives(case, "x")
+    a = kernel.to_bf16(x)
+    b = kernel.to_f16(x)
+    expected_a = spec.to_bf16(x)
+    expected_b = spec.to_f16(x)
+    claim(exact(a, expected_a))
+    claim(exact(b, expected_b))
+
+
+@obligation("CA-NANS", equation="to_bf16", type="equivalence")
+@given(case=ca_nans_inputs)
+def test_ca_nans(kernel, case):
+    """NaN of either sign and with any payload stays NaN, and its neighbours what they are."""
     x = kernel.receives(case, "x")
     a = kernel.to_bf16(x)
     b = kernel.to_f16(x)

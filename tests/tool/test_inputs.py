@@ -512,6 +512,26 @@ def test_gaps_hold_a_canary_and_damage_says_where():
     assert not shown.intact()
 
 
+@pytest.mark.parametrize("dtype", ["f64", "f32", "bf16", "f16"])
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+@pytest.mark.parametrize("layout", ["contiguous", "sliced", "transposed"])
+def test_not_a_number_has_every_sign_and_payload(layout, framework, dtype):
+    x = np.full((3, 5), np.nan)
+    x[1] = 2.0
+    shown = present(x, layout, framework, dtype)
+    values = np.asarray(shown.view if framework == "numpy" else shown.view.double())
+    assert np.array_equal(values, x, equal_nan=True) and shown.intact()
+    held = (
+        shown.view
+        if framework == "numpy"
+        else torch.tensor(
+            shown.view.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[shown.view.element_size()]).tolist()
+        )
+    )
+    bits = held.view(f"u{held.itemsize}") if framework == "numpy" else held
+    assert len({int(b) for b in np.asarray(bits)[[0, 2]].ravel()}) == 6
+
+
 def test_drawn_layouts_can_be_presented(norms):
     for case in norms[:150]:
         for dtype in ("f32", "bf16"):

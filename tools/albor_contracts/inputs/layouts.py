@@ -1,7 +1,8 @@
 """Memory layouts: the same values contiguous, transposed, permuted, sliced, expanded, offset or between guard bands.
 
 A presented array is a view of a larger buffer whose gaps hold a canary (NaN, or a recognisable integer). A kernel that
-reads a gap computes a NaN; one that writes where it must not is found by comparing the buffer's bits.
+reads a gap computes a NaN; one that writes where it must not is found by comparing the buffer's bits. A NaN among the
+values has whatever sign and payload come next in a list: they are all the same to a definition.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ GUARD = 64  # elements before and after; keeps the 16-byte alignment that kernel
 _QUICK = 2**16  # bytes up to which buffers are compared as a whole first
 _NOTHING = np.empty(0, dtype=np.intp)
 _INTEGER_CANARY = {"u8": 0xA5, "i8": 0x5A, "i32": 0x5A5A5A5A, "i64": 0x5A5A5A5A5A5A5A5A}
+# NaN of both signs: quiet, with every bit set, and signalling. In float32 that holds bfloat16 the lower half is 0.
+_NANS = {
+    "f64": (0x7FF8 << 48, 0xFFF8 << 48, (1 << 63) - 1, (1 << 64) - 1, (0x7FF0 << 48) + 1, (0xFFF0 << 48) + 1),
+    "f32": (0x7FC00000, 0xFFC00000, 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0xFF800001),
+    "bf16": (0x7FC0, 0xFFC0, 0x7FFF, 0xFFFF, 0x7F81, 0xFF81),
+    "f16": (0x7E00, 0xFE00, 0x7FFF, 0xFFFF, 0x7C01, 0xFC01),
+}
 # The element type that NumPy has for each dtype. There is no bfloat16: float32 holds its values.
 NUMPY: dict[str, type[np.generic]] = {
     "f64": np.float64, "f32": np.float32, "bf16": np.float32, "f16": np.float16,
@@ -149,6 +157,10 @@ def _present_numpy(shape: tuple[int, ...], once: np.ndarray, where: Plan, word: 
         return np.ndarray(of, kind, buffer, where.offset * kind.itemsize, strides)
 
     view(once.shape)[...] = once
+    if (places := _nan_places(once)) is not None:
+        shift = 16 if word == "bf16" else 0  # bfloat16 in float32
+        bits = np.array([b << shift for b in _nans(word, len(places[0]))], dtype=np.uint64)
+        view(once.shape).view(f"u{kind.itemsize}")[places] = bits.astype(f"u{kind.itemsize}")
     return Presented(view(shape), buffer, buffer.copy(), where, shape)
 
 
@@ -160,8 +172,23 @@ def _present_torch(shape: tuple[int, ...], once: np.ndarray, where: Plan, word: 
         "i64": torch.int64, "i32": torch.int32, "i8": torch.int8, "u8": torch.uint8, "bool": torch.bool,
     }  # fmt: skip
     buffer = torch.full((where.total,), _canary(word), dtype=kinds[word], device=device)
-    buffer.as_strided(once.shape, where.strides, where.offset).copy_(torch.from_numpy(np.array(once)))
+    filled = buffer.as_strided(once.shape, where.strides, where.offset)
+    filled.copy_(torch.from_numpy(np.array(once)))
+    if (places := _nan_places(once)) is not None:
+        size = buffer.element_size()
+        bits = np.array(_nans(word, len(places[0])), dtype=np.uint64).astype(f"u{size}").view(f"i{size}")
+        held = filled.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[size])
+        held[tuple(torch.from_numpy(p).to(device) for p in places)] = torch.from_numpy(bits).to(device)
     return Presented(buffer.as_strided(shape, where.strides, where.offset), buffer, buffer.clone(), where, shape)
+
+
+def _nan_places(array: np.ndarray) -> tuple[np.ndarray, ...] | None:
+    found = np.isnan(array) if array.dtype.kind == "f" and array.ndim else None
+    return found.nonzero() if found is not None and found.any() else None
+
+
+def _nans(word: str, count: int) -> list[int]:
+    return [_NANS[word][k % len(_NANS[word])] for k in range(count)]
 
 
 def _canary(word: str) -> float | int | bool:
