@@ -521,15 +521,9 @@ def test_not_a_number_has_every_sign_and_payload(layout, framework, dtype):
     shown = present(x, layout, framework, dtype)
     values = np.asarray(shown.view if framework == "numpy" else shown.view.double())
     assert np.array_equal(values, x, equal_nan=True) and shown.intact()
-    held = (
-        shown.view
-        if framework == "numpy"
-        else torch.tensor(
-            shown.view.view({2: torch.int16, 4: torch.int32, 8: torch.int64}[shown.view.element_size()]).tolist()
-        )
-    )
-    bits = held.view(f"u{held.itemsize}") if framework == "numpy" else held
-    assert len({int(b) for b in np.asarray(bits)[[0, 2]].ravel()}) == 6
+    view = shown.view if framework == "numpy" else shown.view.contiguous().view(torch.uint8).numpy()
+    held = np.ascontiguousarray(view).view(np.uint8).reshape(3, 5, -1)[[0, 2]]
+    assert len({element.tobytes() for element in held.reshape(10, -1)}) == 6
 
 
 def test_drawn_layouts_can_be_presented(norms):
