@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving, what is proved.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 22bbcabfa5791cd10b2d3f879ad85f48a44c5e70fe42865f7ad1db48bae524d0
+Meaning: 18ef68416f582a3d2d58d0e968231358ea8ca92a6b73a3ffe12a4811a2ebb051
 """
 
 from albor_contracts.prove import proof
