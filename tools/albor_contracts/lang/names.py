@@ -32,8 +32,8 @@ OF_CASES = frozenset([
 # `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
 OF_KERNELS = frozenset([
     "binding", "bounds", "called", "calls", "contract", "deviates", "deviation", "device", "dtype", "framework",
-    "functions", "log", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "refusal", "run",
-    "signatures", "simulated", "spec", "targets",
+    "functions", "log", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "refusal", "repeated",
+    "run", "signatures", "simulated", "spec", "targets",
 ])  # fmt: skip
 
 
