@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 02e647fd52f70fc0a74ab52dc2e21a34cceee1d4a6e279fecdc72781cfc7751b
+Meaning: b7162fc8b8840939a5866d838e319b0fc3726af456027c748210d698092184fe
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from albor_contracts.audit import audit, to_dict, to_text
+from albor_contracts.cli import main
 from albor_contracts.coverage import compute
 from albor_contracts.model import Equation
 from contract_builder import make, passed, softmax, text, with_equation
@@ -121,3 +123,10 @@ def test_a_helper_outside_all_contracts_is_information(kernels):
     assert to_text(found).endswith("0 orphans, 1 helpers outside all contracts")
     (kernels / "log_sum.py").write_text("def log_sum(x):\n    return x\n")
     assert not audit({BASE.name: BASE}, targets=TARGETS, kernel_folders=[kernels.parent]).complete
+
+
+def test_nothing_of_this_project_stands_alone(capsys, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    status = main(["audit", "--format", "json"])
+    orphans = json.loads(capsys.readouterr().out)["orphans"]
+    assert status == 0 and [o for o in orphans if o["kind"] != "function"] == []
