@@ -426,7 +426,7 @@ def test_att_many_heads(kernel, case):
 @obligation("ATT-MANY-HEADS-BACKWARD", equation="attention_backward", type="equivalence", cost=4)
 @given(case=att_many_heads_backward_inputs)
 def test_att_many_heads_backward(kernel, case):
-    """The same of the gradients."""
+    """Gradients of groups of four and eight query heads, several of them, agree with the definition."""
     g, q, k, v = kernel.receives(case, "g q k v")
     dq, dk, dv = kernel.attention_backward(g, q, k, v)
     expected_dq, expected_dk, expected_dv = spec.attention_backward(g, q, k, v)

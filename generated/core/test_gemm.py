@@ -317,7 +317,8 @@ def test_gm_multiples(kernel, case):
 @obligation("GM-MULTIPLES-BACKWARD", equation="gemm_backward", type="equivalence")
 @given(case=gm_multiples_backward_inputs)
 def test_gm_multiples_backward(kernel, case):
-    """The same of the gradients, whose inner sizes are those of the output."""
+    """Gradients of products agree with the definition where the sizes of the output, which are their inner sizes, fill
+    tiles exactly, half a tile, or one and a half."""
     g, a, b = kernel.receives(case, "g a b")
     da, db = kernel.gemm_backward(g, a, b)
     expected_da, expected_db = spec.gemm_backward(g, a, b)

@@ -178,8 +178,8 @@ def test_sl_arc(kernel, case):
 @obligation("SL-SMALL-ANGLES", equation="slerp", type="conservation")
 @given(case=sl_small_angles_inputs)
 def test_sl_small_angles(kernel, case):
-    """The same at small angles, from 0.0011 to 1 on a logarithmic scale, of a vector along one axis: there rounding
-    disturbs the angle least."""
+    """Between a vector along one axis and another at an angle of 0.0011 to 1, on a logarithmic scale, the way is along
+    the arc, too: there rounding disturbs the angle least."""
     a, t, k, axis, size = kernel.receives(case, "a t k axis size")
     N = case.N
     i = grid(N)

@@ -264,7 +264,8 @@ def test_ga_wide(kernel, case):
 @obligation("GA-WIDE-STEP", equation="micro_step", type="equivalence")
 @given(case=ga_wide_step_inputs)
 def test_ga_wide_step(kernel, case):
-    """The same of every micro-batch that is added."""
+    """Of gradients of many elements every micro-batch is added to the last element, and the buffer is cleared to the
+    last one."""
     buffer, tokens, seen, g, n, cycle = kernel.receives(case, "buffer tokens seen g n cycle")
     buffer2, average, _, _, _ = kernel.micro_step(buffer, tokens, seen, g, n, cycle)
     expected_buffer, expected_average, _, _, _ = spec.micro_step(buffer, tokens, seen, g, n, cycle)
