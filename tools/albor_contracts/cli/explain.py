@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..checked import CheckedContract
     from ..model import Contract, Entry
 
 # What each type of obligation claims, with an example: docs/language.md says the same at more length.
@@ -137,12 +139,12 @@ def _explanation(word: str) -> tuple[dict[str, Any], str]:
         data = {"kind": "type", "type": name, "law": law, "parameters": forms, "example": example}
         parts = (f"{name}: a type of obligation", law, "Parameters:", _indented("\n  or\n".join(forms)))
         return data, "\n\n".join((*parts, "Example:", _indented(example)))
-    try:
-        contracts: Mapping[str, Contract] = open_library().contracts
-    except ContractError:
-        contracts = {}  # outside a project codes and types can be explained all the same
+    contracts: Mapping[str, Contract] = {}  # outside a project codes and types can be explained all the same
+    with contextlib.suppress(ContractError):
+        library = open_library()
+        contracts = library.contracts
     if word in contracts:
-        return _page(word)
+        return _page(library.select([word])[word])
     known = [*CODES, *TYPES, *contracts]
     for contract in contracts.values():
         entries = _entries(contract)
@@ -158,11 +160,9 @@ def _explanation(word: str) -> tuple[dict[str, Any], str]:
     )
 
 
-def _page(name: str) -> tuple[dict[str, Any], str]:
-    from ..library import open_selected
+def _page(contract: CheckedContract) -> tuple[dict[str, Any], str]:
     from ..report.page import page, page_data
 
-    contract = open_selected([name]).select([name])[name]
     return page_data(contract), page(contract)
 
 

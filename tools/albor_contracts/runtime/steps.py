@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import hypothesis
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 from hypothesis.strategies import DataObject
 
 from ..inputs import Case
@@ -28,15 +28,14 @@ class Steps(RuleBasedStateMachine):
     case: Case
     longest: list[int]  # steps of the longest run so far
     _kept: dict[str, Any]
-    _taken = 0
+    _taken = -1  # `begin` is no step
 
     def holds(self, **values: Any) -> None:
         """Keep values for the next steps."""
         self.__dict__.setdefault("_kept", {}).update(values)
 
     def held(self, names: str) -> Any:
-        """The values kept under these names: a step begins with them."""
-        self._taken += 1
+        """The values kept under these names."""
         values = [self._kept[name] for name in names.split()]
         return values[0] if len(values) == 1 else values
 
@@ -48,6 +47,11 @@ class Steps(RuleBasedStateMachine):
         arrays = any(declared.is_array for declared in self.inputs.declared if declared.name in names.split())
         drawn = source.draw(self.inputs.again(self.case)) if arrays else self.case
         return self.kernel.receives(drawn, names, step=True)
+
+    @invariant()
+    def taken(self) -> None:
+        """Called by Hypothesis after `begin`, and after each step."""
+        self._taken += 1
 
     def teardown(self) -> None:
         self.longest[0] = max(self.longest[0], self._taken)
