@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9356e75d00b23d1e917fa8cf307a92a97cc1807300a9bb58ba860c5eac231ed6
+Meaning: 625751fb513bfa05536143cb5875870fec3346ce809f51311adb1224e4c84a6d
 """
 
 from albor_contracts.testing import (
@@ -31,13 +31,7 @@ def select_backward(g, pred):
     return da, db
 
 
-spec = definitions(
-    CONTRACT,
-    select,
-    select_backward,
-    "select_by_numbers(pred: float[R, N], a: float[R, N], b: float[R, N]) -> verdict: nothing",
-    "select_backward_by_numbers(g: float[R, N], pred: float[R, N]) -> verdict: nothing",
-)
+spec = definitions(CONTRACT, select, select_backward)
 
 select_inputs = cases(
     dims={"R": "1..6", "N": "1..129"},
@@ -77,16 +71,18 @@ slt_condition_backward_inputs = cases(
     pred="bool[R, N]",
     other="bool[R, L]",
 )
-select_by_numbers_inputs = cases(
+slt_boolean_inputs = cases(
     dims={"R": "1..6", "N": "1..129"},
-    pred="float[R, N] in {0, 1, -2.5}",
-    a="float[R, N] in [-8, 8]",
-    b="float[R, N] in [-8, 8]",
+    pred="bool[R, N]",
+    a="float[R, N] in [-60000, 60000] or {-inf}",
+    b="float[R, N] in [-60000, 60000] or {-inf}",
+    numbers="float[R, N] in {0, 1, -2.5}",
 )
-select_backward_by_numbers_inputs = cases(
+slt_boolean_backward_inputs = cases(
     dims={"R": "1..6", "N": "1..129"},
     g="float[R, N] in [-8, 8]",
-    pred="float[R, N] in {0, 1, -2.5}",
+    pred="bool[R, N]",
+    numbers="float[R, N] in {0, 1, -2.5}",
 )
 slt_tiles_inputs = cases(
     dims={"R": "3, 65", "N": "4286 - 63 * R"},
@@ -165,20 +161,27 @@ def test_slt_condition_backward(kernel, case):
     rejects(kernel, "select_backward", (g, other), ValueError)
 
 
-@obligation("SLT-BOOLEAN", equation="select_by_numbers", type="rejection")
-@given(case=select_by_numbers_inputs)
+@obligation("SLT-BOOLEAN", equation="select", type="rejection")
+@given(case=slt_boolean_inputs)
 def test_slt_boolean(kernel, case):
     """A condition that is not boolean is refused, zeros and ones included."""
-    pred, a, b = kernel.receives(case, "pred a b")
-    rejects(kernel, "select_by_numbers", (pred, a, b), TypeError, mentions=["pred", "first argument"])
+    a, b, numbers = kernel.receives(case, "a b numbers")
+    rejects(kernel, "select", (numbers, a, b), TypeError, mentions=["pred", "first argument"], types={"pred": "float"})
 
 
-@obligation("SLT-BOOLEAN-BACKWARD", equation="select_backward_by_numbers", type="rejection")
-@given(case=select_backward_by_numbers_inputs)
+@obligation("SLT-BOOLEAN-BACKWARD", equation="select_backward", type="rejection")
+@given(case=slt_boolean_backward_inputs)
 def test_slt_boolean_backward(kernel, case):
     """Backward, too, a condition that is not boolean is refused."""
-    g, pred = kernel.receives(case, "g pred")
-    rejects(kernel, "select_backward_by_numbers", (g, pred), TypeError, mentions=["pred", "first argument"])
+    g, numbers = kernel.receives(case, "g numbers")
+    rejects(
+        kernel,
+        "select_backward",
+        (g, numbers),
+        TypeError,
+        mentions=["pred", "first argument"],
+        types={"pred": "float"},
+    )
 
 
 @obligation("SLT-TILES", equation="select", type="equivalence")

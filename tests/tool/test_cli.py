@@ -153,7 +153,7 @@ def test_a_broken_contract_stops_every_command_with_its_place(command, project, 
     assert status == 2 and "scale-v1.yaml:15:" in err and "error[E4" in err
 
 
-@pytest.mark.parametrize("command", ["coverage", "audit", "status", "equations", "falsify"])
+@pytest.mark.parametrize("command", ["coverage", "audit", "status", "equations", "falsify", "generate"])
 def test_unknown_contract_gets_a_near_miss(command, project, run):
     status, _, err = run(command, "core/scael")
     assert status == 2 and "did you mean `core/scale`" in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from albor_contracts import library as libraries
 from albor_contracts.cli import main
@@ -66,6 +68,32 @@ def test_dependencies_are_followed_and_nothing_else_is_read(project, monkeypatch
     assert set(open_selected(["core/twice"]).contracts) == {"core/twice", "core/scale"}
     assert sorted(f.rsplit("/", 1)[1] for f in read) == ["scale-v1.yaml", "twice-v1.yaml"]
     assert list(open_selected(["core/other"]).contracts) == ["core/other", "core/scale", "core/twice"]
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["contracts/core/other-v1.yaml"], 1),  # what it depends on is read, and left as it is
+        (["contracts/core"], 3),
+        (["core/other"], 1),
+        (["core"], 3),
+        (["contracts/core/other-v1.yaml", "core/twice"], 2),
+    ],
+)
+def test_modules_are_generated_by_name_and_by_file(words, count, project, capsys, monkeypatch):
+    monkeypatch.chdir(project)
+    assert main(["generate", *words]) == 0
+    assert capsys.readouterr().out.endswith(f"0 of {count} generated files are current\n")
+    made = {path.relative_to("generated"): path.read_text() for path in Path("generated").rglob("test_*.py")}
+    assert len(made) == count
+    assert main(["generate"]) == 0
+    assert made == {path: Path("generated", path).read_text() for path in made}
+
+
+def test_a_dependency_that_is_nowhere_is_told_with_its_place(project, capsys):
+    edit(project, "contracts/core/twice-v1.yaml", "[core/scale]", "[core/scael]")
+    assert main(["generate", "contracts/core/twice-v1.yaml"]) == 2
+    assert "twice-v1.yaml:1:" in capsys.readouterr().err
 
 
 def test_names_that_mean_nothing_get_the_near_miss_of_the_whole_library(project):

@@ -458,6 +458,38 @@ def test_a_wrong_error_and_changed_inputs_are_told_apart():
     assert "changed its input x" in judged("rejection", text, clamp=raising(ValueError, "low", spoil=True))
 
 
+def refusing(kinds: str) -> Any:
+    """double, but for elements of these kinds (letters of NumPy)."""
+
+    def run(x):
+        if x.dtype.kind in kinds:
+            raise TypeError(f"x has elements of {x.dtype}")
+        return double(x)
+
+    return run
+
+
+KINDS = [
+    ("i", "forall: {k: 'i64[B, N] in [0, 4]'}, mentions: [int64]"),
+    ("b", "forall: {k: 'bool[B, N]'}, mentions: [bool]"),
+    ("b", "let: 'k[b, i] = x[b, i] > 0', mentions: [bool]"),
+    ("f", "forall: {k: 'f64[B, N] in [0, 4]'}, mentions: [float32]"),  # all floating: as the equation wants it
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), KINDS)
+def test_an_array_with_elements_of_another_kind_is_passed_as_it_is(kind, text):
+    toy = Toy(contract("rejection", f"equation: double, call: double(k), raises: TypeError, {text}"), 40)
+    assert toy.judge("TY-LAW", "f32", double=refusing(kind)) == "passed"
+    assert "accepted inputs" in toy.judge("TY-LAW", "f32", double=refusing("fib".replace(kind, "")))
+
+    def spoiling(x):
+        x.fill(1)
+        return refusing(kind)(x)
+
+    assert "changed its input x" in toy.judge("TY-LAW", "f32", double=spoiling)
+
+
 def test_an_independence_that_can_show_nothing_is_no_pass():
     text = "equation: cumulate, dims: {N: 1}, output: 'y[b, i]', input: 'x[b, j]', when: j > i"
     message = judged("independence", text, cumulate=cumulate)

@@ -69,9 +69,12 @@ class Dispatch(Action):
 
 @dataclass(frozen=True)
 class Refusal(Action):
+    """`types` has the arrays that are passed as what they are, which is not what the equation wants there."""
+
     call: tree.Call
     error: str
     mentions: tuple[str, ...]
+    types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,10 @@ def _call(text: Text | None, scope: Scope) -> tree.Call:
 
 
 def refusal_of(text: Text | None, raises: Text | None, mentions: tuple[Text, ...], scope: Scope) -> Refusal:
-    """A call that must be refused. Its arguments need not have the sizes of the equation: that may be the point."""
+    """A call that must be refused. Its arguments need not have the sizes of the equation, and arrays not its kind of
+    elements (floating, whole numbers, truth values): that may be the point."""
     node, source, signature = _kernel_call(text, scope)
+    types: list[tuple[str, str]] = []
     if len(node.arguments) != len(signature.inputs):
         raise source.error(
             "E427",
@@ -196,6 +201,8 @@ def refusal_of(text: Text | None, raises: Text | None, mentions: tuple[Text, ...
         )
         if not fits:
             raise source.error("E427", f"{node.equation} wants {p.name}: {p.type}, found {given}", argument.place)
+        if p.type.is_array and given.is_array and given.kind != p.type.kind:
+            types.append((p.name, given.dtype))
     if str(raises) not in ERRORS:
         raise problem(
             "E303",
@@ -203,7 +210,7 @@ def refusal_of(text: Text | None, raises: Text | None, mentions: tuple[Text, ...
             raises,
             f"one of {', '.join(ERRORS)}",
         )
-    return Refusal(node, str(raises), tuple(map(str, mentions)))
+    return Refusal(node, str(raises), tuple(map(str, mentions)), tuple(types))
 
 
 def _gradient(

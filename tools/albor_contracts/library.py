@@ -83,6 +83,26 @@ def open_library(paths: Iterable[str | Path] = (), root: Path | None = None) -> 
         return _judged(base, load_contracts(given or [base / "contracts"]))
 
 
+def open_files(paths: Iterable[str | Path]) -> tuple[Library, list[str]]:
+    """The contracts in these files and folders, with those of their project that they depend on; which were named."""
+    files = [Path(p) for p in paths]
+    base = Path(find_root(files[0]))
+    with without_collection():
+        loaded = load_contracts(files)
+        named = list(loaded.contracts)
+        while missing := _needed(loaded) - set(loaded.contracts):
+            found = [f for name in sorted(missing) for f in files_named(base, name) if f not in files]
+            if not found:
+                break  # reported with the links
+            files += found
+            loaded = load_contracts(files)
+        return _judged(base, loaded), named
+
+
+def _needed(loaded: Loaded) -> set[str]:
+    return {str(d) for c in loaded.contracts.values() for d in c.metadata.depends_on}
+
+
 def _judged(base: Path, loaded: Loaded) -> Library:
     """What was read, linked and checked."""
     diagnostics = [*loaded.diagnostics, *check_links(loaded.contracts)]

@@ -393,8 +393,6 @@ WORKLOADS: tuple[Workload, ...] = (*_workloads(), *_elementwise_and_rows(), *_la
 ABSENT: Mapping[tuple[str, str], str] = {
     ("schedule/training-config", "*"): "arithmetic of the host: it runs once or once a step, on numbers",
     ("data/fim", "*"): "text, on the host",
-    ("core/select", "select_by_numbers"): "it is only refused",
-    ("core/select", "select_backward_by_numbers"): "it is only refused",
     ("schedule/learning-rate", "*"): "arithmetic of the host: once a step, on numbers",
     ("schedule/batch-algebra", "*"): "arithmetic of the host: once a run, on numbers",
     ("schedule/successive-halving", "*"): "arithmetic of the host: once a run, on numbers",

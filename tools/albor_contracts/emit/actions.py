@@ -78,6 +78,8 @@ def _refusal(action: Refusal, emitter: Emitter) -> list[str]:
     ]
     if action.mentions:
         parts.append(f"mentions=[{', '.join(literal(m) for m in action.mentions)}]")
+    if action.types:
+        parts.append(f"types={{{', '.join(f'{literal(name)}: {literal(dtype)}' for name, dtype in action.types)}}}")
     return call_lines("rejects", parts)
 
 

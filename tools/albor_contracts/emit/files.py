@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..collection import without_collection
@@ -11,11 +12,12 @@ from .harness import harness_module, has_proofs
 from .module import test_module
 
 
-def generated_files(library: Library) -> dict[Path, str]:
-    """Path below the output folder -> text."""
+def generated_files(library: Library, names: Iterable[str] | None = None) -> dict[Path, str]:
+    """Path below the output folder -> text, of the contracts with these names, or of all."""
     files: dict[Path, str] = {}
     with without_collection():
-        for name, contract in library.checked.items():
+        for name in library.checked if names is None else names:
+            contract = library.checked[name]
             files[module_path(name)] = module_text(library, name)
             if has_proofs(contract):
                 files[harness_path(name)] = harness_text(library, name)

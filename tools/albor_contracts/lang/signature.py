@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..errors import Text, problem
@@ -54,6 +55,11 @@ class Signature:
                 if isinstance(d, str):
                     found[d] = None
         return tuple(found)
+
+    def with_elements(self, dtypes: Mapping[str, str]) -> Signature:
+        """The same, with other elements in the named inputs."""
+        inputs = (replace(p, type=replace(p.type, dtype=dtypes.get(p.name, p.type.dtype))) for p in self.inputs)
+        return replace(self, inputs=tuple(inputs))
 
     def __str__(self) -> str:
         inputs = ", ".join(f"{p.name}: {p.type}" for p in self.inputs)

@@ -53,6 +53,13 @@ class Type:
     def is_opaque(self) -> bool:
         return self.dtype in OPAQUE
 
+    @property
+    def kind(self) -> str:
+        """What the elements are: floating, whole, boolean; of texts, bytes and records their own name."""
+        if self.is_floating:
+            return "floating"
+        return "boolean" if self.dtype == "bool" else self.dtype if self.is_opaque else "whole"
+
     def __str__(self) -> str:
         return self.dtype if self.shape is None else f"{self.dtype}[{', '.join(map(str, self.shape))}]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import hypothesis
@@ -17,7 +17,7 @@ from .claims import Falsified, claim, exact
 from .counted import forgetting
 from .grid import lay_out
 from .host_waits import watching_waits
-from .kernel import Kernel, KernelFault, Received, Refused
+from .kernel import NO_TYPES, Kernel, KernelFault, Received, Refused
 from .missing import Missing, NotOffered
 from .truth import Truth
 
@@ -33,11 +33,17 @@ def same_twice(call: Callable[[], Any]) -> None:
 
 
 def rejects(
-    kernel: Kernel, equation: str, arguments: Sequence[Any], error: type[Exception], mentions: Sequence[str] = ()
+    kernel: Kernel,
+    equation: str,
+    arguments: Sequence[Any],
+    error: type[Exception],
+    mentions: Sequence[str] = (),
+    types: Mapping[str, str] = NO_TYPES,
 ) -> None:
-    """The kernel refuses these inputs with this error, says why, and changes nothing."""
+    """The kernel refuses these inputs with this error, says why, and changes nothing. `types` has the elements of
+    those inputs that are not what the equation wants."""
     try:
-        kernel.run(equation, arguments, judged=False)
+        kernel.run(equation, arguments, judged=False, types=types)
     except Refused as refused:
         found = refused.error
         if not isinstance(found, error):

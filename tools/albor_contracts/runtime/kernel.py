@@ -17,6 +17,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ SINGLE: dict[str, Any] = {
     "bool": (bool, np.bool_),
     "real": (float, int, np.floating, np.integer),
 }
+NO_TYPES: Mapping[str, str] = MappingProxyType({})
 OPAQUE: dict[str, type] = {"text": str, "bytes": bytes, "nothing": type(None)}
 
 
@@ -318,17 +320,20 @@ class Kernel:
             raise AttributeError(name)
         return lambda *arguments: self.run(name, arguments)
 
-    def run(self, name: str, arguments: Sequence[Any], judged: bool = True) -> Any:
-        """Call an equation's kernel. `judged=False` returns nothing, and what the kernel raises comes as `Refused`."""
+    def run(self, name: str, arguments: Sequence[Any], judged: bool = True, types: Mapping[str, str] = NO_TYPES) -> Any:
+        """Call an equation's kernel. `judged=False` returns nothing, and what the kernel raises comes as `Refused`.
+        Arrays whose names are in `types` are passed with those elements instead of the equation's."""
         self.called = name
         try:
-            return self._run(name, arguments, judged)
+            return self._run(name, arguments, judged, types)
         except Exception:
             check_device(self.device)  # whatever was raised, a device that is lost is what matters
             raise
 
-    def _run(self, name: str, arguments: Sequence[Any], judged: bool) -> Any:
+    def _run(self, name: str, arguments: Sequence[Any], judged: bool, types: Mapping[str, str]) -> Any:
         signature = self.signatures[name]
+        if types:
+            signature = signature.with_elements(types)
         target = self.targets.get(name)
         if target is None:
             return _not_offered(signature, f"{self.binding} has no kernel for {name}", judged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..lang.signature import Signature
 from ..lang.types import Type
 from ..runtime.bounded import Bounded
 from ..runtime.dtypes import FORMATS, round_to
-from ..runtime.kernel import Definitions, Kernel, Output, Target
+from ..runtime.kernel import NO_TYPES, Definitions, Kernel, Output, Target
 from ..runtime.rounded import Arithmetic, implementations, in_float64, overflowed
 from ..runtime.truth import Truth
 
@@ -117,9 +117,9 @@ class Trial(Kernel):
         # An implementation made here reads no memory that is not its own, in whatever layout the case asks for.
         return r.value if isinstance(r, Bounded | Truth) else np.asarray(r)  # type: ignore[return-value]
 
-    def run(self, name: str, arguments: Any, judged: bool = True) -> Any:
+    def run(self, name: str, arguments: Any, judged: bool = True, types: Mapping[str, str] = NO_TYPES) -> Any:
         self.evaluated = None
-        found = super().run(name, arguments, judged)
+        found = super().run(name, arguments, judged, types)
         outputs = found if isinstance(found, tuple) else (found,)
         for k, value in enumerate(outputs):
             if isinstance(value, Output) and self.signatures[name].outputs[k].type.is_floating:
