@@ -24,6 +24,10 @@ def test_rejects():
     for ids in ([0, 4], [-1, 0]):
         with pytest.raises(ValueError, match=r"id -?\d of token \d is outside \[0, 4\)"):
             embedding(ids, w)
+    for ids in ([0.0, 2.7], [True, False]):  # cut off, they would be rows
+        with pytest.raises(TypeError, match="ids must be whole numbers"):
+            embedding(ids, w)
+    assert embedding([], w).shape == (0, 2)
     with pytest.raises(ValueError, match="expected ids"):
         embedding([[0]], w)
     with pytest.raises(ValueError, match="g: expected shape"):

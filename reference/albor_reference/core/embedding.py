@@ -10,6 +10,8 @@ def _check(ids: ArrayLike, w: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.
     ids, w = np.asarray(ids), np.asarray(w, dtype=np.float64)
     if ids.ndim != 1 or w.ndim != 2:
         raise ValueError(f"expected ids[T] and w[V, D], got shapes {ids.shape} and {w.shape}")
+    if ids.dtype.kind not in "iu" and ids.size:
+        raise TypeError(f"ids must be whole numbers, got {ids.dtype}")
     outside = (ids < 0) | (ids >= len(w))
     if outside.any():
         at = int(np.flatnonzero(outside)[0])
@@ -20,7 +22,8 @@ def _check(ids: ArrayLike, w: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.
 def embedding(ids: ArrayLike, w: ArrayLike) -> NDArray[np.float64]:
     """y[T, D] with y_t = w_(ids_t) for ids[T] and the table w[V, D].
 
-    Raises ValueError for an id outside [0, V), negative ones included, and for other shapes.
+    Raises ValueError for an id outside [0, V), negative ones included, and for other shapes; TypeError for ids that
+    are no whole numbers.
     """
     ids, w = _check(ids, w)
     return w[ids]
