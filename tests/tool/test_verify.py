@@ -76,6 +76,7 @@ def test_a_wrong_kernel_is_told_what_is_wrong(kernel: str, outcome: str, words: 
     ("kernel", "outcome", "words"),
     [
         ("dies", "crashed", "SIGKILL"),
+        ("dies_inside", "crashed", "SIGSEGV"),
         ("leaves", "crashed", "ended with exit status 0"),
         ("hangs", "timeout", "no sign of life"),
     ],
@@ -83,8 +84,15 @@ def test_a_wrong_kernel_is_told_what_is_wrong(kernel: str, outcome: str, words: 
 def test_a_kernel_that_takes_its_process_along(kernel: str, outcome: str, words: str, tmp_path: Path) -> None:
     done = run("--binding", f"hostile:{kernel}", "-k", "RN-DEF", evidence=tmp_path / "e.jsonl", stall=4)
     assert done.returncode == 1
-    assert {v.outcome for v in verdicts(tmp_path / "e.jsonl")} == {outcome}
+    found = verdicts(tmp_path / "e.jsonl")
+    assert {v.outcome for v in found} == {outcome}
     assert words in done.stdout
+    # The input it was given, which it can no longer tell: sizes, how arrays were made and laid out.
+    assert all(v.failure is not None and re.match(r"dims  R = \d+, N = \d+\nx = float", v.failure.case) for v in found)
+    assert re.search(r"input:\s+dims  R = \d", done.stdout)
+    # Where it was: its own lines, not those of this tool that led there.
+    assert (f"in {kernel}\n" in done.stdout) == (kernel in ("dies_inside", "hangs"))
+    assert "runtime/kernel.py" not in done.stdout
 
 
 @pytest.mark.parametrize(

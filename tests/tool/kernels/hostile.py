@@ -1,5 +1,6 @@
 """Kernels that do what kernels under test must not do."""
 
+import ctypes
 import os
 import signal
 import time
@@ -20,6 +21,10 @@ def hangs(x, w, eps):
 
 def dies(x, w, eps):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies_inside(x, w, eps):
+    ctypes.string_at(0)
 
 
 def leaves(x, w, eps):

@@ -219,7 +219,7 @@ def failure_block(event: ObligationFinished, headline: str = "") -> str:
     if failure.behaves_like:
         title = f": {failure.behaves_like_title}" if failure.behaves_like_title else ""
         lines.append(f"  your kernel behaves like {failure.behaves_like}{title}")
-    if failure.traceback and not failure.case:
+    if failure.traceback and (event.outcome in ("crashed", "timeout") or not failure.case):
         lines.append("  last lines of the process:" + _indented(failure.traceback))
     if failure.replay or event.replay:
         lines.append(f"  replay: {failure.replay or event.replay}")

@@ -1,6 +1,6 @@
 """Running the tests of obligations in worker processes, so that no kernel can take the run down with it."""
 
 from .orchestrator import Command, Job, RunResult, run_jobs
-from .worker import AHEAD, Ahead
+from .worker import AHEAD, Ahead, input_notes, tell_where
 
-__all__ = ["AHEAD", "Ahead", "Command", "Job", "RunResult", "run_jobs"]
+__all__ = ["AHEAD", "Ahead", "Command", "Job", "RunResult", "input_notes", "run_jobs", "tell_where"]

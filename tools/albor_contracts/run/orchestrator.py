@@ -216,6 +216,7 @@ class _Run:
             return
         patience = self.stall_seconds if seat.test else self.startup_seconds
         if seat.worker.silent_for() > patience:
+            seat.worker.ask_where()
             seat.worker.kill()
             for event in seat.worker.read():
                 self.take(seat, event)
@@ -254,11 +255,11 @@ class _Run:
     def ended(self, seat: _Seat, why: str, outcome: str) -> None:
         """The worker is gone: settle the test it was at, and see to what it leaves behind."""
         self.seats.remove(seat)
-        words = seat.worker.last_words()
+        words, given = seat.worker.last_words(), seat.worker.last_input()
         self.result.garbage += seat.worker.garbage
         seat.worker.close()
         if seat.test:
-            self.settle(seat, why, words, outcome)
+            self.settle(seat, why, words, given, outcome)
         if not seat.left:
             return
         if seat.progressed or not seat.retried:
@@ -268,12 +269,13 @@ class _Run:
         else:
             self.give_up(seat.left, f"{why} before it began a test, twice", words)
 
-    def settle(self, seat: _Seat, why: str, words: str, outcome: str) -> None:
+    def settle(self, seat: _Seat, why: str, words: str, given: str, outcome: str) -> None:
         for started in seat.open.values():
             self.result.outcomes[outcome] += 1
             failure = Failure(
                 property=started.property,
-                message=f"{why} after {seat.cases} cases",
+                message=f"{why}, after {seat.cases} cases or more" if seat.cases else why,
+                case=given,
                 if_fails=started.if_fails,
                 replay=started.replay,
                 traceback=words,

@@ -1,16 +1,19 @@
 """One worker process and the file through which it talks.
 
 The worker appends events as JSON lines to a file that its command line names; the parent reads the file while it
-grows. A file, unlike a pipe, never blocks the worker and keeps what was written before a kill.
+grows. A file, unlike a pipe, never blocks the worker and keeps what was written before a kill. In a second file, whose
+name is that of the first with a suffix, stands the input that the worker is at: who dies cannot tell.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +25,12 @@ from pathlib import Path
 from ..events import Event, EventError, from_json
 
 TAIL_LINES = 15
-TAIL_BYTES = 8192
+TAIL_BYTES = 1 << 16
+WHERE_AT = getattr(signal, "SIGUSR1", None)  # asks a worker that is silent for the lines it is at
+ANSWER_SECONDS = 0.3
+_TRACES = re.compile(r"^(?:Fatal Python error: .*\n\n)?(?:Current thread|Stack) .*\(most recent call first\):$", re.M)
 LONGEST_LINE = 1 << 20
+INPUT = ".input"  # suffix of the file for the input a worker is at
 AHEAD = "--ahead"  # the first argument of a worker that is started ahead
 
 Command = Callable[[Sequence[str], Path], Sequence[str]]  # (test ids, file for the events) -> command line
@@ -91,6 +98,7 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         channel, self._stdout, self._stderr = folder / "events.jsonl", folder / "stdout", folder / "stderr"
         channel.touch()
+        self._input = Path(f"{channel}{INPUT}")
         self._channel = io.FileIO(channel)
         self._rest = b""
         self.last_sign = time.monotonic()
@@ -145,6 +153,15 @@ class Worker:
         """Seconds since the last event."""
         return time.monotonic() - self.last_sign
 
+    def ask_where(self) -> None:
+        """Let the worker write down the lines it is at, if it still can."""
+        if WHERE_AT is not None and self._process.poll() is None:
+            size = self._stderr.stat().st_size
+            self._process.send_signal(WHERE_AT)
+            until = time.monotonic() + ANSWER_SECONDS
+            while time.monotonic() < until and self._stderr.stat().st_size == size:
+                time.sleep(0.01)
+
     def kill(self) -> None:
         """End the worker and every process it started, unless that has been done."""
         if self._process.returncode is None:
@@ -154,9 +171,35 @@ class Worker:
         """Let go of the channel; the process has ended."""
         self._channel.close()
 
+    def last_input(self) -> str:
+        """The input that the worker was at, as far as it has said."""
+        try:
+            return self._input.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
     def last_words(self) -> str:
         """The last lines the worker wrote to stderr, else to stdout."""
         return _tail(self._stderr) or _tail(self._stdout)
+
+
+def input_notes(channel: str | Path) -> Callable[[str], None]:
+    """How a worker says which input it is at, in one short file that is written again and again."""
+    file = os.open(f"{channel}{INPUT}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+    def note(text: str) -> None:
+        data = text.encode(errors="backslashreplace")
+        os.pwrite(file, data, 0)
+        os.ftruncate(file, len(data))
+
+    return note
+
+
+def tell_where() -> None:
+    """Write down where a process is when it crashes, or when it is asked."""
+    faulthandler.enable(all_threads=False)
+    if WHERE_AT is not None:
+        faulthandler.register(WHERE_AT, all_threads=False, chain=False)
 
 
 def _started(
@@ -199,4 +242,14 @@ def _tail(path: Path) -> str:
     except OSError:
         return ""
     text = data.decode(sys.getfilesystemencoding(), errors="replace")
+    if traces := list(_TRACES.finditer(text)):
+        return "\n".join(_innermost(text[traces[-1].start() :].strip().splitlines()))
     return "\n".join(text.strip().splitlines()[-TAIL_LINES:])
+
+
+def _innermost(lines: list[str]) -> list[str]:
+    """The beginning of a trace, which is where it was, without the frames of this tool that led there."""
+    ours = f'File "{Path(__file__).resolve().parents[1]}'
+    first = next((k for k, line in enumerate(lines) if ours in line), len(lines))
+    within = any("File " in line for line in lines[:first])
+    return lines[:TAIL_LINES] if not within else lines[: min(first, TAIL_LINES)]

@@ -38,6 +38,7 @@ class Session:
     why: Callable[[str, str], str] | None = None  # (contract, obligation) -> `if_fails`, where `describe` is not there
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
+    note: Callable[[str], None] | None = None  # keeps the input that the kernel is given next, should it not return
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
@@ -105,7 +106,12 @@ class Recorder:
         self.rows += _rows(case)
         self.last = case
         self.steps = []
+        self._note()
         self._alive()
+
+    def _note(self) -> None:
+        if session.note is not None:
+            session.note(self._inputs())
 
     def _alive(self) -> None:
         now = time.monotonic()
@@ -123,6 +129,7 @@ class Recorder:
 
     def stepped(self, case: Any) -> None:
         self.steps.append(case)
+        self._note()
         self._alive()
 
     def rejected(self) -> None:
@@ -153,6 +160,7 @@ class Recorder:
             replay=session.replay(k, self.id) if session.replay else "",
         )
         self._tell(started)
+        self._note()
         if (why := k.deviates.get(self.id)) is not None:
             # The library documents another convention: neither passed nor failed.
             self._tell(started.finished("declined", reason=why))

@@ -21,7 +21,7 @@ from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
 from ..links import if_fails_of
 from ..model import Contract
-from ..run import AHEAD
+from ..run import AHEAD, input_notes, tell_where
 from ..runtime import device
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
@@ -196,6 +196,8 @@ def main() -> int:
         import os
 
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    session.note = input_notes(channel)
+    tell_where()
     with open(channel, "a", encoding="utf-8") as file:
         run_tests(tests, json_lines(file), options)
     return 0
