@@ -697,6 +697,38 @@ def test_undefined_statistics_fail():
     assert "the statistic is nan" in judged("statistical", nothing, draw=draw)
 
 
+# Claims that numbers differ, of which one comes from a kernel with a definition: whatever it returns, none fails.
+NEVER = [
+    "let: 'y = double(x)', check: 'all[b, i](x[b, i] == 0 or y[b, i] != x[b, i])'",
+    "let: 'y = double(x)', check: 'all[b, i](x[b, i] == 0 or not y[b, i] == x[b, i])'",
+    "let: 'y = double(x)', check: 'not approx(y, x)'",
+    "check: 'not equal(double(x), x)'",
+    "let: \"y = double(x)\\nz[b, i] = y[b, i] - x[b, i]\\nu = z[0, 0] + 1\", check: 'u != 1'",
+    "let: 'y = double(x)', check: 'max[b, i](y[b, i]) != max[b, i](x[b, i])'",
+]
+# These can fail: bit by bit, by a distance, of whole numbers, of definitions, of what no definition bounds.
+SOMETIMES = [
+    "let: 'y = double(x)', check: 'not exact(y, x)'",
+    "let: 'y = double(x)', check: 'any[b, i](abs(y[b, i] - x[b, i]) > 0.01)'",
+    "let: 'y = double(x)', check: 'argmax[i](y[0, i]) != argmax[i](x[0, i]) or B > 0'",
+    "let: 'y = spec.double(x)', check: 'all[b, i](x[b, i] == 0 or y[b, i] != x[b, i])'",
+    "forall: {w: 'float[N] in [1, 2]', n: 'int in [0, 3]', q: 'real in [0.3, 0.7]'}, let: 'y, _ = draw(w, n, q)', "
+    "check: 'y[0] != w[0]'",
+]
+
+
+@pytest.mark.parametrize("text", NEVER)
+def test_a_claim_that_numbers_differ_is_refused_where_it_cannot_fail(text):
+    found = problems(contract("conservation", f"equation: double, {text}"))
+    assert [d.code for d in found] == ["E434"]
+    assert "not exact(a, b)" in found[0].hint
+
+
+@pytest.mark.parametrize("text", SOMETIMES)
+def test_other_claims_that_something_differs_are_claims(text):
+    assert not [d for d in problems(contract("conservation", f"equation: double, {text}")) if d.severity == "error"]
+
+
 PARAMETERS = [
     ("E301", "linearity", "equation: double, of: duble, in: x"),
     ("E303", "gradient", "equation: softmax_backward, of: echo, wrt: [s], gives: [dx]"),

@@ -390,6 +390,11 @@ _EXPRESSIONS = (
          "the program on the device is compared with.",
          "signature: \"scale(x: float[N], c: real) -> y: float[N]\"\non_device: [x, c]",
          "signature: \"scale(x: float[N], c: real) -> y: float[N]\"\non_device: [x, y]"),
+    Code("E434", "A difference that cannot be refuted",
+         "What a kernel computed is known within a bound, and a claim fails only if it does so wherever within their "
+         "bounds the numbers lie. Two that agree need not be equal: a claim that they differ never fails.",
+         "check: y[0, 0] != z[0, 0]",
+         "check: not exact(y, z)"),
     Code("E431", "Definitions that call each other in a circle",
          "An equation may use other equations of its contract, but following the calls must come to an end.",
          "f: y[i] = g(x)[i]    g: y[i] = f(x)[i]",

@@ -59,6 +59,7 @@ class Scope:
     # Subscripts that fit only where a condition holds: array, place, axis. They are kept inside when evaluated.
     guarded: set[tuple[str, tree.Place, int]] = field(default_factory=set)
     limits: dict[str, Interval] = field(default_factory=dict)  # of the whole numbers that statements define
+    rounded: set[str] = field(default_factory=set)  # what a kernel returned within a bound, and what is made of it
 
     def known(self, name: str) -> bool:
         return name in self.values or name in self.dim_names
@@ -165,6 +166,8 @@ class _Checker:
                 raise self.error("E427", "a call gives whole arrays: write its name without indices", s)
             for target, type_ in zip(s.targets, outputs, strict=True):
                 self.define(target, type_, s)
+                if type_.is_floating and self.returns_rounded(s.value):
+                    self.scope.rounded.add(target)
             return
         indices = s.indices or ()
         declared = self.scope.outputs.get(s.targets[0])
@@ -191,6 +194,8 @@ class _Checker:
                 )
         self.bound = indices
         kind = self.kind(s.value)
+        if (kind == "real" or isinstance(kind, Type)) and self.is_rounded(s.value):
+            self.scope.rounded.add(s.targets[0])
         if isinstance(kind, Type):
             if indices:
                 raise self.error("E424", "the right side is a whole array", s, "index it: x[i]")
@@ -316,6 +321,14 @@ class _Checker:
             case tree.Unary(_, op, operand):
                 kind = self.scalar(operand)
                 if op == "not":
+                    same = (
+                        isinstance(operand, tree.Compare)
+                        and operand.op == "=="
+                        and "real" in (self.kinds[id(operand.left)], self.kinds[id(operand.right)])
+                    )
+                    near = isinstance(operand, tree.Apply) and operand.function in ("approx", "equal")
+                    if (same or near) and self.is_rounded(operand):
+                        raise self.always(node)
                     return self.expect(kind, "bool", operand, "not")
                 if op == "~":
                     return self.expect(kind, "int", operand, "~")
@@ -346,6 +359,8 @@ class _Checker:
                         )
                 if (a == "bool") != (b == "bool"):
                     raise self.error("E426", "a truth value is compared with a number", node, "wrap it: int(...)")
+                if op == "!=" and "real" in (a, b) and self.is_rounded(node):
+                    raise self.always(node)
                 return "bool"
             case tree.Logic(_, op, left, right):
                 self.expect(self.scalar(left), "bool", left, op)
@@ -516,6 +531,29 @@ class _Checker:
                 raise self.error("E426", f"{node.op} runs over one index", node)
             return "int"
         return "real" if node.op == "mean" else kind
+
+    def returns_rounded(self, node: tree.Call) -> bool:
+        """Whether a call is one of a kernel that may differ from its definition by rounding."""
+        defined = self.scope.defined is None or node.equation in self.scope.defined
+        return defined and not node.spec and not self.scope.definition
+
+    def is_rounded(self, node: tree.Node) -> bool:
+        """Whether an expression compares real numbers of which some come from such a kernel."""
+        for n in tree.walk(node):
+            if isinstance(n, tree.Name | tree.Element):
+                if (n.id if isinstance(n, tree.Name) else n.array) in self.scope.rounded:
+                    return True
+            elif isinstance(n, tree.Call) and self.returns_rounded(n) and self.kinds.get(id(n)) not in ("int", "bool"):
+                return True
+        return False
+
+    def always(self, node: tree.Node) -> ContractError:
+        return self.error(
+            "E434",
+            "numbers that a kernel computed are equal only within a bound: that they differ cannot be refuted",
+            node,
+            "`not exact(a, b)` asks whether they are the same bit by bit, `abs(a - b) > d` whether they lie apart",
+        )
 
     def call(self, node: tree.Call) -> tuple[Type, ...]:
         """Check a kernel call; the types of its outputs in the caller's dimensions."""
