@@ -123,6 +123,16 @@ def test_cuda_without_a_gpu_is_an_error(tmp_path: Path) -> None:
     assert "E510" in done.stderr
 
 
+def test_of_many_failures_the_first_are_made_small(tmp_path: Path) -> None:
+    done = run("--binding", "hostile:zeros", evidence=tmp_path / "e.jsonl")
+    assert done.returncode == 1
+    found = [v for v in verdicts(tmp_path / "e.jsonl") if v.outcome == "failed" and v.case_budget > 1]
+    assert found[0].obligation == "RN-DEF-RMSNORM"  # which says most
+    assert len(found) > 4 and min(v.cases for v in found[:3]) > max(v.cases for v in found[3:])
+    run("--binding", "hostile:zeros", "-k", found[-1].obligation, evidence=tmp_path / "one.jsonl")
+    assert verdicts(tmp_path / "one.jsonl")[0].cases > found[-1].cases  # alone it is made small
+
+
 def test_events_as_json_lines(tmp_path: Path) -> None:
     done = run("--binding", "hostile:zeros", "-k", "DEF-RMSNORM", "--format", "json", evidence=tmp_path / "e.jsonl")
     events = [json.loads(line) for line in done.stdout.splitlines()]

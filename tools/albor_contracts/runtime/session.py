@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ from .quiet import quiet
 from .repeated import Repeated
 
 HEARTBEAT = 1.0  # seconds between signs of life
+SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
 
@@ -43,6 +46,7 @@ class Session:
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
     cases: int = 1  # that the obligation now running is judged on
+    failures: Counter[str] = field(default_factory=Counter)  # of each kernel, in this process
     lost: str = ""  # why no further test can run in this process: the device is unusable
 
     def settings(self) -> hypothesis.settings:
@@ -173,7 +177,7 @@ class Recorder:
         k.repeated = Repeated() if self.type == "definition" else None
         with watching() as seen, quiet:
             try:
-                with profiles.seeded(self.id):
+                with profiles.seeded(self.id), self._as_found():
                     test(k)
                 device.check_device(k.device)
                 self._unbiased(k.deviation)
@@ -186,6 +190,7 @@ class Recorder:
                 pytest.skip(str(why))
             except (Exception, device.DeviceLost) as raised:
                 error = self._blamed(_shown(raised))
+                session.failures[self._subject()] += 1
                 failure = self._failure(error, started)
                 outcome = "failed" if isinstance(error, AssertionError) else "error"
                 self._tell(
@@ -210,6 +215,24 @@ class Recorder:
                 seconds=round(time.monotonic() - begin, 4),
             )
         )
+
+    def _subject(self) -> str:
+        return f"{self.kernel.binding} {self.kernel.contract} {self.kernel.dtype}"
+
+    @contextlib.contextmanager
+    def _as_found(self) -> Iterator[None]:
+        """In a run, of a kernel that has failed several times, inputs are shown as they were found: `replay` makes each
+        small."""
+        if session.tell is None or session.failures[self._subject()] < SHRUNK:
+            yield
+            return
+        saved, usual = session.override, session.settings()
+        left = tuple(p for p in usual.phases if p not in (hypothesis.Phase.shrink, hypothesis.Phase.explain))
+        session.override = hypothesis.settings(usual, phases=left)
+        try:
+            yield
+        finally:
+            session.override = saved
 
     def _blamed(self, error: BaseException) -> Exception:
         """The error; where the device is lost by now, that the kernel lost it, whatever was raised because of it."""

@@ -59,7 +59,8 @@ def plan(
     match: str = "",
     offers: Mapping[str, Mapping[str, object]] | None = None,
 ) -> tuple[list[Planned], list[Declined]]:
-    """All tests of a run, in the order of contracts, and what bindings decline.
+    """All tests of a run, in the order of contracts, and what bindings decline. Of each contract definitions come
+    first: their failures say more than those of other laws, and they are the ones that are told in full.
 
     `offers` holds what was found out about bindings that are single callables: {"equations": [...], "dtypes": [...]}
     for each binding and contract.
@@ -69,7 +70,8 @@ def plan(
     declined: list[Declined] = []
     wanted = None if dtypes is None else set(dtypes)
     for name, contract in contracts.items():
-        entries = [(o.id, o.equation.name) for o in contract.obligations]
+        ordered = sorted(contract.obligations, key=lambda o: str(o.model.type) != "definition")
+        entries = [(o.id, o.equation.name) for o in ordered]
         rules = dict(entries)
         entries += [(str(t.id), rules[str(t.rule)]) for t, _ in contract.tests]  # type: ignore[attr-defined]
         for binding in bindings:
