@@ -70,6 +70,7 @@ def test_a_wrong_kernel_is_told_what_is_wrong(kernel: str, outcome: str, words: 
     assert words in done.stdout
     assert "replay RN-DEF-RMSNORM --binding hostile" in done.stdout
     assert "\x1b" not in done.stdout
+    assert done.stdout.endswith("judged in f32 alone: --dtype bf16 (or f16, f64) judges others\n")
 
 
 @pytest.mark.parametrize(

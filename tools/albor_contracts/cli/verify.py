@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..binding_file import names_callable
     from ..evidence.store import Recorder, scratch_file
     from ..library import open_selected
     from ..verify import verify
@@ -90,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
             why = f"{', '.join(bindings)} offers no kernel of {where}{dtypes}{_slips(library, contracts, bindings)}"
         print(f"nothing to verify: {why}", file=sys.stderr)
         return 2
+    if options.format == "text" and not options.dtype and any(map(names_callable, bindings)):
+        print("judged in f32 alone: --dtype bf16 (or f16, f64) judges others")
     return result.exit_code
 
 
