@@ -115,6 +115,15 @@ def test_a_stalled_worker_is_ended_with_its_children(run, tmp_path):
     assert_child_is_gone(tmp_path)
 
 
+def test_after_a_stall_the_tests_of_the_same_group_have_less_time(tmp_path):
+    jobs = [Job("hang-1", group="a"), Job("hang-2", group="a"), Job("slow", group="b")]
+    told = []
+    result = run_jobs(jobs, command, on_event=told.append, cwd=tmp_path, workers=1, stall_seconds=3.0)
+    messages = [verdicts(told)[name].failure.message for name in ("hang-1", "hang-2")]
+    assert "for 3 s" in messages[0] and "for 0.5 s" in messages[1]
+    assert result.timed_out == ["hang-1", "hang-2"] and verdicts(told)["slow"].outcome == "passed"
+
+
 def test_signs_of_life_keep_a_slow_test_alive(run):
     result, _, _ = run("slow", stall_seconds=1.2)
     assert result.exit_code == 0

@@ -27,6 +27,30 @@ def dies_inside(x, w, eps):
     ctypes.string_at(0)
 
 
+def skips(x, w, eps):
+    import pytest
+
+    pytest.skip("not today")
+
+
+def forks(x, w, eps):
+    os.fork()
+    return right(x, w, eps)
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+def raises_unspeakable(x, w, eps):
+    raise Unspeakable
+
+
+def endless(x, w, eps):
+    return np.broadcast_to(np.float32(1), (10**7, 10**7))
+
+
 def leaves(x, w, eps):
     os._exit(0)
 

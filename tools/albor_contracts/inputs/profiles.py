@@ -14,8 +14,10 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import engine
 
 SALT: ContextVar[int] = ContextVar("salt", default=0)  # of the streams that arrays are drawn from, below 2^24
+SHRINKING = 10  # seconds after which an input is small enough; Hypothesis would take up to 300
 CASES = {"quick": 25, "ci": 200, "thorough": 10_000}
 # A case may be slow because its kernel is. That too many are rejected stays a failure: the conditions need help.
 _SUPPRESSED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
@@ -23,6 +25,7 @@ _SUPPRESSED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.lar
 
 def register(derandomize: bool | None = None) -> None:
     """Register the three profiles. `derandomize` None: fixed cases when the environment says CI=true."""
+    engine.MAX_SHRINKING_SECONDS = SHRINKING
     fixed = in_ci() if derandomize is None else derandomize
     for name, count in CASES.items():
         settings.register_profile(

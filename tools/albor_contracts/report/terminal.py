@@ -124,7 +124,8 @@ class Terminal:
         first = self.told.setdefault(((event.contract, event.binding), failure.message), label)
         if first == label:
             return failure_block(event, headline)
-        return f"{headline} {_printable(f'{label}: the same as {first}')}\n  replay: {failure.replay}"
+        replay = f"\n  replay: {failure.replay}" if failure.replay else ""  # nothing replays what was never called
+        return f"{headline} {_printable(f'{label}: the same as {first}')}{replay}"
 
     def _line(self, group: Group) -> None:
         self.printed.add(group)
@@ -211,7 +212,7 @@ def failure_block(event: ObligationFinished, headline: str = "") -> str:
         ("expected", failure.expected),
         ("got", failure.got),
         ("bound", failure.bound),
-        ("if this fails", failure.if_fails or event.if_fails),
+        ("if this fails", failure.if_fails),
     )
     for name, text in parts:
         if text:

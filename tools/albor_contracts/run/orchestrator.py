@@ -34,6 +34,7 @@ from ..events import (
 from .worker import Ahead, Command, Worker, exit_words
 
 POLL_SECONDS = 0.05
+IMPATIENT = 6  # a group of which one test has stalled is waited for so many times less long
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Job:
     """A test to run: the id that a worker is given and reports back, and how long it is expected to take.
 
     Tests of one group share what a worker must load for them, and stay together unless they are a large part of all.
+    Once one of them has stalled the others have a sixth of the time: they are likely to wait for the same thing.
     """
 
     test: str
@@ -107,6 +109,7 @@ def run_jobs(
         env=env,
         ahead=ahead,
         queue=deque(_shares(jobs, max(1, workers), max(1, batches))),
+        groups={job.test: job.group for job in jobs},
     )
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="albor-run-", ignore_cleanup_errors=True) as folder:
@@ -182,9 +185,11 @@ class _Run:
     env: Mapping[str, str] | None
     ahead: Ahead | None
     queue: deque[list[str]]
+    groups: Mapping[str, str]
     folder: Path = Path()
     result: RunResult = field(default_factory=RunResult)
     seats: list[_Seat] = field(default_factory=list)
+    stalled: set[str] = field(default_factory=set)  # groups
     retries: set[str] = field(default_factory=set)  # first tests of lists whose worker died before it did anything
     announced: bool = False
 
@@ -214,13 +219,21 @@ class _Run:
         if status is not None:
             self.ended(seat, f"the process {exit_words(status)}", "crashed")
             return
-        patience = self.stall_seconds if seat.test else self.startup_seconds
+        patience = self.patience(seat.test)
         if seat.worker.silent_for() > patience:
             seat.worker.ask_where()
             seat.worker.kill()
             for event in seat.worker.read():
                 self.take(seat, event)
+            if group := self.groups.get(seat.test):
+                self.stalled.add(group)
             self.ended(seat, f"no sign of life for {patience:g} s; the process was ended", "timeout")
+
+    def patience(self, test: str) -> float:
+        """The longest silence in a test, or between tests."""
+        if not test:
+            return self.startup_seconds
+        return self.stall_seconds / (IMPATIENT if self.groups.get(test) in self.stalled else 1)
 
     def take(self, seat: _Seat, event: Event) -> None:
         if isinstance(event, RunFinished):
@@ -276,7 +289,6 @@ class _Run:
                 property=started.property,
                 message=f"{why}, after {seat.cases} cases or more" if seat.cases else why,
                 case=given,
-                if_fails=started.if_fails,
                 replay=started.replay,
                 traceback=words,
             )

@@ -48,12 +48,12 @@ def rejects(
         found = refused.error
         if not isinstance(found, error):
             raise KernelFault(
-                "wrong error", f"expected {error.__name__}, got {type(found).__name__}: {found}"
+                "wrong error", f"expected {error.__name__}, got {type(found).__name__}: {refused}"
             ) from None
-        missing = [m for m in mentions if m not in str(found)]
+        missing = [m for m in mentions if m not in str(refused)]
         if missing:
             raise KernelFault(
-                "unclear error", f"the message {str(found)!r} does not mention {', '.join(missing)}"
+                "unclear error", f"the message {str(refused)!r} does not mention {', '.join(missing)}"
             ) from None
     else:
         raise KernelFault("no error", f"{equation} accepted inputs that it must reject with {error.__name__}")

@@ -29,7 +29,7 @@ from ..lang.types import Type
 from .bounded import Bounded, accumulating, all_finite
 from .claims import not_judged
 from .deviation import Deviation
-from .device import check_device
+from .device import DeviceLost, check_device
 from .dtypes import ACCUMULATES_IN, FORMATS, holds, round_to
 from .each import one_by_one, varies
 from .functions import carrying_bounds
@@ -46,7 +46,10 @@ SINGLE: dict[str, Any] = {
     "bool": (bool, np.bool_),
     "real": (float, int, np.floating, np.integer),
 }
+MANY = 6  # outputs of which a message tells what they are
 NO_TYPES: Mapping[str, str] = MappingProxyType({})
+# Whatever else a call raises is the kernel's own, what is no Exception included: who skips a test judges itself.
+NOT_ITS_OWN = (KeyboardInterrupt, DeviceLost)
 OPAQUE: dict[str, type] = {"text": str, "bytes": bytes, "nothing": type(None)}
 
 
@@ -66,7 +69,7 @@ class Refused(Exception):
     """The kernel raised where a rejection is expected. `error` is what it raised."""
 
     def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
+        super().__init__(said(error))
         self.error = error
 
 
@@ -423,7 +426,9 @@ class Kernel:
             if target.arguments is None:
                 try:
                     outputs = target.call(*plain)
-                except (Exception, SystemExit) as error:
+                except NOT_ITS_OWN:
+                    raise
+                except BaseException as error:
                     raise _raised(target, error) from error
             else:
                 outputs = self._call(target, signature, plain, True)
@@ -514,9 +519,9 @@ class Kernel:
             with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
                 outputs = target.call(*positional, **keywords)
                 return outputs if program is None else program.finished(outputs)
-        except (KernelFault, NotOffered):
+        except (KernelFault, NotOffered, *NOT_ITS_OWN):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if not judged:
                 raise Refused(error) from error
             raise _raised(target, error) from error
@@ -566,12 +571,14 @@ class Kernel:
                 )
             return float(got) if type_.dtype == "real" else got if type_.dtype == "bool" else int(got)
         shape = tuple(sizes.get(d, -1) if isinstance(d, str) else d for d in type_.shape or ())
-        array = self._as_array(target, name, type_, got)
-        if -1 not in shape and array.shape != shape:
+        found = getattr(
+            got, "shape", None
+        )  # before anything is copied: it may be one number, told to be a million rows
+        if -1 not in shape and isinstance(found, tuple) and tuple(found) != shape:
             raise KernelFault(
-                "wrong shape", f"{target.name} returned {name} of shape {array.shape}, expected {shape} ({type_})"
+                "wrong shape", f"{target.name} returned {name} of shape {tuple(found)}, expected {shape} ({type_})"
             )
-        return array
+        return self._as_array(target, name, type_, got)
 
     def _as_array(self, target: Target, name: str, type_: Type, got: Any) -> np.ndarray:
         expected = self._dtype_of(type_)
@@ -580,7 +587,8 @@ class Kernel:
 
             if not isinstance(got, torch.Tensor):
                 raise KernelFault(
-                    "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected a tensor"
+                    "wrong type",
+                    f"{target.name} returned {type(got).__name__} for {name}, expected a tensor ({type_})",
                 )
             if got.device.type != self.device:
                 raise KernelFault(
@@ -595,11 +603,11 @@ class Kernel:
                 raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
             held = _fetched(lambda: got.detach().cpu(), f"its output {name}", target.name)
             return (held.to(torch.float64) if type_.is_floating else held).numpy()
-        if type_.shape == () and isinstance(got, (float, int)) and not isinstance(got, bool):
-            return np.asarray(got, dtype=np.float64)
+        if type_.shape == () and isinstance(got, (float, int)) and isinstance(got, bool) == (type_.dtype == "bool"):
+            return np.asarray(got, dtype=np.bool_ if type_.dtype == "bool" else np.float64)
         if not isinstance(got, (np.ndarray, np.generic)):
             raise KernelFault(
-                "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array"
+                "wrong type", f"{target.name} returned {type(got).__name__} for {name}, expected an array ({type_})"
             )
         array = np.asarray(got)
         wanted = np.dtype(NUMPY[expected])
@@ -667,7 +675,8 @@ def arranged(
 
 
 def miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
-    values = f"{len(given)} value{'' if len(given) == 1 else 's'}"
+    kinds = ", ".join("None" if g is None else type(g).__name__ for g in given[:MANY])
+    values = f"{len(given)} value{'' if len(given) == 1 else 's'} ({kinds}{', ...' if len(given) > MANY else ''})"
     hint = "; `returns` in a binding file says which of them it has" if len(given) < len(wanted) else ""
     return KernelFault(
         "wrong type", f"{target.name} returned {values}, expected {len(wanted)}: {', '.join(wanted)}{hint}"
@@ -692,7 +701,15 @@ def _unrepeatable(target: Target, difference: str) -> KernelFault:
 
 
 def _raised(target: Target, error: BaseException) -> KernelFault:
-    return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {error}")
+    return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {said(error)}")
+
+
+def said(error: BaseException) -> str:
+    """The message of an error, whatever its class makes of it."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"its message cannot be made ({type(second).__name__})"
 
 
 class _Lazy:

@@ -25,6 +25,11 @@ from .quiet import quiet
 from .repeated import Repeated
 
 HEARTBEAT = 1.0  # seconds between signs of life
+# Kinds of failure that have nothing to do with what a law is about: what may be wrong then stands in the message.
+FORMAL = frozenset(
+    ("wrong type", "wrong dtype", "wrong device", "writes to its inputs", "not repeatable", "changes earlier results",
+     "device lost", "device error")
+)  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
@@ -45,6 +50,7 @@ class Session:
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
+    state: Mapping[str, Any] = field(default_factory=dict)  # of a run of several steps, before the present one
     cases: int = 1  # that the obligation now running is judged on
     failures: Counter[str] = field(default_factory=Counter)  # of each kernel, in this process
     lost: str = ""  # why no further test can run in this process: the device is unusable
@@ -109,7 +115,7 @@ class Recorder:
         self.cases += 1
         self.rows += _rows(case)
         self.last = case
-        self.steps = []
+        self.steps, session.state = [], {}
         self._note()
         self._alive()
 
@@ -257,12 +263,14 @@ class Recorder:
             session.tell(event)
 
     def _inputs(self) -> str:
-        """The case that failed; of a run, the inputs of every step."""
+        """The case that failed; of a run, the inputs of every step, and its state before the last."""
         if self.last is None:
             return ""
-        return "\n".join(
-            [self.last.describe(), *(f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1))]
-        )
+        steps = [f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1)]
+        if steps and session.state:
+            held = (f"{name} = {_outline(value)}" for name, value in session.state.items())
+            steps.insert(len(steps) - 1, "state before the last step\n" + "\n".join(held))
+        return "\n".join([self.last.describe(), *steps])
 
     def _failure(self, error: Exception, started: ObligationStarted) -> Failure:
         gap = getattr(error, "gap", None)
@@ -281,8 +289,9 @@ class Recorder:
         output = gap.name if gap is not None else ""
         called = self._called(error)
         target = self.kernel.targets.get(called)
-        meaning = started.if_fails
-        if not meaning and session.why is not None:
+        formal = isinstance(error, KernelFault) and error.kind in FORMAL
+        meaning = "" if formal else started.if_fails
+        if not formal and not meaning and session.why is not None:
             meaning = session.why(self.kernel.contract, self.id)
         return Failure(
             property=self.words,
@@ -324,6 +333,16 @@ def _shown(error: BaseException) -> BaseException:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[-1]
     return error
+
+
+def _outline(value: Any) -> str:
+    """A value of any type that a run keeps: numbers as they are, of long arrays shape and beginning."""
+    value = getattr(value, "value", value)
+    if isinstance(value, np.ndarray) and value.size > SHOWN:
+        return f"array{list(value.shape)} [{', '.join(repr(v) for v in value.reshape(-1)[:4].tolist())}, ...]"
+    if isinstance(value, bytes) and len(value) > 4 * SHOWN:
+        return f"{len(value)} bytes"
+    return repr(value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value)
 
 
 def _brief(value: Any, type_: Type) -> str:

@@ -17,6 +17,7 @@ from hypothesis.strategies import DataObject
 from ..inputs import Case
 from .claims import Falsified
 from .kernel import Kernel
+from .no_case import said_of_the_law
 from .session import session
 
 
@@ -33,6 +34,7 @@ class Steps(RuleBasedStateMachine):
     def holds(self, **values: Any) -> None:
         """Keep values for the next steps."""
         self.__dict__.setdefault("_kept", {}).update(values)
+        session.state = dict(self._kept)
 
     def held(self, names: str) -> Any:
         """The values kept under these names."""
@@ -65,7 +67,8 @@ def run_steps(machine: type[Steps], inputs: Any, kernel: Kernel, steps: int) -> 
     settings = session.settings()
     session.cases = settings.max_examples
     # `begin` counts as a step to Hypothesis.
-    run_state_machine_as_test(bound, settings=hypothesis.settings(settings, stateful_step_count=steps + 1))
+    with said_of_the_law():
+        run_state_machine_as_test(bound, settings=hypothesis.settings(settings, stateful_step_count=steps + 1))
     if longest[0] < steps:
         raise Falsified(
             f"no run took all of its {steps} steps, the longest {longest[0]}: a step that draws fewer arrays leaves "

@@ -7,11 +7,12 @@ python -m albor_contracts.verify.worker --ahead MODULE    makes ready, and gets 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..bindings import bind
 from ..errors import ContractError
@@ -26,6 +27,8 @@ from ..runtime import device
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
 from .plan import Planned
+
+T = TypeVar("T")
 
 
 def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapping[str, Any]) -> None:
@@ -175,7 +178,6 @@ def _made_ready(module: str) -> list[str]:
     """Import what the tests will need, the kernel's module first of all, then wait to be told which they are."""
     import contextlib
     import importlib
-    import os
 
     sys.path.insert(0, os.getcwd())
     with contextlib.suppress(Exception, SystemExit):  # said when the kernel is bound
@@ -193,14 +195,24 @@ def main() -> int:
     sys.path[:0] = [p for p in (options["cwd"],) if p not in sys.path]
     tests = [Planned.parse(line) for line in given[2:]]
     if options["device"] == "cpu":
-        import os
-
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    session.note = input_notes(channel)
+    session.note = _only_here(input_notes(channel))
     tell_where()
     with open(channel, "a", encoding="utf-8") as file:
-        run_tests(tests, json_lines(file), options)
+        run_tests(tests, _only_here(json_lines(file)), options)
     return 0
+
+
+def _only_here(act: Callable[[T], None]) -> Callable[[T], None]:
+    """What this process alone does: a kernel may fork, and its child come back from the call as well."""
+    here = os.getpid()
+
+    def act_or_end(what: T) -> None:
+        if os.getpid() != here:
+            os._exit(0)
+        act(what)
+
+    return act_or_end
 
 
 if __name__ == "__main__":
