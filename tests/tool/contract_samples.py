@@ -113,6 +113,7 @@ LINK_SLIPS = [
     Slip("E307", "lower: 0\n", "lower: 0\n    check: \"all[b](p[b] < 1)\"\n", "check: \"all[b](p", "or check"),
     Slip("E308", "    patch: {target", "    x-patch: {target", "SM-F2"),
     Slip("E309", "wrt: [x]", "wrt: [x, y]", "gives"),
+    Slip("E309", "gives: [dx]", "gives: []", "gives"),
     Slip("E311", "engine: z3", "engine: crosshair", "axioms"),
     Slip("E312", "checks: [SM-SUM, SM-BOUND]", "checks: [SM-SUM, SM-SUM]", "SM-SUM]"),
 ]  # fmt: skip

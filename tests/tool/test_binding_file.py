@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from albor_contracts.arguments import NoValue, check_names, evaluate_argument, parse_argument
 from albor_contracts.binding_file import check_binding_links, load_binding
-from albor_contracts.errors import ContractError, Text
+from albor_contracts.errors import ContractError, Position, Text
 from albor_contracts.load import load_contract
 from contract_samples import DATA, GOOD_PATH, write
 
@@ -64,6 +65,60 @@ def test_slips(tmp_path, old, new, code, line):
 def test_positions_may_be_named_in_quotes(tmp_path):
     path = write(tmp_path, GOOD.replace("{input: x, dim: 1}", "{'0': x, '1': \"N - 1\"}"), "library.yaml")
     assert load_binding(path).kernels["core/softmax"]["softmax"].args == {"0": "x", "1": "N - 1"}
+
+
+@pytest.mark.parametrize(
+    ("new", "code", "words", "at"),
+    [
+        ('args: {input: "x % 2"}', "E509", "Mod is not allowed", "x % 2"),
+        ('args: {input: "x + x ** 2"}', "E509", "Pow is not allowed", "x ** 2"),
+        ('args: {input: "x @ x"}', "E509", "MatMult is not allowed", "x @ x"),
+        ('args: {input: "~x"}', "E509", "Invert is not allowed", "~x"),
+        ('args: {input: "not x"}', "E509", "Not is not allowed", "not x"),
+        ('args: {input: "+x"}', "E509", "UAdd is not allowed", "+x"),
+        ('args: {input: "1 << 9"}', "E509", "LShift is not allowed", "1 << 9"),
+        ('args: {input: "1is x"}', "E509", "Compare is not allowed", "1is x"),
+        ('args: {input: "x.shape"}', "E509", "Attribute is not allowed", "x.shape"),
+        ('args: {input: "x +"}', "E509", "cannot read the argument 'x +'", "x +"),
+        ('args: {input: "1 / 0"}', "E509", "ZeroDivisionError: division by zero", "1 / 0"),
+        ("args: {input: \"-'a'\"}", "E509", "TypeError: bad operand type", "-'a'"),
+        ('args: {input: "[1] * 999999999999"}', "E509", "a list of 999,999,999,999 items", "[1] *"),
+        ('args: {"1": x}', "E509", "position 1 and no position 0", "1"),
+        ('args: {"0": x, "5": x}', "E509", "position 5 and no position 1", "5"),
+        ("returns: [p, p]", "E504", "`returns` has p twice", "p]"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_a_callable_is_called_with_and_returns(tmp_path, new, code, words, at):
+    old = "returns: [p]" if new.startswith("returns") else "args: {input: x, dim: 1}"
+    path = write(tmp_path, GOOD.replace(old, new, 1), "library.yaml")
+    with pytest.raises(ContractError) as caught:
+        load_binding(path)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.source) == (code, next(t for t in path.read_text().split("\n") if new in t))
+    assert words in found.message and found.source[found.position.column - 1 :].startswith(at)
+
+
+def test_an_argument_is_computed_from_inputs_and_dims():
+    text = Text("[N, -2 * x, 1 + N // 2, True, 'a']", (Position("b.yaml", 3, 7),))
+    node = parse_argument(text)
+    assert evaluate_argument(node, text, {"N": 5, "x": 1.5}) == [5, -3.0, 3, True, "a"]
+    with pytest.raises(ContractError, match=r"b.yaml:3:8: error.E509.: unknown name 'N'"):
+        check_names(node, text, ["x"])
+
+
+def test_an_argument_without_a_value_says_where_it_stands():
+    text = Text("N // R", (Position("b.yaml", 3, 7),))
+    with pytest.raises(NoValue, match=r"b.yaml:3:7: the argument 'N // R' cannot be computed: ZeroDivisionError"):
+        evaluate_argument(parse_argument(text), text, {"N": 5, "R": 0})
+
+
+def test_returns_are_outputs_of_the_equation(tmp_path):
+    contracts = {"core/softmax": load_contract(GOOD_PATH)}
+    path = write(tmp_path, GOOD.replace("returns: [p]", "returns: [_, q]", 1), "library.yaml")
+    found, _ = check_binding_links(load_binding(path), contracts)
+    assert (found.code, found.position.line) == ("E504", 11)
+    assert "`returns` names q" in found.message and "p" in found.hint
 
 
 def test_links_to_contracts_and_equations(tmp_path):

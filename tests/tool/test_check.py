@@ -69,6 +69,12 @@ DEFINES = [
     ("E430", "c[j: M] = x[0, §j + 0]\ny[b, i] = x[b, i]"),
     ("E424", "y[b, i] = x[b, i] + §w"),
     ("E424", "y[b, i] = exp(§x)"),
+    ("E424", "§c = w\ny[b, i] = x[b, i]"),
+    ("E416", "y[b, i] = x[b, i] + 5 // §n"),
+    ("E416", "y[b, i] = x[b, i] + where(n > 0, 5 % §n, 0)"),  # both branches are evaluated
+    ("E416", "y[b, i] = x[b, i] + N // §i"),
+    ("E408", "§c[j: 99999999] = 3\ny[b, i] = x[b, i]"),
+    ("E408", "§c[j: 99999, l: 99999] = 3\ny[b, i] = x[b, i]"),
     ("E425", "y[b, i] = x[b, i] + §w[i]"),
     ("E425", "y[b, i] = x[b, i] + sum[j](x[b, j] * §w[j])"),
     ("E426", "y[b, i] = x[b, i] + §m[i]"),
@@ -146,6 +152,13 @@ def test_a_conflict_of_ranges_shows_both_places():
 def test_a_range_that_nothing_shows_is_stated():
     text = "c[j: M, l: 3] = n\n      y[b, i] = x[b, i] + c[0, 0] + w[c[M - 1, 2] % M]"
     assert problems(CONTRACT.replace("DEFINE", "|\n      " + text)) == []
+
+
+@pytest.mark.parametrize("divisor", ["N", "max(n, 1)", "(i + 1)", "(n * n + 1)", "ids[b]", "2"])
+def test_what_is_divided_by_is_not_zero(divisor):
+    """`ids` lies in [0, V) or is -100: a condition keeps elements from 0."""
+    text = f"where({divisor} > 0, 7 // {divisor} + 7 % {divisor}, 0)" if "ids" in divisor else f"7 // {divisor}"
+    assert problems(CONTRACT.replace("DEFINE", f'"y[b, i] = x[b, i] + {text}"')) == []
 
 
 def test_hints_know_near_misses():

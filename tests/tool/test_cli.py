@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from albor_contracts.cli.compile import verdicts
 from albor_contracts.cli.explain import TYPES
 from albor_contracts.cli.falsify import judge_all
 from albor_contracts.codes import CODES
+from albor_contracts.errors import Position
 from albor_contracts.events import FaultTried, KernelCompiled, ObligationFinished
 from albor_contracts.evidence import read
 from albor_contracts.falsify.wrong import planted
@@ -97,6 +99,24 @@ def test_bad_arguments_are_refused(arguments, run):
     assert status == 2 and "usage:" in err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(f"{command} {option}" for command in ("verify", "replay SC-ZERO") for option in ("--cases -1", "--cases 0")),
+        *(f"verify --stall {value}" for value in ("0", "-1", "nan", "inf", "soon")),
+        *(f"{command} -n {n}" for command in ("verify", "falsify", "prove", "compile", "mutate") for n in (0, -1)),
+        *(f"{command} --seed {n}" for command in ("verify", "bench", "mutate") for n in (-1, 2**63, "1e5")),
+        *(f"mutate --limit {n}" for n in (0, -1)),
+        *(f"prove --seconds {value}" for value in ("0", "nan")),
+    ],
+)
+def test_numbers_that_no_command_could_use_are_refused(arguments, run):
+    status, out, err = run(*arguments.split())
+    assert status == 2 and out == ""
+    option, value = arguments.split()[-2:]
+    assert f"argument {option}: expected " in err and f", got '{value}'" in err
+
+
 def test_a_reader_that_goes_away_is_no_error(project):
     code = "from albor_contracts.cli import main; main(['equations', '--format', 'json']); main(['validate'])"
     reading, writing = os.pipe()
@@ -108,6 +128,67 @@ def test_a_reader_that_goes_away_is_no_error(project):
     finally:
         os.close(writing)
     assert done.stderr == ""
+
+
+COMMAND = [sys.executable, "-m", "albor_contracts"]
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize(("arguments", "status"), [(["validate"], 0), (["--version"], 0), (["coverage", "none"], 2)])
+def test_closed_streams_are_no_error(closed, arguments, status, project):
+    shut = {"stdout": ">&-", "stderr": "2>&-", "both": "<&- >&- 2>&-"}[closed]
+    line = f"{shlex.join([*COMMAND, *arguments])} {shut}"
+    done = subprocess.run(line, shell=True, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == status and "Traceback" not in done.stderr
+    assert ("error[E503]" in done.stderr) == (status == 2 and closed == "stdout")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+@pytest.mark.parametrize("arguments", [["validate"], ["validate", "--format", "json"], ["--version"], ["equations"]])
+def test_output_that_finds_no_space_is_told(arguments, project):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=project, check=False
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "error[E101]" in done.stderr and "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "verify", "coverage", "scaffold core/new", "validate --format json"])
+def test_a_working_folder_that_is_gone_is_told(command, tmp_path, monkeypatch, run):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    status, out, err = run(*command.split())
+    assert status == 2 and "the working folder cannot be used: No such file or directory" in out + err
+
+
+def test_without_a_working_folder_files_keep_their_names(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert str(Position("/somewhere/a.yaml", 2, 3)) == "/somewhere/a.yaml:2:3"
+    assert str(Position("a.yaml")) == "a.yaml"
+
+
+@pytest.mark.parametrize("during", ["_parser", "_run"])
+def test_an_interrupt_ends_a_command_in_a_word(during, monkeypatch, run):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"albor_contracts.cli.{during}", interrupted)
+    assert run("validate") == (2, "", "interrupted\n")
+
+
+def test_an_interrupt_while_the_command_is_imported(tmp_path):
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        COMMAND, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "interrupted\n")
 
 
 def test_output_that_cannot_be_encoded_is_escaped(project):
@@ -262,6 +343,17 @@ def test_without_evidence_nothing_is_covered(project, run):
     assert run("coverage", "--fail-under", "0", "--level", "1")[0] == 0
     for nonsense in ("nan", "-1", "101", "many"):
         assert run("coverage", "--fail-under", nonsense)[0] == 2
+
+
+def test_coverage_of_a_binding_that_nobody_knows_is_refused(project, run):
+    status, _, err = run("coverage", "--binding", "refernce")
+    assert status == 2 and "there is no binding 'refernce', and no evidence of one" in err
+    assert "did you mean `reference`" in err
+    package = next(project.glob("reference/*")).name
+    mine = f"reference.{package}.core.scale:scale"
+    assert run("coverage", "--binding", mine)[0] == 2
+    assert run("verify", "--binding", mine, "--cases", "2", "-n", "1", "-k", "SC-ZERO")[0] == 0
+    assert run("coverage", "--binding", mine)[0] == 0
 
 
 def test_prose_stays_in_the_denominator(project, run):

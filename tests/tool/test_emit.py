@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from albor_contracts.emit.texts import (
 from albor_contracts.emit.write import write_generated
 from albor_contracts.errors import ContractError
 from albor_contracts.inputs.case import RESERVED as OF_CASES
-from albor_contracts.lang.names import GENERATED, TAKEN, why_not
+from albor_contracts.lang.names import GENERATED, OF_STRATEGIES, TAKEN, why_not
 from albor_contracts.lang.names import OF_CASES as LISTED_OF_CASES
 from albor_contracts.lang.names import OF_KERNELS as LISTED_OF_KERNELS
 from albor_contracts.links import check_links
@@ -54,7 +55,7 @@ falsification_tests:
   - {id: TY-F1, rule: TY-DEF-SQUARE, prediction: Squares, given: {x: [[1, -2.5, .inf]]}, let: "y = square(x)",
      check: "all[b, i](y[b, i] == x[b, i] * x[b, i])", if_fails: Halves}
   - {id: TY-F2, rule: TY-DEF-CLAMP, prediction: Clamps, given: {x: [[1], [2]], low: 1},
-     check: "all[b](x[b, 0] >= low)", if_fails: Does not}
+     let: "y, _ = clamp(x, low)", check: "all[b](y[b, 0] >= low)", if_fails: Does not}
 faults:
   - {id: TY-X, title: Tripled, origin: A slip, define: {double: "y[b, i] = 3 * x[b, i]"}, killed_by: [TY-L0]}
 qa_gate: {id: TY-GATE, name: Gate, checks: [TY-L0]}
@@ -278,7 +279,7 @@ OTHERS = [
     "_",
     "__x",
 ]
-WORDS = sorted({*GENERATED, *LISTED_OF_CASES, *LISTED_OF_KERNELS, *BUILTINS, *OTHERS})
+WORDS = sorted({*GENERATED, *LISTED_OF_CASES, *LISTED_OF_KERNELS, *OF_STRATEGIES, *BUILTINS, *OTHERS})
 ROLES = ["input", "output", "dimension", "index", "local", "equation", "forall", "state"]
 
 
@@ -362,6 +363,8 @@ def test_names_that_collide(role):
 def test_lists_of_names_are_those_of_the_modules():
     assert set(runtime.__all__) <= TAKEN
     assert set(OF_CASES) == LISTED_OF_CASES
+    keywords = {p.name for p in inspect.signature(runtime.cases).parameters.values() if p.kind is not p.VAR_KEYWORD}
+    assert keywords <= OF_STRATEGIES | LISTED_OF_CASES
     kernel = Kernel("c", "b", "numpy", "f64", "cpu", {}, Definitions("c", {}, {}))
     public = {n for owner in (kernel, kernel.spec) for n in [*dir(owner), *vars(owner)] if not n.startswith("_")}
     assert public <= LISTED_OF_KERNELS, public - LISTED_OF_KERNELS

@@ -183,6 +183,17 @@ def test_the_line_of_a_group_comes_with_its_last_verdict():
     assert stream.getvalue().count("ok   ") == 1
 
 
+@pytest.mark.parametrize("replay", ["", "albor-contracts replay 1"])
+def test_a_failure_names_the_command_that_replays_it_if_there_is_one(replay):
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    for obligation in ("SM-SUM", "SM-SHIFT"):
+        failure = Failure(property="", message="it cannot be called [E508]", replay=replay)
+        terminal(dataclasses.replace(STARTED, obligation=obligation, replay="").finished("error", failure=failure))
+    assert "SM-SHIFT [impl, bf16, cpu]: the same as core/softmax SM-SUM [impl, bf16, cpu]\n" in stream.getvalue()
+    assert stream.getvalue().count("replay:") == (2 if replay else 0)
+
+
 def test_on_a_terminal_there_is_a_status_line():
     stream = io.StringIO()
     play(Terminal(stream, live=True, color=False))

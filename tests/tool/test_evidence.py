@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import subprocess
 import sys
 
@@ -367,6 +368,25 @@ def test_corrupt_lines_are_reported_where_they_stand(tmp_path):
     found = read([path, tmp_path / "absent.jsonl"])
     assert len(found.records) == 1
     assert [w.position.line for w in found.warnings] == [0, 1, 2, 3, 4, 5, 7]
+
+
+@pytest.mark.parametrize("place", ["named", "in a folder", "/dev/zero"])
+def test_what_is_no_regular_file_is_not_opened_as_evidence(place, tmp_path):
+    path = place if place == "/dev/zero" else tmp_path / "e.jsonl"
+    if place != "/dev/zero":
+        os.mkfifo(path)
+    found = read([tmp_path if place == "in a folder" else path])
+    assert [str(w) for w in found.warnings] == [
+        f"{path}: warning[W901]: evidence ignored: this is not a regular file"
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+def test_a_device_takes_records_and_an_error_names_it():
+    with Recorder("/dev/null") as recorder:
+        recorder.write(RECORD)
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"), Recorder("/dev/full") as recorder:
+        recorder.write(RECORD)
 
 
 def _append(path, seed):

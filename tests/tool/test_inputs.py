@@ -16,8 +16,8 @@ from albor_contracts.errors import ContractError
 from albor_contracts.inputs import DTYPES, LAYOUTS, Case, cases, present, profiles, round_to
 from albor_contracts.inputs.domains import Bounds, Empty
 from albor_contracts.inputs.layouts import applicable
-from albor_contracts.inputs.rounding import FORMATS, at_least, at_most
 from albor_contracts.inputs.values import FLOAT_RECIPES, INTEGER_RECIPES
+from albor_contracts.lang.formats import FORMATS, at_least, at_most
 from albor_contracts.lang.types import parse_domain
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -606,3 +606,16 @@ def test_profiles(monkeypatch):
 def test_common_argument_names_are_free():
     declared = dict.fromkeys(("seed", "keep", "step", "mask", "shape", "size", "index", "work"), "int in [0, 9]")
     assert all(0 <= c.seed <= 9 and c.work <= 9 for c in sample(cases(inputs=declared), 20))
+
+
+@pytest.mark.parametrize("kind", ["float", "accum", "f64", "f32", "bf16", "i64", "u8", "bool"])
+def test_arrays_without_axes_and_without_elements(kind):
+    for case in sample(cases({"N": "0", "R": "0..2"}, x=f"{kind}[]", none=f"{kind}[R, N]", flat=f"{kind}[N]"), 60):
+        for dtype in DTYPES:
+            received = case.received(dtype)
+            assert received.x.shape == () and not received.x.flags.writeable
+            assert received.none.shape == (case.R, 0) and received.flat.shape == (0,)
+
+
+def test_conditions_may_mention_pi():
+    assert {case.N for case in sample(cases({"N": "1..6"}, assume=["N > pi"], x="float[N]"))} == {4, 5, 6}

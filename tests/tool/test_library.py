@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from albor_contracts import checked
 from albor_contracts import library as libraries
 from albor_contracts.cli import main
 from albor_contracts.emit.files import harness_text, module_text
@@ -120,6 +121,35 @@ def test_what_is_wrong_is_said_as_by_the_whole_library(file, old, new, project):
     with pytest.raises(ContractError) as caught:
         open_selected(["core/twice"]).select(["core/twice"])
     assert caught.value.diagnostics == expected.value.diagnostics
+
+
+def test_a_contract_is_never_lost_without_a_word(project, capsys, monkeypatch):
+    """A check that ends with nothing to say does not make its contract vanish: no file of it is taken away."""
+    assert main(["generate"]) == 0
+    made = sorted(Path("generated").rglob("test_*.py"))
+
+    def wordless(o, *others):
+        if str(o.id).startswith("TW-"):
+            raise ContractError
+        return law_of(o, *others)
+
+    law_of = checked.law_of
+    monkeypatch.setattr(checked, "law_of", wordless)
+    for command in (["generate"], ["generate", "core/twice"], ["generate", "contracts/core/twice-v1.yaml"]):
+        assert main(command) == 2
+        assert "E315" in capsys.readouterr().err
+    assert main(["validate", "--no-cache"]) == 2
+    assert "error[E315]: core/twice was not checked to its end" in capsys.readouterr().out
+    assert sorted(Path("generated").rglob("test_*.py")) == made
+
+
+def test_a_gradient_of_nothing_is_said_by_every_command(project, capsys):
+    law = "{id: TW-G, equation: twice, type: gradient, property: p, of: twice, wrt: [x], gives: []}"
+    write(project, "contracts/core/twice-v1.yaml", f"{TWICE}proof_obligations: [{law}]\n")
+    for command in ("validate", "generate", "verify core/twice", "equations core/twice"):
+        assert main(command.split()) == 2
+        told = capsys.readouterr()
+        assert "E309" in told.out + told.err
 
 
 def test_what_is_wrong_elsewhere_is_left_to_validate(project, capsys):

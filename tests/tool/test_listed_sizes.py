@@ -110,6 +110,26 @@ equations:
     assert not found("N: 3..4097") and not found('N: "3, 4000"')  # a range is cut where its grid is large
 
 
+def test_texts_and_ranges_of_indices_are_counted():
+    text = """
+dims: {N: 1..9}
+equations:
+  f: {signature: "f(x: float[N], s: text) -> y: float[N]", domain: {s: "length 0..LONGEST"}, define: "y[r] = x[r]"}
+proof_obligations:
+  - {id: TY-LAW, type: conservation, equation: f, property: A law, let: "y = f(x, s)\\na[k: RANGE] = k",
+     check: "a[0] == 0"}
+"""
+
+    def found(longest, size):
+        return [d.message for d in problems(HEAD + text.replace("LONGEST", str(longest)).replace("RANGE", str(size)))]
+
+    assert not found(9999, 9999)
+    (message, *_) = found(99999999, 9)
+    assert "texts of a case of TY-LAW would have up to 99,999,999 characters" in message
+    (message,) = found(9, 9999999999)
+    assert "a would have 9,999,999,999 elements at once, a grid of 9999999999; at most 16,777,216" in message
+
+
 def test_a_range_takes_what_a_list_leaves():
     found = sizes_of('R: 1..4097, N: "1, 4097"')
     assert max(r for r, n in found if n == 1) > 1000 and max(r for r, n in found if n == 4097) < 10

@@ -153,6 +153,8 @@ def test_every_code_of_reader_and_links_is_provoked_somewhere():
         "E212",
         "E310",
         "E313",
+        # A contract that was lost without a word: test_library.py
+        "E315",
         # Proofs that cannot be written: test_harness.py
         "E320",
         "E321",

@@ -93,7 +93,8 @@ def test_a_dangling_link_is_in_the_way_too(project):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "norm", "core/", "/norm", "core/norm/x", "Core/norm", "core/no_rm", "../core/norm", "core/..", "core/norm\n",
+    ["core/test", "core/test-it", "core/supposed-x",
+     "", "norm", "core/", "/norm", "core/norm/x", "Core/norm", "core/no_rm", "../core/norm", "core/..", "core/norm\n",
      "core/nörm", "core/class", "import/norm", "core/norm-", "core/1norm", "core/" + "x" * 80, "core/a b", "co re/a"],
 )  # fmt: skip
 def test_bad_names_are_refused(name, project, capsys):
@@ -110,8 +111,9 @@ def test_words_of_the_language_get_another_equation_name(word, tmp_path):
     assert plan is not None and plan.equation == f"{word}_kernel"
 
 
-def test_a_word_of_the_language_makes_a_valid_contract(project):
-    assert main(["scaffold", "core/exp"]) == 0
+@pytest.mark.parametrize("word", ["exp", "self", "bounds", "fast-run", "true", "null", "x"])
+def test_a_name_that_is_taken_makes_a_valid_contract(word, project):
+    assert main(["scaffold", f"core/{word}"]) == 0
     assert main(["validate"]) == 0
 
 

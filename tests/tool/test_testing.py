@@ -421,3 +421,38 @@ def test_every_way_to_new_memory_gives_poison():
     assert dict(vars(torch.Tensor)) == before
     with poisoned("numpy", 1):
         assert (np.empty(3) == 6e4).all() and (np.empty_like(np.ones(2, dtype=np.float16)) == 6e4).all()
+
+
+NOTHING = """
+dims: {N: 1..9}
+equations:
+  f: {signature: "f(x: float[N]) -> y: float[N]", domain: {x: "in [-8, 8]"}, define: "y[i] = 2 * x[i]"}
+proof_obligations:
+  - {id: TY-LAW, equation: f, property: A law, PARAMETERS}
+"""
+SAME = "type: conservation, check: 'exact(f(x), f(x))'"
+
+
+@pytest.mark.parametrize("checked", [False, True], ids=["judged", "with Hypothesis' own checks"])
+@pytest.mark.parametrize(
+    ("law", "told"),
+    [
+        (f"assume: ['N > 20'], {SAME}", "no case satisfies"),
+        (f"assume: ['all[i](x[i] > 9)'], {SAME}", "satisf"),
+        ("type: independence, output: 'y[i]', input: 'x[j]', when: 1 == 2", "satisf"),
+        ("type: protocol, assume: ['N > 20'], state: {a: 0}, steps: 2, step: \"y = f(x)\\nnext_a = a + 1\", "
+         "check: a >= 0", "satisf"),
+        (f"domain: {{x: 'in [1e6, 1e7]'}}, {SAME}", "has no f16 value"),
+    ],
+)  # fmt: skip
+def test_a_law_without_cases_says_so_in_words_about_the_contract(law, told, checked):
+    toy = Toy(HEAD + NOTHING.replace("PARAMETERS", law))
+    kernel = toy.kernel("f16", f=lambda x: x + x)
+    if checked:
+        with pytest.raises(ObligationFailed) as caught:
+            toy.module.tests["TY-LAW"](kernel)
+        message = caught.value.failure.message
+    else:
+        message = toy.judge("TY-LAW", "f16", f=lambda x: x + x)
+    assert message.startswith("NoCase: ") and told in message
+    assert "suppress_health_check" not in message and "<text>" not in message

@@ -8,11 +8,16 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from albor_contracts.errors import ContractError
 from albor_contracts.events import ObligationFinished
 from albor_contracts.evidence.store import read
+from albor_contracts.verify.probe import probe
+from sample_project import make_project
 
 HERE = Path(__file__).parent
 
@@ -118,6 +123,51 @@ def test_a_binding_that_cannot_be_used(binding: str, code: str, tmp_path: Path) 
     assert not (tmp_path / "e.jsonl").exists()
 
 
+PROBED = "def scale(x, a):\n    return (a * x).astype(x.dtype)\n"
+
+
+def probed(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+    """What importing a kernel of this source finds out."""
+    monkeypatch.chdir(make_project(tmp_path))
+    (tmp_path / "probed.py").write_text(source + PROBED, encoding="utf-8")
+    return probe(tmp_path, "cpu", "probed:scale", ["core/scale"])
+
+
+def test_what_a_module_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = (
+        "import atexit, os\nprint('{\"offers\": 1}', end='')\nos.write(1, b'\\xff\\n')\nos.write(2, b'\\xff')\n"
+        "atexit.register(print, '{oops')\n"
+    )
+    assert list(probed(noise, tmp_path, monkeypatch)["core/scale"]["equations"]) == ["scale"]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import os; os._exit(0)", "the process that imported probed:scale ended with exit status 0"),
+        (
+            "import os, signal, warnings\nwarnings.warn('of no matter')\nos.kill(os.getpid(), signal.SIGSEGV)",
+            "the process that imported probed:scale was killed by SIGSEGV",
+        ),
+        (
+            "import os\nos.write(2, b'cannot allocate\\n  at startup\\n')\nos._exit(3)",
+            "the process that imported probed:scale ended with exit status 3: cannot allocate",
+        ),
+        ("import sys; sys.exit('not here')", "importing 'probed' raised SystemExit: not here"),
+        (
+            "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+            "importing 'probed' raised E: its message cannot be made (ValueError)",
+        ),
+    ],
+)
+def test_a_module_that_ends_the_process_that_imports_it(
+    source: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ContractError) as caught:
+        probed(f"{source}\n", tmp_path, monkeypatch)
+    assert [(d.code, d.message) for d in caught.value.diagnostics] == [("E506", words)]
+
+
 def test_cuda_without_a_gpu_is_an_error(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
@@ -200,7 +250,7 @@ def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
 
 def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) -> None:
     """The line of a contract comes when its last verdict is in, and its total agrees with that of the run."""
-    done = verified("optim/global-clip", "torch", tmp_path, "--cases", "2")
+    done = verified("core/layernorm", "torch", tmp_path, "--cases", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = (text for text in done.stdout.splitlines() if text.startswith("ok "))
     total = done.stdout.splitlines()[-1].split(" obligations")[0]

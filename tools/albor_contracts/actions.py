@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from .errors import ContractError, Text, problem
 from .lang import tree
 from .lang.check import Index, Scope, check_block, check_expression
+from .lang.constants import constant
 from .lang.names import why_not
 from .lang.signature import Signature
 from .lang.syntax import Source, parse_block, parse_expression
@@ -126,7 +128,7 @@ def action_of(
     """The action of an obligation; `scope` is that of its law. `added` is the variable that its template added."""
     match str(o.type):
         case "gradient":
-            return _gradient(o, equation, visible, defined)
+            return _gradient(o, equation, visible, scope)
         case "determinism":
             return Repetition(_call(o.call, scope))
         case "dispatch":
@@ -140,8 +142,8 @@ def action_of(
             return _independence(o, equation, scope, added)
         case "statistical":
             return Statistic(
-                _number(o.statistic, scope), _number(o.expect, scope), _number(o.variance, scope),
-                _number(o.observations, scope), _number(o.detects, scope), int(o.trials or 1), float(o.false_alarm),
+                _number(o.statistic, scope), _finite(o.expect, scope), _finite(o.variance, scope),
+                _finite(o.observations, scope), _finite(o.detects, scope), int(o.trials or 1), float(o.false_alarm),
             )  # fmt: skip
         case "protocol":
             return _protocol(o, scope)
@@ -152,6 +154,14 @@ def _number(text: Text | None, scope: Scope) -> tree.Node:
     node, source = parse_expression(text or "")
     if check_expression(node, source, scope) not in ("int", "real"):
         raise source.error("E426", "a number is expected here", node.place)
+    return node
+
+
+def _finite(text: Text | None, scope: Scope) -> tree.Node:
+    node = _number(text, scope)
+    value = constant(node)
+    if value is not None and not math.isfinite(value):
+        raise Source(text or "").error("E303", f"{text!s} is not finite", node.place, "nothing could be found by it")
     return node
 
 
@@ -213,14 +223,12 @@ def refusal_of(text: Text | None, raises: Text | None, mentions: tuple[Text, ...
     return Refusal(node, str(raises), tuple(map(str, mentions)), tuple(types))
 
 
-def _gradient(
-    o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature], defined: frozenset[str]
-) -> Gradient:
+def _gradient(o: Obligation, equation: CheckedEquation, visible: Mapping[str, Signature], scope: Scope) -> Gradient:
     forward, backward = visible.get(str(o.of)), equation.signature
-    if forward is None or len(o.gives) != len(o.wrt):
+    if forward is None or len(o.gives) != len(o.wrt) or not o.wrt:
         raise ContractError  # reported with the links
     for signature, text in ((forward, o.of), (backward, o.equation)):
-        if signature.name not in defined:
+        if scope.defined is not None and signature.name not in scope.defined:
             raise problem(
                 "E303",
                 f"{signature.name} has no `define`",
@@ -238,6 +246,7 @@ def _gradient(
                 "gradients are taken at the inputs of the backward equation; "
                 f"an input that they do not depend on comes from `forall`: {{{p.name}: ...}}",
             )
+    _takes(forward, o.of or "", scope)
     at = {p.name: p.type for p in forward.inputs}
     for name in o.wrt:
         if name not in at or not at[name].is_floating:
@@ -252,6 +261,14 @@ def _gradient(
         if name not in outputs:
             raise problem("E303", f"{backward.name} has no output {str(name)!r}", name, did_you_mean(name, outputs))
     return Gradient(forward, tuple(map(str, o.wrt)), tuple(map(str, o.gives)), cotangents_of(o, forward, backward))
+
+
+def _takes(forward: Signature, text: str, scope: Scope) -> None:
+    """The inputs of this law are of the types that the forward equation has under the same names."""
+    place = (0, 0)
+    call = tree.Call(place, forward.name, tuple(tree.Name(place, p.name) for p in forward.inputs), spec=True)
+    statement = tree.Statement(place, ("_",) * len(forward.outputs), None, call)
+    check_block((statement,), Source(text), replace(scope, values=dict(scope.values), indices=dict(scope.indices)))
 
 
 def cotangents_of(o: Obligation, forward: Signature, backward: Signature) -> tuple[str, ...]:
@@ -321,7 +338,7 @@ def _protocol(o: Obligation, scope: Scope) -> Protocol:
     state: dict[str, tree.Node] = {}
     kinds: dict[str, Type] = {}
     for name, value in o.state.items():
-        reason = why_not(name, "input")
+        reason = why_not(name, "output")
         if reason or scope.known(name):
             raise problem(
                 "E413" if reason else "E421",

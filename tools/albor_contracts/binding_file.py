@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from .arguments import parse_argument
 from .errors import ContractError, Diagnostic, Text
 from .load.bind import bind
 from .load.nodes import compose
@@ -140,6 +141,7 @@ def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Bin
                     "E502", f"`autograd` needs `framework: torch`, not {binding.framework}", target.autograd.position,
                     hint="autograd is PyTorch's", source=source.line(target.autograd.position),
                 ))  # fmt: skip
+            diagnostics += _badly_called(target, source)
             for device in DEVICES:
                 topics = target.deviates_on.on(device) if target.deviates_on is not None else {}
                 for topic in topics:
@@ -147,6 +149,40 @@ def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Bin
     if diagnostics:
         raise ContractError(*diagnostics)
     return binding
+
+
+def _badly_called(target: Target, source: Source) -> Iterator[Diagnostic]:
+    """Arguments that cannot be read or leave a position out, and outputs that come back twice."""
+    for text in target.args.values():
+        try:
+            parse_argument(text)
+        except ContractError as error:
+            yield from (replace(d, source=source.line(d.position)) for d in error.diagnostics)
+    positions = sorted((p for p in target.args if p.isdigit()), key=int)
+    for k, position in enumerate(positions):
+        if int(position) != k:
+            place = position.position if isinstance(position, Text) else target.position
+            yield Diagnostic(
+                "E509", f"`args` has position {position} and no position {k}", place,
+                hint="positions count from '0', and none is left out", source=source.line(place),
+            )  # fmt: skip
+            break
+    for k, name in enumerate(target.returns):
+        if name != "_" and name in target.returns[:k]:
+            yield Diagnostic(
+                "E504", f"`returns` has {name} twice", name.position,
+                hint="each output once; _ skips a value that is none of them", source=source.line(name.position),
+            )  # fmt: skip
+
+
+def unknown_returns(target: Target, outputs: Collection[str]) -> Iterator[Diagnostic]:
+    """What `returns` names and the equation does not have."""
+    for name in target.returns:
+        if name != "_" and name not in outputs:
+            yield Diagnostic(
+                "E504", f"`returns` names {name}, which is no output of the equation", name.position,
+                hint=did_you_mean(name, outputs, f"its outputs are: {', '.join(outputs)}"),
+            )  # fmt: skip
 
 
 def _misplaced(binding: Binding, target: Target, device: str, topic: str, source: Source) -> Iterator[Diagnostic]:
@@ -188,6 +224,8 @@ def check_binding_links(
                     hint=did_you_mean(equation, outline.equations,
                                       f"its equations are: {', '.join(outline.equations)}"),
                 )  # fmt: skip
+            elif target.autograd is None and (outputs := outline.outputs_of(equation)):
+                yield from unknown_returns(target, outputs)
             known = (*outline.laws, *outline.tests)
             for topic in (
                 *target.deviates,

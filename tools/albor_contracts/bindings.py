@@ -1,27 +1,32 @@
 """From a binding to callables: modules are imported here, and nowhere before.
 
 A binding is a file (`reference`, `impl`, `torch`: bindings/<name>.yaml, or a path to one) or a single callable
-`package.module:function`, which stands for the equation it is named after, or for the contract's first.
+`package.module:function`, which stands for the equation it is named after, for the first whose inputs it takes under
+their own names, or for the contract's first.
 """
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .binding_file import Binding, load_binding, names_callable
+from .arguments import check_names, evaluate_argument, parse_argument
+from .binding_file import Binding, load_binding, names_callable, unknown_returns
 from .binding_file import Target as TargetText
 from .errors import ContractError, Position, Text, problem
 from .lang.signature import Signature
+from .model import Contract
 from .runtime.autograd import Differentiated, Gradients
-from .runtime.kernel import Definitions, Kernel, Target
+from .runtime.kernel import Definitions, Kernel, Target, said
+from .suggest import did_you_mean
 
 DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
 
@@ -95,7 +100,9 @@ def _from_file(
             declined[equation] = str(text.declines)
             continue
         if text.autograd is not None:
-            gradients = _differentiable(contract, signature, text.autograd, _gradients(contract, signatures, root))
+            gradients = _differentiable(
+                contract, signature, text.autograd, _gradients(_models(contract, root), signatures)
+            )
             forward = _target(text, text.autograd, gradients.forward, "torch")
             targets[equation] = Target(
                 Differentiated(forward, gradients), forward.name, dtypes=tuple(map(str, text.dtypes))
@@ -109,22 +116,31 @@ def _from_file(
 
 
 def _target(text: TargetText, call: Text, signature: Signature, framework: str) -> Target:
+    if unknown := list(unknown_returns(text, [p.name for p in signature.outputs])):
+        raise ContractError(*unknown)
     function = resolve(str(call), call.position)
-    if not text.args:
+    arguments = _arguments(text, signature)
+    if arguments is None:
         check_call(function, call, signature, framework)
+        arguments = _by_name(function, signature, framework)
     returns, dtypes = tuple(map(str, text.returns)), tuple(map(str, text.dtypes))
-    return Target(function, str(call), _arguments(text, signature), returns, dtypes)
+    return Target(function, str(call), arguments, returns, dtypes)
 
 
-def _gradients(contract: str, signatures: Mapping[str, Signature], root: Path) -> list[Gradients]:
-    """Which equations of the contract hold the gradients of which: what its obligations of type gradient say."""
-    from .actions import cotangents_of
+def _models(contract: str, root: Path) -> list[Contract]:
     from .load.files import load_contract
     from .load.paths import files_named
 
+    return [load_contract(file) for file in files_named(root, contract)]
+
+
+def _gradients(models: Sequence[Contract], signatures: Mapping[str, Signature]) -> list[Gradients]:
+    """Which equations of a contract hold the gradients of which: what its obligations of type gradient say."""
+    from .actions import cotangents_of
+
     found: dict[str, Gradients] = {}
-    for file in files_named(root, contract):
-        for o in load_contract(file).proof_obligations:
+    for model in models:
+        for o in model.proof_obligations:
             forward, equation = signatures.get(str(o.of)), signatures.get(str(o.equation))
             if o.type != "gradient" or forward is None or equation is None:
                 continue
@@ -149,26 +165,37 @@ def _differentiable(contract: str, signature: Signature, where: Text, known: Seq
 
 def _single(name: str, contract: str, signatures: Mapping[str, Signature], root: Path) -> Bound:
     function = resolve(name, Position(name))
-    word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
-    equation = next((e for e in signatures if _folded(e) == word), next(iter(signatures)))
-    signature = signatures[equation]
     module = sys.modules.get(name.split(":", maxsplit=1)[0])
     framework = "torch" if _uses_torch(module) else "numpy"
+    models = _models(contract, root)
+    equation = _meant(name, function, _own(models, signatures), framework)
+    signature = signatures[equation]
     check_call(function, Text(name, (Position(name),)), signature, framework)
-    arguments: dict[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
-    known = _parameters(function)
-    wanted = [p.name for p in signature.inputs]
-    before = int(_takes_device(signature, framework))
-    if known is not None and set(wanted) <= set(known) and list(known)[before : before + len(wanted)] != wanted:
-        arguments = {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
+    arguments = _by_name(function, signature, framework)
     forward = Target(function, name, arguments)
     targets = {equation: forward}
     if framework == "torch":
         # Whoever trains with it gets its gradients from autograd.
-        for one in _gradients(contract, signatures, root):
+        for one in _gradients(models, signatures):
             if one.forward.name == equation:
                 targets[one.equation.name] = Target(Differentiated(forward, one), name)
     return Bound(name, framework, ("cpu", "cuda") if framework == "torch" else ("cpu",), ("f32",), targets)
+
+
+def _own(models: Sequence[Contract], signatures: Mapping[str, Signature]) -> list[Signature]:
+    """The equations of a contract in its order. A generated module has them in the order in which it needs them, and
+    with them those of other contracts."""
+    written = [str(equation) for model in models for equation in model.equations]
+    return [signatures[e] for e in written if e in signatures] or list(signatures.values())
+
+
+def _meant(name: str, function: Callable[..., Any], equations: Sequence[Signature], framework: str) -> str:
+    """The equation a callable stands for: its namesake, the first whose inputs it takes by name, or the first."""
+    word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
+    namesakes = [e for e in equations if _folded(e.name) == word]
+    named = set(_names(function))
+    fitting = [e for e in equations if {p.name for p in e.inputs} <= named and not _misfit(function, e, framework)]
+    return [*namesakes, *fitting, *equations][0].name
 
 
 def _folded(name: str) -> str:
@@ -176,7 +203,7 @@ def _folded(name: str) -> str:
 
 
 def _uses_torch(module: Any) -> bool:
-    names = vars(module).values() if module is not None else ()
+    names = getattr(module, "__dict__", {}).values()  # what a module put in its place need not have
     return any(inspect.ismodule(v) and v.__name__.split(".")[0] in ("torch", "triton") for v in names)
 
 
@@ -193,19 +220,11 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
         raise problem(
             "E506", f"cannot import {module_name!r}: {error}", where, "is its folder the current one, or installed?"
         ) from None
-    except Exception as error:
-        raise problem("E506", f"importing {module_name!r} raised {type(error).__name__}: {error}", where) from None
+    except (Exception, SystemExit) as error:
+        words = f"importing {module_name!r} raised {type(error).__name__}: {said(error)}"
+        raise problem("E506", words, where) from None
     for part in path.split("."):
-        if not hasattr(found, part):
-            from .suggest import did_you_mean
-
-            raise problem(
-                "E507",
-                f"{module_name} has no {path!r}",
-                where,
-                did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
-            )
-        found = getattr(found, part)
+        found = _attribute(found, part, module_name, path, where)
     if not callable(found):
         raise problem("E507", f"{target} is not callable", where)
     if inspect.isclass(found):
@@ -222,11 +241,30 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
     return found
 
 
+def _attribute(owner: Any, part: str, module: str, path: str, where: Position) -> Any:
+    try:
+        return getattr(owner, part)
+    except AttributeError:
+        names: list[str] = []
+        with contextlib.suppress(Exception):  # a class may have another idea of what is in it
+            names = [n for n in dir(owner) if not n.startswith("_")]
+        raise problem("E507", f"{module} has no {path!r}", where, did_you_mean(part, names)) from None
+    except (Exception, SystemExit) as error:
+        words = f"looking up {path!r} in {module} raised {type(error).__name__}: {said(error)}"
+        raise problem("E507", words, where) from None
+
+
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return None  # built in: nothing is known before the call
+    except Exception:
+        return None  # built in, or without a readable signature: nothing is known before the call
+
+
+def _names(function: Callable[..., Any]) -> list[str]:
+    """The parameters that can be given by name, as far as they are known."""
+    found = (_parameters(function) or {}).values()
+    return [p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _takes_device(signature: Signature, framework: str) -> bool:
@@ -235,87 +273,50 @@ def _takes_device(signature: Signature, framework: str) -> bool:
 
 
 def check_call(function: Callable[..., Any], name: Text, signature: Signature, framework: str) -> None:
-    """Whether the callable can be called with the inputs of the equation."""
-    known = _parameters(function)
-    if known is None:
-        return
-    given = [*(["device"] if _takes_device(signature, framework) else []), *(p.name for p in signature.inputs)]
-    try:
-        inspect.signature(function).bind(*given)
-    except TypeError as error:
-        names = ", ".join(given)
+    """Refuse a callable that cannot be called with the inputs of the equation."""
+    if error := _misfit(function, signature, framework):
+        given = _given(signature, framework)
         raise problem(
-            "E508", f"{name} cannot be called with {len(given)} arguments ({names}): {error}", name.position,
+            "E508", f"{name} cannot be called with {len(given)} arguments ({', '.join(given)}): {error}", name.position,
             "a binding file adapts other names and another order with `args`; for anything else write a small "
             "function that takes these arguments and calls it",
-        ) from None  # fmt: skip
+        )  # fmt: skip
+
+
+def _given(signature: Signature, framework: str) -> list[str]:
+    return [*(["device"] if _takes_device(signature, framework) else []), *(p.name for p in signature.inputs)]
+
+
+def _misfit(function: Callable[..., Any], signature: Signature, framework: str) -> str:
+    """Why the callable cannot take the inputs in their order; empty where it can, or nothing is known of it."""
+    if _parameters(function) is None:
+        return ""
+    try:
+        inspect.signature(function).bind(*_given(signature, framework))
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def _by_name(
+    function: Callable[..., Any], signature: Signature, framework: str
+) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:
+    """The inputs under their own names, where the callable has all of these in another order; None elsewhere."""
+    known = _names(function)
+    wanted = [p.name for p in signature.inputs]
+    before = int(_takes_device(signature, framework))
+    if not set(wanted) <= set(known) or known[before : before + len(wanted)] == wanted:
+        return None
+    return {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
 
 
 def _arguments(text: TargetText, signature: Signature) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:
     if not text.args:
         return None
-    names = {p.name for p in signature.inputs} | set(signature.dims)
+    names = [p.name for p in signature.inputs] + list(signature.dims)
     result: dict[str | int, Callable[[Mapping[str, Any]], Any]] = {}
     for key, expression in text.args.items():
-        node = _parse(str(expression), expression, names)
-        result[int(key) if str(key).isdigit() else str(key)] = lambda values, node=node: _evaluate(node, values)  # type: ignore[misc]
+        node = parse_argument(expression)
+        check_names(node, expression, names)
+        result[int(key) if str(key).isdigit() else str(key)] = partial(evaluate_argument, node, expression)
     return result
-
-
-def _parse(expression: str, where: Text, names: set[str]) -> ast.expr:
-    try:
-        node = ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
-        raise problem(
-            "E509", f"cannot read the argument {expression!r}", where.position, "names, numbers, lists and + - * //"
-        ) from None
-    for n in ast.walk(node):
-        if isinstance(n, ast.Name) and n.id not in names:
-            from .suggest import did_you_mean
-
-            raise problem("E509", f"unknown name {n.id!r}", where.position, did_you_mean(n.id, names))
-        allowed = (
-            ast.Name,
-            ast.Constant,
-            ast.List,
-            ast.Tuple,
-            ast.BinOp,
-            ast.UnaryOp,
-            ast.operator,
-            ast.unaryop,
-            ast.expr_context,
-        )
-        if not isinstance(n, allowed):
-            raise problem(
-                "E509",
-                f"{type(n).__name__} is not allowed in an argument",
-                where.position,
-                "names, numbers, lists and + - * //",
-            )
-    return node
-
-
-def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
-    match node:
-        case ast.Constant(value):
-            return value
-        case ast.Name(name):
-            return values[name]
-        case ast.List(items) | ast.Tuple(items):
-            return [_evaluate(i, values) for i in items]
-        case ast.UnaryOp(ast.USub(), operand):
-            return -_evaluate(operand, values)
-        case ast.BinOp(left, op, right):
-            a, b = _evaluate(left, values), _evaluate(right, values)
-            match op:
-                case ast.Add():
-                    return a + b
-                case ast.Sub():
-                    return a - b
-                case ast.Mult():
-                    return a * b
-                case ast.Div():
-                    return a / b
-                case ast.FloorDiv():
-                    return a // b
-    raise ContractError(*problem("E509", f"{ast.unparse(node)!r} is not allowed in an argument").diagnostics)

@@ -6,24 +6,26 @@ needs no numerical package, so that `validate` stays quick.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from .actions import Action, action_of, refusal_of
+from .actions import Action, Protocol, action_of, refusal_of
 from .errors import ContractError, Diagnostic, Text, problem
 from .lang import tree
 from .lang.check import Scope, Step, check_block, check_expression
-from .lang.dims import Dims, Poly
+from .lang.dims import ONE, Dims, Poly
+from .lang.emptiness import as_written, never_filled, why_empty
 from .lang.names import why_not
 from .lang.signature import Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
 from .lang.to_python import sizes_found, used_indices
-from .lang.types import DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
+from .lang.types import INTEGER_RANGES, DimRange, Domain, Type, evaluate, names_in, parse_dim, parse_domain, parse_type
 from .links import check_parameters, implied_obligations
-from .model import Contract, Equation, FalsificationTest, Fault, Obligation
-from .sizes import MOST, elements, grids
+from .model import DTYPES, Contract, Equation, FalsificationTest, Fault, Obligation
+from .sizes import MOST, elements, grids, texts
 from .suggest import did_you_mean
 from .templates import law_of
 
@@ -355,8 +357,16 @@ def _dims(texts: Mapping[str, Text], used: Iterable[str], assume: Iterable[str],
     for text in assume:
         for smaller, larger in _inequalities(text):
             a, b = base.poly(smaller), base.poly(larger)
-            if a is not None and b is not None:
-                facts.append(b - a)
+            if a is None or b is None:
+                continue
+            if base.never_negative(a - b - ONE):
+                raise problem(
+                    "E405",
+                    f"no sizes satisfy {str(text)!r}",
+                    _place(text) or where,
+                    "an assumption leaves cases over: correct it, or the ranges under `dims`",
+                )
+            facts.append(b - a)
     return Dims(derived, low, tuple(facts))
 
 
@@ -400,7 +410,9 @@ def _dim_text(node: tree.Node) -> str | None:
     return None
 
 
-def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterable[str]) -> Domain:
+def _domain(
+    text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterable[str], dtypes: Collection[str]
+) -> Domain:
     """The domain of an input; its bounds mention dimensions, and numbers that are drawn before."""
     domain = parse_domain(text)
     where = _place(text)
@@ -423,14 +435,20 @@ def _domain(text: Text | str, type_: Type, sizes: Iterable[str], numbers: Iterab
         raise problem(
             "E402", f"{type_} has no such domain", where, "length 0..64" if type_.is_opaque else "leave it away"
         )
-    for low, high in bounds:
-        if not names_in(low) | names_in(high) and not evaluate(low, {}) <= evaluate(high, {}):
-            raise problem("E405", f"nothing lies between {low} and {high}", where, "low <= high")
+    try:
+        wrong = why_empty(domain, type_, dtypes)
+    except ContractError as error:
+        wrong = error.diagnostics[0].message
+    if wrong:
+        raise problem("E405", wrong, where, "widen the domain: low <= high, and a value of the type in between")
     return domain
 
 
 def _domains(
-    inputs: Mapping[str, tuple[Type, str]], sizes: Iterable[str], like: CheckedEquation | None = None
+    inputs: Mapping[str, tuple[Type, str]],
+    sizes: Iterable[str],
+    dtypes: Collection[str],
+    like: CheckedEquation | None = None,
 ) -> dict[str, Domain]:
     """The domains of all inputs; none is bounded by itself, not even through others.
 
@@ -450,7 +468,7 @@ def _domains(
         elif _is_permutation(text):
             found[name] = parse_domain(f"in [0, {text.split()[-1]})")
         else:
-            found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name])
+            found[name] = _domain(text, type_, sizes, [n for n in numbers if n != name], dtypes)
     waiting = {n: _mentioned(found[n]) & set(numbers) for n in numbers}
     while waiting:
         ready = [n for n, needs in waiting.items() if not needs & set(waiting)]
@@ -461,6 +479,19 @@ def _domains(
         for name in ready:
             del waiting[name]
     return found
+
+
+def _filled(inputs: Mapping[str, tuple[Type, str]], domains: Mapping[str, Domain], dims: Dims) -> None:
+    """No domain is empty whatever the sizes are."""
+    for name, (_, text) in inputs.items():
+        empty = None if _is_permutation(text) else never_filled(domains[name], dims)
+        if empty is not None:
+            raise problem(
+                "E405",
+                f"nothing lies in {as_written(empty)}, whatever the sizes are",
+                _place(text),
+                "low <= high",
+            )
 
 
 def _is_permutation(text: str) -> bool:
@@ -520,13 +551,14 @@ def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation
     for key, text in model.domain.items():
         if key not in inputs:
             raise problem("E404", f"there is no input {key!r}", text, did_you_mean(key, inputs))
-    domains = _domains(inputs, texts)
+    domains = _domains(inputs, texts, _dtypes(model))
     used = [
         *signature.dims,
         *_sizes_mentioned(texts, domains.values(), model.assume),
         *_sizes_stated(texts, [model.define]),
     ]
     dims = _dims(texts, used, model.assume, model.signature)
+    _filled(inputs, domains, dims)
     space = Space(_needed(texts, used), inputs, tuple(model.assume))
     scope = Scope(dims, {p.name: p.type for p in signature.inputs}, domains, {}, {}, frozenset(space.dims))
     for condition in model.assume:
@@ -535,6 +567,10 @@ def _equation(names: _Names, name: str, signature: Signature) -> CheckedEquation
     if model.define is not None:
         define = _define(names, model.define, signature, space, dims, domains)
     return CheckedEquation(name, model, signature, space, dims, domains, define)
+
+
+def _dtypes(equation: Equation) -> tuple[str, ...]:
+    return tuple(map(str, equation.dtypes)) or DTYPES
 
 
 def _needed(texts: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
@@ -550,6 +586,13 @@ def _needed(texts: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
 
 def _condition(text: Text, scope: Scope) -> None:
     node, source = parse_expression(text)
+    if not any(isinstance(n, tree.Name | tree.Element) for n in tree.walk(node)):
+        raise source.error(
+            "E404",
+            f"the assumption {str(text)!r} is about no dimension and no input",
+            node.place,
+            "state what cases must satisfy, for example 2 * R <= N, or leave it away",
+        )
     if check_expression(node, source, _copy(scope)) != "bool":
         raise source.error("E426", "an assumption is a condition", node.place, "for example: 2 * warmup <= total")
 
@@ -576,6 +619,7 @@ def _define(
         defined=names.defined, definition=True,
     )  # fmt: skip
     steps = check_block(statements, source, scope, () if right is None else right.steps)
+    _small_at_least(statements, scope, text)
     for p in signature.outputs:
         found = scope.values.get(p.name)
         if found is None:
@@ -632,6 +676,14 @@ _PERMUTATION = re.compile(r"\s*permutation\s*\[\s*([A-Za-z_][A-Za-z0-9_]*)\s*\]\
 def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEquation]) -> CheckedObligation:
     equation = equations[str(o.equation)]
     texts = names.dims(equation.model.dims, o.dims)
+    for name, size in o.dims.items():
+        if name in equation.signature.types:
+            raise problem(
+                "E421",
+                f"{name!r} names both a dimension and a parameter of {equation.name}",
+                size,
+                "choose another name",
+            )
     template = law_of(o, equation, names.visible)
     inputs = dict(equation.space.inputs)
     for name, text in template.forall.items():
@@ -654,7 +706,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         if _is_permutation(inputs[name][1]):
             raise problem("E402", f"{name} is a permutation: it has no domain", text)
         inputs[name] = (inputs[name][0], text)
-    domains = _domains(inputs, texts, equation)
+    domains = _domains(inputs, texts, _dtypes(equation.model), equation)
     assume = (*equation.space.assume, *o.assume)
     shapes = dict.fromkeys(d for t, _ in inputs.values() for d in t.shape or () if isinstance(d, str))
     used = [
@@ -668,6 +720,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
         dims = _dims(texts, used, assume, o.id)
     else:
         dims = equation.dims  # the same sizes and facts
+    _filled(inputs, domains, dims)
     space = Space(_needed(texts, used), inputs, assume)
     scope = Scope(
         dims, {n: t for n, (t, _) in inputs.items()}, domains, names.visible, {}, frozenset(space.dims),
@@ -683,11 +736,27 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
     if template.check is not None:
         check, source = template.check
         _claim(check, source, scope)
+    _small_at_least(statements, scope, o.let or o.id)
     added = [n for n in template.forall if n not in o.forall]
     action = action_of(o, equation, names.visible, scope, names.defined, added[0] if added else "")
+    if isinstance(action, Protocol):
+        _small_at_least(action.step, scope, o.step or o.id)
     found = CheckedObligation(o, equation, Law(space, statements, check, scope, action))
+    # Gradients and independences call a kernel without being told; a proof may be about something else.
+    if str(o.type) not in ("gradient", "independence") and o.prove is None:
+        _runs_a_kernel(found.law, o.id)
     _not_too_large(found)
     return found
+
+
+def _runs_a_kernel(law: Law, identifier: Text) -> None:
+    if not any(isinstance(n, tree.Call) and not n.spec for t in law.trees for n in tree.walk(t)):
+        raise problem(
+            "E435",
+            f"{identifier} calls no kernel: whatever the kernels do, it says the same",
+            identifier,
+            "call one under `let`, for example y = f(x), and state what holds of its output",
+        )
 
 
 def _not_too_large(o: CheckedObligation) -> None:
@@ -700,6 +769,13 @@ def _not_too_large(o: CheckedObligation) -> None:
             o.model.id,
             "lower the largest size under `dims`; several dimensions are never all large, one alone is",
         )
+    if (longest := texts(o.law.space)) > MOST:
+        raise problem(
+            "E408",
+            f"the texts of a case of {o.id} would have up to {longest:,} characters; at most {MOST:,}",
+            o.model.id,
+            "lower their `length`",
+        )
     for ranges, reached in grids(o):
         if reached > MOST:
             raise problem(
@@ -707,6 +783,21 @@ def _not_too_large(o: CheckedObligation) -> None:
                 f"{o.id} would compute {reached:,} elements at once, a grid of {' x '.join(ranges)}; at most {MOST:,}",
                 o.model.id,
                 "lower the largest of the sizes that are listed under `dims`: each of a list is tried",
+            )
+
+
+def _small_at_least(statements: Iterable[tree.Statement], scope: Scope, where: Text) -> None:
+    """No statement spans a grid that is too large even where every size is at its smallest."""
+    for s in statements:
+        ranges = [str(i.range) for n, i in scope.indices.items() if n in used_indices([s])]
+        least = math.prod(int(r) if r.isdigit() else scope.dims.low.get(r, 1) for r in ranges)
+        if least > MOST and any(map(str.isdigit, ranges)):  # of inputs alone, see `elements`
+            raise problem(
+                "E408",
+                f"{', '.join(s.targets)} would have {least:,} elements at once, a grid of {' x '.join(ranges)}; "
+                f"at most {MOST:,}",
+                where.at(*s.place),
+                "lower the range that is written on the left",
             )
 
 
@@ -768,6 +859,7 @@ def _falsification(names: _Names, test: FalsificationTest, rule: CheckedObligati
         _claim(check, source, scope)
     refusal = None if test.call is None else refusal_of(test.call, test.raises, test.mentions, scope)
     law = Law(space, statements, check, scope, refusal, sizes)
+    _runs_a_kernel(law, test.id)
     mentioned = used_indices(law.trees)
     needed = {str(scope.indices[i].range) for i in mentioned if i in scope.indices} | (mentioned & set(space.dims))
     shown = {d for t, _ in inputs.values() for d in t.shape or ()}
@@ -791,7 +883,7 @@ def not_a_value(value: object, type_: Type) -> str:
         element = "bool" if type_.dtype == "bool" else "real" if type_.is_floating else "int"
         wrong = next((w for v in flat if (w := not_a_value(v, Type(element)))), "")
         if not wrong and element == "int" and type_.dtype != "i64":
-            low, high = {"u8": (0, 255), "i8": (-128, 127), "i32": (-(2**31), 2**31 - 1)}[type_.dtype]
+            low, high = INTEGER_RANGES[type_.dtype]
             wrong = next((f"{v}, which does not fit" for v in flat if not low <= v <= high), "")  # type: ignore[operator]
         return wrong
     if type_.dtype == "bytes":

@@ -210,7 +210,8 @@ _LINKS = (
          "- id: F1\n  title: Wrong divisor\n  origin: Confusion of mean and sum\n"
          "  define: {softmax: \"p[b, i] = x[b, i]\"}\n  killed_by: [SM-SUM]"),
     Code("E309", "`wrt` and `gives` differ in length",
-         "A gradient obligation pairs each input with the output that holds its gradient, in order.",
+         "A gradient obligation pairs each input with the output that holds its gradient, in order. It names one pair "
+         "at least.",
          "wrt: [x, w]\ngives: [dx]",
          "wrt: [x, w]\ngives: [dx, dw]"),
     Code("E310", "A definition without a law",
@@ -231,6 +232,11 @@ _LINKS = (
          "Ids of implied definitions begin with the prefix, so each contract has its own.",
          "core/softmax: prefix: SM\nloss/softmax-loss: prefix: SM",
          "core/softmax: prefix: SM\nloss/softmax-loss: prefix: SML"),
+    Code("E315", "A contract that was not checked to its end",
+         "Something in it could not be used, and what says so is missing: a mistake of this tool. Such a contract "
+         "counts as wrong, so that no command goes on as if it were not there.",
+         "- {id: SM-A, ...}\n- {id: SM-B, ...}    (which of them it is, no message says)",
+         "- {id: SM-A, ...}                    (taking out SM-B shows that it is SM-B)"),
     Code("E320", "A proof that the engine cannot state",
          "crosshair knows whole numbers and truth values, z3 real algebra with the functions of index notation, ieee "
          "laws about one float argument, value by value. An equation without `define` cannot be unrolled, and an "
@@ -278,11 +284,11 @@ _EXPRESSIONS = (
          "dims: {N: 1..64}"),
     Code("E404", "A dimension or input that does not exist",
          "Domains, assumptions and parameters may mention dimensions and inputs of the equation, under their own "
-         "names. None may be defined by itself.",
+         "names. None may be defined by itself. An assumption is about one of them at least.",
          "domain: {ids: \"in [0, M)\"}    (where the dimension is V)",
          "domain: {ids: \"in [0, V)\"}"),
     Code("E405", "A domain without a value",
-         "No value of the dtype lies in the domain, or a bound of it divides by zero.",
+         "No value of the dtype lies in the domain, or no sizes satisfy an assumption, or a bound divides by zero.",
          "domain: {k: \"in (0, 1)\"}    (k: int)",
          "domain: {k: \"in [0, 1]\"}"),
     Code("E406", "Not a signature",
@@ -297,7 +303,7 @@ _EXPRESSIONS = (
     Code("E408", "A case that is too large",
          "Each dimension of a law reaches its largest size, while the others are small; the inputs may then have "
          "16,777,216 elements together, which is 128 MiB in float64. The same holds for a grid that a law or an output "
-         "spans, at the sizes that are written as a list.",
+         "spans, at the sizes that are written as a list or as the range of an index, and for the lengths of texts.",
          "dims: {N: 1..900000000}    (for x: float[N])",
          "dims: {N: 1..4097}"),
     Code("E410", "A syntax error in an expression",
@@ -327,7 +333,8 @@ _EXPRESSIONS = (
          "y = sum(x[i])",
          "y = sum[i](x[i])"),
     Code("E416", "Division by zero",
-         "The divisor is the literal 0.",
+         "The divisor is the literal 0, or a whole number that // and % divide by and that takes the value 0: an "
+         "index, or an input whose domain holds it.",
          "y[i] = x[i] / 0",
          "y[i] = x[i] / N"),
     Code("E417", "The wrong arguments of a function",
@@ -394,7 +401,12 @@ _EXPRESSIONS = (
          "What a kernel computed is known within a bound, and a claim fails only if it does so wherever within their "
          "bounds the numbers lie. Two that agree need not be equal: a claim that they differ never fails.",
          "check: y[0, 0] != z[0, 0]",
-         "check: not exact(y, z)"),
+         "check: any[b, i](not exact(y[b, i], z[b, i]))"),
+    Code("E435", "A law that cannot fail",
+         "It calls no kernel, compares a value with itself, or bounds by infinity: every kernel passes. A law, and a "
+         "prediction too, calls a kernel of its contract and says what holds of what it returned.",
+         "check: \"all[i](x[i] <= 1)\"    (x an input)",
+         "let: \"y = f(x)\"\ncheck: \"all[i](y[i] <= 1)\""),
     Code("E431", "Definitions that call each other in a circle",
          "An equation may use other equations of its contract, but following the calls must come to an end.",
          "f: y[i] = g(x)[i]    g: y[i] = f(x)[i]",
@@ -426,9 +438,9 @@ _BINDINGS = (
          "Keys of `kernels` are contracts: family/kernel, without the version.",
          "kernels: {core/sofmax: {softmax: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
-    Code("E504", "The binding names an unknown equation or obligation",
-         "Below the contract stand the equations of that contract; under `deviates` and `deviates_on`, its obligations "
-         "and tests. "
+    Code("E504", "The binding names an unknown equation, output or obligation",
+         "Below the contract stand the equations of that contract; under `returns`, each once, outputs of the "
+         "equation; under `deviates` and `deviates_on`, obligations and tests of the contract. "
          "`autograd` serves equations that an obligation of type gradient calls the gradients of another.",
          "kernels: {core/softmax: {forward: \"torch:softmax\"}}",
          "kernels: {core/softmax: {softmax: \"torch:softmax\"}}"),
@@ -451,7 +463,9 @@ _BINDINGS = (
          "softmax: \"torch:softmax\"",
          "softmax: {call: \"torch:softmax\", args: {input: x, dim: 1}}"),
     Code("E509", "An argument that cannot be read",
-         "The arguments of a binding are names of inputs and dimensions, numbers, lists, and + - * //.",
+         "The arguments of a binding are names of inputs and dimensions, numbers, lists, and + - * / //. Where one "
+         "cannot be computed, such as a division by zero, that is an error too. Positions count from '0', and none is "
+         "left out.",
          "args: {normalized_shape: \"x.shape[-1:]\"}",
          "args: {normalized_shape: \"[N]\"}"),
     Code("E510", "A device that is not there",

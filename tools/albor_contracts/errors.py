@@ -28,7 +28,10 @@ NOWHERE = Position("<text>")
 
 def from_here(file: str | os.PathLike[str]) -> str:
     """The path as a person in the working folder would write it; unchanged when the file lies elsewhere."""
-    full, here = os.path.abspath(file), os.path.abspath(os.curdir)
+    try:
+        full, here = os.path.abspath(file), os.getcwd()
+    except OSError:  # the working folder is gone
+        return os.fspath(file)
     return os.path.relpath(full, here) if full.startswith(here + os.sep) else os.fspath(file)
 
 

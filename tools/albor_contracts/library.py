@@ -11,9 +11,11 @@ from .collection import without_collection
 from .emit.harness import proof_problems
 from .errors import ContractError, Diagnostic, Position
 from .links import check_links, if_fails_of, stated_at
+from .links_between import unexplained
 from .load import Loaded, contract_name, find_root, load_contracts
 from .load.paths import files_below, files_named
 from .model import Contract
+from .outline import outline_of
 from .suggest import did_you_mean
 
 
@@ -110,7 +112,10 @@ def _judged(base: Path, loaded: Loaded) -> Library:
     problems += (proofs := proof_problems(checked))
     unprovable = {d.position.file for d in proofs if d.severity == "error"}
     valid = {name: c for name, c in checked.items() if c.model.path not in unprovable}
-    return Library(base, loaded.contracts, valid, (*diagnostics, *problems))
+    found = [*diagnostics, *problems]
+    if len(valid) < len(loaded.contracts):
+        found += unexplained({name: outline_of(c) for name, c in loaded.contracts.items()}, valid, found)
+    return Library(base, loaded.contracts, valid, tuple(found))
 
 
 def open_selected(names: Iterable[str], root: Path | None = None) -> Library:

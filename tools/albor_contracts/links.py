@@ -266,12 +266,13 @@ def _obligations(
         if of is not None and of not in callable_names and not unsure:
             yield _unknown_equation(of, callable_names, obligation)
         wrt, gives = obligation.wrt, obligation.gives
-        if obligation.type == "gradient" and wrt and gives and len(wrt) != len(gives):
+        there = obligation.type == "gradient" and {"wrt", "gives"} <= written_keys(obligation)
+        if there and (len(wrt) != len(gives) or not wrt):
             yield Diagnostic(
                 "E309",
                 f"{obligation.id} names {len(wrt)} inputs in `wrt` and {len(gives)} outputs in `gives`",
                 obligation.where("gives"),
-                hint="one output for each input, in the same order",
+                hint="one output for each input, in the same order, and one input at least",
             )
         if obligation.prove is not None:
             yield from _proof(obligation.prove)

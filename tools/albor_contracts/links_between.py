@@ -5,10 +5,10 @@ They are checked on outlines alone; `links` checks what one contract and its dep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from .errors import Diagnostic, Position
-from .outline import Outline
+from .outline import Outline, closure
 
 
 def links_between(outlines: Mapping[str, Outline], own: Mapping[str, Iterable[Diagnostic]]) -> list[Diagnostic]:
@@ -19,6 +19,21 @@ def links_between(outlines: Mapping[str, Outline], own: Mapping[str, Iterable[Di
         diagnostics += _untouched(outline, outlines.values())
     diagnostics += _cycles(outlines)
     return diagnostics
+
+
+def unexplained(
+    outlines: Mapping[str, Outline], valid: Collection[str], diagnostics: Iterable[Diagnostic]
+) -> Iterator[Diagnostic]:
+    """Contracts that are not valid although no error says why: no command may go on as if they were not there."""
+    wrong = {d.position.file for d in diagnostics if d.severity == "error"}
+    for name, outline in outlines.items():
+        if name not in valid and not any(outlines[n].path in wrong for n in closure([name], outlines)):
+            yield Diagnostic(
+                "E315",
+                f"{name} was not checked to its end, and no other message says why",
+                outline.position,
+                hint="take out one obligation, test or fault after the other; this is a mistake of the tool, too",
+            )
 
 
 def _unique(contracts: Iterable[Outline]) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import Position, Text
+from .errors import ContractError, Position, Text
 
 if TYPE_CHECKING:
     from .model import Contract
@@ -29,11 +29,15 @@ class Outline:
     depends_on: tuple[Place, ...]
     ids: tuple[Place, ...]  # all that must be unique among contracts, in the order they are compared
     equations: tuple[str, ...]
+    outputs: tuple[tuple[str, ...], ...]  # of each equation, in order; none where its signature cannot be read
     defined: tuple[Place, ...]  # the equations with a definition
     about: frozenset[str]  # the equations that laws, other than definitions, are about
     words: frozenset[str]  # what these laws mention
     laws: tuple[str, ...]  # ids of obligations, implied definitions included
     tests: tuple[str, ...]  # ids of falsification tests
+
+    def outputs_of(self, equation: str) -> tuple[str, ...]:
+        return dict(zip(self.equations, self.outputs, strict=False)).get(equation, ())
 
     @property
     def dependencies(self) -> tuple[str, ...]:
@@ -59,6 +63,7 @@ def outline_of(contract: Contract) -> Outline:
         tuple((str(name), name.position) for name in contract.metadata.depends_on),
         (*((str(text), text.position) for text in written), *implied),
         tuple(map(str, contract.equations)),
+        tuple(_outputs(equation.signature) for equation in contract.equations.values()),
         tuple(
             (str(name), name.position if isinstance(name, Text) else equation.position)
             for name, equation in contract.equations.items()
@@ -69,6 +74,15 @@ def outline_of(contract: Contract) -> Outline:
         tuple(obligation_ids(contract)),
         tuple(str(t.id) for t in contract.falsification_tests),
     )
+
+
+def _outputs(signature: Text) -> tuple[str, ...]:
+    from .lang.signature import parse_signature
+
+    try:
+        return tuple(p.name for p in parse_signature(signature).outputs)
+    except ContractError:
+        return ()
 
 
 def closure(names: Iterable[str], outlines: Mapping[str, Outline]) -> Iterator[str]:

@@ -17,13 +17,14 @@ from pathlib import Path
 
 from .binding_file import load_binding
 from .errors import ContractError, Diagnostic, Position, problem
-from .lang.functions import RESERVED
+from .lang.names import why_not
 from .load.nodes import Mapping as YamlMapping
 from .load.nodes import compose
 from .load.source import read_source
 from .model import CONTRACT_NAME
 
 LONGEST_NAME = 64
+YAML_WORDS = ("true", "false", "null")  # these are no texts
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ def scaffold(root: Path, name: str, prefixes: Collection[str] = ()) -> Scaffold:
             Position("<arguments>"),
             "add a word to it",
         )
-    equation = f"{module}_kernel" if module in RESERVED or keyword.issoftkeyword(module) else module
+    taken = why_not(module, "equation") or keyword.issoftkeyword(module) or module in YAML_WORDS
+    equation = f"{module}_kernel" if taken else module
+    if reason := why_not(equation, "equation"):
+        raise problem(
+            "E803", f"{name!r} would name its equation so: {reason}", Position("<arguments>"), "add a word before it"
+        )
     prefix = _prefix(kernel, prefixes)
     new = {root / "contracts" / family / f"{kernel}-v1.yaml": _contract(root, name, equation, prefix)}
     targets: dict[str, str] = {}
@@ -195,7 +201,7 @@ def _contract(root: Path, name: str, equation: str, prefix: str) -> str:
 #   albor-contracts falsify {name}    fails until every obligation kills a fault
 metadata:
   version: 0.1.0
-  title: {_title(name)}
+  title: "{_title(name)}"
   prefix: {prefix}
   description: "FILL IN: what the kernel computes, and which disputed conventions this contract fixes."
   references:

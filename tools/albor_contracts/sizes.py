@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .lang.to_python import used_indices
-from .lang.types import DimRange, evaluate, names_in, parse_dim
+from .lang.types import DimRange, evaluate, names_in, parse_dim, parse_domain
 
 if TYPE_CHECKING:
     from .checked import CheckedObligation, Space
@@ -27,6 +27,12 @@ def elements(space: Space) -> tuple[int, dict[str, int]]:
         if (kind != "together" or total <= TOGETHER) and total > most:
             most, at = int(total), {d: int(n) for d, n in sizes.items()}
     return most, at
+
+
+def texts(space: Space) -> int:
+    """Characters and bytes of all texts of a case, at their longest."""
+    lengths = [parse_domain(domain).length for type_, domain in space.inputs.values() if type_.is_opaque]
+    return sum(length[1] for length in lengths if length is not None)
 
 
 def grids(o: CheckedObligation) -> Iterator[tuple[list[str], int]]:

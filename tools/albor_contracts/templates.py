@@ -6,12 +6,14 @@ A template adds variables (`forall`), statements (`let`) and a claim (`check`). 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import ContractError, Text, problem
 from .lang import tree
+from .lang.constants import constant
 from .lang.names import why_not
 from .lang.signature import Signature
 from .lang.syntax import Source, parse_block, parse_expression
@@ -89,7 +91,7 @@ class Names:
 
     def fresh(self, name: str) -> str:
         found, number = name, 1
-        while found in self.taken or why_not(found, "input"):
+        while found in self.taken or why_not(found, "output"):
             number += 1
             found = f"{name}_{number}"
         self.taken.add(found)
@@ -174,6 +176,9 @@ def _bound(o: Obligation, signature: Signature, forall: dict[str, str], names: N
             part: tree.Node = tree.Compare(limit.place, op, element, limit)
             part = tree.Reduce(limit.place, "all", tuple(at), part, None) if at else part
             claim = part if claim is None else tree.Logic(limit.place, "and", claim, part)
+    for (limit, source), _ in limits:
+        if not math.isfinite(constant(limit) or 0.0):
+            raise source.error("E435", "a limit that is infinite bounds nothing", limit.place, "leave it away")
     assert claim is not None
     return Template(forall, (let,), (claim, limits[0][0][1]), tuple(limit for limit, _ in limits))
 

@@ -69,6 +69,7 @@ from .runtime.functions import (
 )
 from .runtime.grid import array, grid, single
 from .runtime.kernel import Definitions, Kernel
+from .runtime.no_case import said_of_the_law
 from .runtime.session import Recorder, session
 from .runtime.statistics import statistically
 from .runtime.steps import Steps, run_steps
@@ -128,7 +129,8 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
                 return
             settings = session.settings()
             session.cases = settings.max_examples
-            settings(hypothesis.given(case=case)(once))(kernel)
+            with said_of_the_law():
+                settings(hypothesis.given(case=case)(once))(kernel)
 
         run.__doc__ = test.__doc__
         run.__name__ = test.__name__

@@ -272,6 +272,7 @@ def _outline_from(data: Any) -> Outline | ContractError:
         depends_on=_places(data["depends_on"]),
         ids=_places(data["ids"]),
         equations=_texts(data["equations"]),
+        outputs=tuple(_texts(part) for part in _list(data["outputs"])),
         defined=_places(data["defined"]),
         about=frozenset(_texts(data["about"])),
         words=frozenset(_texts(data["words"])),

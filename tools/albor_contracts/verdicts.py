@@ -69,6 +69,10 @@ class Judge:
         for part in ("signatures", "texts", "proofs"):
             diagnostics += [d for verdict in ordered for d in getattr(verdict, part)]
         valid = {name: (v.obligations, v.faults) for name, v in found.items() if v.valid}
+        if len(valid) < len(outlines):
+            from .links_between import unexplained
+
+            diagnostics += unexplained(outlines, valid, diagnostics)
         return Judgement(self.root, outlines, {n: valid[n] for n in outlines if n in valid}, tuple(diagnostics))
 
     def judge_with_dependencies(self, paths: Iterable[str | os.PathLike[str]]) -> tuple[Judgement, set[str]]:

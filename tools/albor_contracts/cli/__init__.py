@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..errors import ContractError
+    from ..errors import ContractError, Position
 
 COMMANDS = {
     "validate": "check contracts: structure, links, names, types, ranges",
@@ -42,6 +42,7 @@ EXITS = "exit status: 0 it holds, 1 something was falsified or is incomplete, 2 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: it holds; 1: something was falsified or is incomplete; 2: the input could not be judged."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal or file cannot show is escaped; it never ends a command.
@@ -54,10 +55,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if arguments is None and "triton" not in sys.modules:  # whose bindings complain about what is left
                 gc.freeze()  # the process ends here: nothing is worth a last walk through everything
     except BrokenPipeError:
-        # Whoever read the output has seen enough. What is still buffered must not raise again at exit.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
+        # Whoever read the output has seen enough.
+        _drop_output()
+    except OSError as error:
+        # `_run` has told all others: this one is about what was still to be written.
+        from ..errors import Position, problem
+
+        _drop_output()
+        with contextlib.suppress(OSError):
+            _refuse(problem("E101", f"cannot be written: {error.strerror or error}", Position("<stdout>")), "text")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    return 2
+
+
+def _open_streams() -> None:
+    """Streams that are closed when the command begins lead nowhere. They keep their numbers, which are the lowest: a
+    file with one of them would get whatever a library writes to stdout."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """What is still buffered must not raise again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: Sequence[str]) -> int:
@@ -65,7 +88,7 @@ def _run(given: Sequence[str]) -> int:
     if options.command is None:
         _parser(given).print_help()
         return 2
-    from ..errors import ContractError, Diagnostic, Position
+    from ..errors import ContractError, Diagnostic
 
     form = getattr(options, "format", "text")
     try:
@@ -75,11 +98,21 @@ def _run(given: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "<system>"
-        return _refuse(ContractError(Diagnostic("E101", f"{error.strerror or error}", Position(where))), form)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 2
+        return _refuse(ContractError(Diagnostic("E101", *_about(error))), form)
+
+
+def _about(error: OSError) -> tuple[str, Position]:
+    """What an error of the system is about: its file, or the working folder, which has been deleted."""
+    from ..errors import Position
+
+    words = error.strerror or str(error)
+    if isinstance(error.filename, str | bytes):
+        return words, Position(os.fsdecode(error.filename))
+    try:
+        os.getcwd()
+    except OSError as missing:
+        return f"the working folder cannot be used: {missing.strerror}", Position(os.curdir)
+    return words, Position("<system>")
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

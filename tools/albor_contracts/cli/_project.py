@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..binding_file import Binding, load_binding
-from ..errors import Diagnostic
+from ..errors import Diagnostic, Position, problem
 from ..library import Library, open_library
 from ..load.files import contract_name
 from ..older_format import OlderContract, is_older, read_older
+from ..suggest import did_you_mean
 
 if TYPE_CHECKING:
     from ..coverage import Coverage
@@ -126,16 +127,31 @@ def coverage_of(
     if not wanted:
         library.sound()
     known = bindings_of(project.root)
+    records = records_of(project.root, more)
     columns = dict.fromkeys((REFERENCE, IMPLEMENTATION, *bindings))
+    _refuse_unknown(columns, known, records)
     found = compute(
         library.contracts,
-        records_of(project.root, more),
+        records,
         bindings=tuple(columns),
         stated=stated_by(library, known),
         stated_on_gpu=stated_by(library, known, "cuda"),
         prose=[Prose(name, count) for name, count in prose.items() if name in chosen],
     )
     return replace(found, tables=tuple(t for t in found.tables if t.contract in selected or t.contract in chosen))
+
+
+def _refuse_unknown(names: Iterable[str], known: Mapping[str, Binding], records: Iterable[Record]) -> None:
+    """Raises `ContractError` for a binding without a file that no evidence names: its column would stay empty."""
+    from ..coverage import IMPLEMENTATION, REFERENCE
+
+    judged = {REFERENCE, IMPLEMENTATION, *known, *(getattr(r.verdict, "binding", "") for r in records)}
+    for name in names:
+        if name not in judged and not (name.endswith((".yaml", ".yml")) and Path(name).is_file()):
+            raise problem(
+                "E503", f"there is no binding {name!r}, and no evidence of one", Position(f"--binding {name}"),
+                did_you_mean(name, judged, "a file under bindings/, a path to one, or what `verify --binding` got"),
+            )  # fmt: skip
 
 
 def find_kernels(root: Path) -> None:

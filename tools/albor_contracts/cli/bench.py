@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._numbers import at_least_one, seed_number
+
 if TYPE_CHECKING:
     from ..bench.ceiling import Ceilings
     from ..bench.judge import Judgement
@@ -31,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"some of {','.join(PEERS)}, or none (default: all; on a CPU eager)",
     )  # fmt: skip
     parser.add_argument(
-        "--rounds", type=_at_least_one, default=None, metavar="N", help="samples (default: 20; on a CPU 3)"
+        "--rounds", type=at_least_one, default=None, metavar="N", help="samples (default: 20; on a CPU 3)"
     )
     parser.add_argument(
         "--targets", action="store_true",
@@ -40,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=None, metavar="DIR", help="write bench.txt, bench.json and roofline.svg there"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the arguments")
+    parser.add_argument("--seed", type=seed_number, default=0, help="seed of the arguments")
     parser.add_argument(
         "--evidence", type=Path, default=None, metavar="FILE",
         help="append records to this file (default: .albor/evidence/)",
@@ -230,9 +232,3 @@ def _peers(text: str) -> tuple[str, ...]:
         if name not in PEERS:
             raise argparse.ArgumentTypeError(f"unknown peer {name!r}; known are {', '.join(PEERS)}, or none")
     return tuple(p for p in PEERS if p in names)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
-    return int(text)

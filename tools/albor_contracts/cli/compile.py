@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._numbers import at_least_one
+
 if TYPE_CHECKING:
     from ..aot import CompileResult
     from ..events import KernelCompiled
@@ -26,7 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="architecture such as sm_90; may be repeated (default: sm_80, sm_89, sm_90, sm_100)",
     )  # fmt: skip
     parser.add_argument(
-        "-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="worker processes"
+        "-n",
+        dest="workers",
+        type=at_least_one,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="worker processes",
     )
     parser.add_argument(
         "--evidence",

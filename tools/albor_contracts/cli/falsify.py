@@ -13,6 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._numbers import at_least_one
+
 if TYPE_CHECKING:
     from ..checked import CheckedContract
     from ..events import FaultTried
@@ -29,7 +31,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--fault", action="append", default=None, metavar="ID", help="only this fault; may be repeated")
     parser.add_argument(
-        "-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="worker processes"
+        "-n",
+        dest="workers",
+        type=at_least_one,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="worker processes",
     )
     parser.add_argument(
         "--evidence",

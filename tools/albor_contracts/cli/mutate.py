@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._numbers import at_least_one, seed_number
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,16 +32,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--binding", default="impl", metavar="B", help="binding file whose kernels are changed")
     parser.add_argument(
         "--limit",
-        type=_positive,
+        type=at_least_one,
         default=None,
         metavar="N",
         help="try at most N mutants of each contract, drawn by seed",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="decides which mutants are drawn, and the cases (default: 0)"
+        "--seed", type=seed_number, default=0, help="decides which mutants are drawn, and the cases (default: 0)"
     )
     parser.add_argument(
-        "--cases", type=_positive, default=25, metavar="N", help="most cases of an obligation (default: 25)"
+        "--cases", type=at_least_one, default=25, metavar="N", help="most cases of an obligation (default: 25)"
     )  # fmt: skip
     parser.add_argument(
         "--function", default=None, metavar="NAME", help="only mutants of this function or Class.method"
@@ -58,7 +60,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="tests of pytest that have to kill what no obligation reaches or notices (default: what the list names)",
     )
     parser.add_argument(
-        "-n", dest="workers", type=_positive, default=min(2, os.cpu_count() or 1), metavar="N", help="processes at once"
+        "-n",
+        dest="workers",
+        type=at_least_one,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="processes at once",
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and try none")
     parser.add_argument("--format", choices=("text", "json"), default="text")
@@ -331,9 +338,3 @@ def _diff(file: Path, mutant: Mutant, words: str) -> str:
     lines += [f"    - {line}" for line in mutant.find.split("\n")]
     lines += [f"    + {line}" for line in mutant.put.split("\n")]
     return "\n".join(lines)
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
-    return int(text)

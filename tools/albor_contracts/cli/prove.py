@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._numbers import at_least_one, positive_seconds
+
 if TYPE_CHECKING:
     from ..checked import CheckedContract
     from ..events import Listener, ProofFinished
@@ -23,8 +25,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("contracts", nargs="*", metavar="CONTRACT", help="contract or family, e.g. core/rmsnorm (default: all)")
     add("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
-    add("--seconds", type=_seconds, default=None, metavar="S", help="budget of each proof, instead of the contract's")
-    add("-n", dest="jobs", type=int, default=2, help="worker processes")
+    add(
+        "--seconds",
+        type=positive_seconds,
+        default=None,
+        metavar="S",
+        help="budget of each proof, instead of the contract's",
+    )
+    add("-n", dest="jobs", type=at_least_one, default=2, help="worker processes")
     add("--redundant", action="store_true", help="also find assumptions and axioms that are not needed")
     add(
         "--evidence",
@@ -63,13 +71,6 @@ def run(options: argparse.Namespace) -> int:
         rest = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()) if status != "proved")
         print(f"{counts['proved']} of {total} proved" + (f"; {rest}" if rest else ""))
     return 0 if counts["proved"] == total else 1
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("a positive number of seconds")
-    return value
 
 
 def _chosen(contracts: Mapping[str, CheckedContract], match: str) -> dict[str, list[str]]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._numbers import at_least_one, seed_number
+
 if TYPE_CHECKING:
     from ..checked import CheckedContract
     from ..events import Event, ObligationFinished
@@ -23,9 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", choices=("f64", "f32", "bf16", "f16"), default=None)
     parser.add_argument("--device", choices=("cpu", "cuda"), default=None)
-    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--seed", type=seed_number, default=None)
     parser.add_argument("--profile", choices=("quick", "ci", "thorough"), default=None)
-    parser.add_argument("--cases", type=int, default=None, help="cases, instead of the profile's")
+    parser.add_argument("--cases", type=at_least_one, default=None, help="cases, instead of the profile's")
     parser.add_argument(
         "--evidence",
         type=Path,

@@ -125,7 +125,10 @@ def _bindings(judgement: Judgement, cache: Cache) -> Iterable[Diagnostic]:
     unreadable = {contract_name(d.position.file) for d in judgement.errors} - {""}
     linked = digest(
         *sorted(unreadable),
-        *(digest(c.name, *c.equations, "", *c.laws, "", *c.tests) for c in judgement.contracts.values()),
+        *(
+            digest(c.name, *c.equations, *map(" ".join, c.outputs), "", *c.laws, "", *c.tests)
+            for c in judgement.contracts.values()
+        ),
     )
     for path in sorted((judgement.root / "bindings").glob("*.yaml")):
         file = os.fspath(path)

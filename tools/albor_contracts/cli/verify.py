@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._numbers import at_least_one, positive_seconds, seed_number
+
 if TYPE_CHECKING:
     from ..library import Library
 
@@ -30,13 +32,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", choices=("quick", "ci", "thorough"), default="quick", help="25, 200 or 10,000 cases an obligation"
     )
-    parser.add_argument("--cases", type=int, default=None, help="cases an obligation, instead of the profile's")
+    parser.add_argument(
+        "--cases", type=at_least_one, default=None, help="cases an obligation, instead of the profile's"
+    )
     parser.add_argument("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
-    parser.add_argument("-n", dest="workers", type=int, default=min(2, os.cpu_count() or 1), help="worker processes")
-    parser.add_argument("--seed", type=int, default=None, help="seed of the cases (default: 0 in CI, else a new one)")
+    parser.add_argument(
+        "-n", dest="workers", type=at_least_one, default=min(2, os.cpu_count() or 1), help="worker processes"
+    )
+    parser.add_argument(
+        "--seed", type=seed_number, default=None, help="seed of the cases (default: 0 in CI, else a new one)"
+    )
     parser.add_argument(
         "--stall",
-        type=float,
+        type=positive_seconds,
         default=120.0,
         metavar="SECONDS",
         help="longest silence of a kernel before it counts as hanging",

@@ -5,15 +5,18 @@ Scratch evidence goes to `.albor/evidence/`, one file a run; evidence worth keep
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import Diagnostic, Position
+from ..errors import ContractError, Diagnostic, Position
 from ..events import Event, EventError, ObligationFinished, RunStarted
+from ..load.source import open_regular
 from .record import VERDICTS, Record, utc_now
 
 LONGEST_LINE = 1 << 20
@@ -64,16 +67,22 @@ class Recorder:
         if self._file is None:
             self._file = self._open()
         line = record.to_json().encode() + b"\n"
-        while line:  # a short write happens when the disk is full or a signal arrives
-            line = line[os.write(self._file, line) :]
+        with self._named():
+            while line:  # a short write happens when the disk is full or a signal arrives
+                line = line[os.write(self._file, line) :]
         self.written += 1
 
     def close(self) -> None:
         """Flush the file to the disk. Further records open it again."""
-        if self._file is not None:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = None
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            if stat.S_ISREG(os.fstat(file).st_mode):  # a device or a pipe cannot be flushed
+                with self._named():
+                    os.fsync(file)
+        finally:
+            os.close(file)
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +91,14 @@ class Recorder:
         if size and os.pread(file, 1, size - 1) != b"\n":
             os.write(file, b"\n")  # an earlier run was cut off in the middle of a line
         return file
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """An error of the open file says which file it is."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def __enter__(self) -> Recorder:
         return self
@@ -96,8 +113,10 @@ def read(paths: Iterable[str | Path]) -> Reading:
     warnings: list[Diagnostic] = []
     for path in _files(paths, warnings):
         try:
-            with open(path, "rb") as file:
+            with os.fdopen(open_regular(str(path)), "rb") as file:
                 _read_lines(path, file.read(), records, warnings)
+        except ContractError as error:
+            warnings += [_warning(str(path), 0, d.message) for d in error.diagnostics]
         except OSError as error:
             warnings.append(_warning(str(path), 0, f"cannot be read: {error.strerror}"))
     return Reading(tuple(records), tuple(warnings))

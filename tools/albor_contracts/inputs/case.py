@@ -110,6 +110,7 @@ class Case:
 
 def frozen(x: np.ndarray) -> np.ndarray:
     """A read-only array of its own memory; a case is shared by everything that checks it."""
+    x = np.asarray(x)  # without axes, NumPy gives numbers, which are always read-only
     if not x.flags.owndata or not x.flags.c_contiguous:
         x = np.array(x)
     x.flags.writeable = False

@@ -9,14 +9,14 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import problem
-from ..lang.types import Domain
+from ..lang.formats import FORMATS, at_least, at_most
+from ..lang.types import INTEGER_RANGES, Domain
 from .expressions import Env, Expression, arithmetic
-from .rounding import FORMATS, at_least, at_most, round_to
+from .rounding import round_to
 
 LARGEST = FORMATS["f64"].largest
 # What an input without a domain is drawn from. A contract that wants more says so: `in (-inf, inf)`.
 DEFAULT_FLOAT = (-64.0, 64.0)
-INTEGER_RANGES = {"u8": (0, 255), "i8": (-128, 127), "i32": (-(2**31), 2**31 - 1), "i64": (-(2**63), 2**63 - 1)}
 DEFAULT_INTEGER = {"u8": (0, 255), "i8": (-128, 127), "i32": (-100, 100), "i64": (-100, 100), "int": (-100, 100)}
 
 

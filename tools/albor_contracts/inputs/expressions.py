@@ -16,7 +16,7 @@ from ..errors import problem
 from ..lang.types import parse_arithmetic
 
 Env = Mapping[str, Any]
-CONSTANTS = {"inf": math.inf, "nan": math.nan}
+CONSTANTS = {"inf": math.inf, "nan": math.nan, "pi": math.pi}
 
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

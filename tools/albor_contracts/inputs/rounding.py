@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 
+from ..lang.formats import FORMATS
 
-@dataclass(frozen=True)
-class Format:
-    """A binary floating point format: significant bits, smallest normal exponent, largest finite value."""
-
-    bits: int
-    emin: int
-    largest: float
-
-
-FORMATS = {
-    "f64": Format(53, -1022, float(np.finfo(np.float64).max)),
-    "f32": Format(24, -126, float(np.finfo(np.float32).max)),
-    "bf16": Format(8, -126, float.fromhex("0x1.fep127")),
-    "f16": Format(11, -14, 65504.0),
-}
 DTYPES = ("f64", "f32", "bf16", "f16")
 
 _DROPPED = 53 - 8  # significand bits of a float64 that a bfloat16 has not
@@ -63,25 +46,3 @@ def _bfloat16(x: np.ndarray) -> np.ndarray:
     if small.any():  # the spacing of subnormals is 2**-133; both scalings are exact
         normal = np.where(small, np.copysign(np.rint(x * 2.0**133) * 2.0**-133, x), normal)
     return np.where(np.isfinite(x), normal, x)
-
-
-def at_least(bound: float, dtype: str) -> float:
-    """The smallest finite value of `dtype` that is >= bound; +inf when there is none."""
-    form = FORMATS[dtype]
-    if bound <= -form.largest:
-        return -form.largest
-    if bound > form.largest:
-        return math.inf
-    step = _spacing(bound, form)
-    # Adding 0.0 turns the -0.0 that ceil gives for small negative bounds into 0.0.
-    return math.ceil(bound / step) * step + 0.0
-
-
-def at_most(bound: float, dtype: str) -> float:
-    """The largest finite value of `dtype` that is <= bound; -inf when there is none."""
-    return -at_least(-bound, dtype)
-
-
-def _spacing(value: float, form: Format) -> float:
-    exponent = math.frexp(value)[1] - 1 if value else form.emin
-    return math.ldexp(1.0, max(exponent, form.emin) - form.bits + 1)

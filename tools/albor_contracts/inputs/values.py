@@ -166,6 +166,8 @@ _SPECIALS_IN_ROWS = 0.15
 
 def float_array(rng: np.random.Generator, shape: tuple[int, ...], recipe: str, region: FloatRegion) -> np.ndarray:
     """An array of this shape in the region. The single values of a set appear in a third of the arrays."""
+    if 0 in shape:
+        return np.zeros(shape)
     rows = as_rows(shape)
     make = FLOAT_RECIPES[recipe]
     if not region.intervals:

@@ -197,8 +197,8 @@ class _Checker:
         if (kind == "real" or isinstance(kind, Type)) and self.is_rounded(s.value):
             self.scope.rounded.add(s.targets[0])
         if isinstance(kind, Type):
-            if indices:
-                raise self.error("E424", "the right side is a whole array", s, "index it: x[i]")
+            if indices or kind.shape:
+                raise self.error("E424", "the right side is a whole array", s, "index both sides: y[i] = x[i]")
             self.define(s.targets[0], kind, s)
             return
         if kind == "int":
@@ -437,6 +437,13 @@ class _Checker:
         if node.op in ("//", "%"):
             for kind, side in ((left, node.left), (right, node.right)):
                 self.expect(kind, "int", side, node.op)
+            if self.takes_zero(node.right):
+                raise self.error(
+                    "E416",
+                    f"the divisor of {node.op} may be 0",
+                    node.right,
+                    "leave 0 out of its domain, or divide by max(..., 1) where that is meant",
+                )
             return "int"
         if node.op == "/":
             return "real"
@@ -444,6 +451,27 @@ class _Checker:
             exact = left == "int" and isinstance(node.right, tree.Number) and right == "int" and node.right.value >= 0
             return "int" if exact else "real"
         return "int" if left == right == "int" else "real"
+
+    def takes_zero(self, node: tree.Node) -> bool:
+        """Whether an input or an index certainly takes the value 0. A condition keeps elements and indices from it; of
+        single numbers both branches are evaluated."""
+        name = node.id if isinstance(node, tree.Name) else node.array if isinstance(node, tree.Element) else ""
+        varies = isinstance(node, tree.Element) or name in self.bound
+        if not name or (varies and (self.supposed or self.narrowed)):
+            return False
+        if name in self.bound:
+            pieces = [self.plain_interval(node)]
+        elif name in self.scope.domains and name not in self.scope.limits:
+            if not varies and self.scope.dims.at_most(ONE, Poly.name(name)):
+                return False  # by an assumption
+            domain = self.scope.domains[name]
+            if not domain.intervals and not domain.values:
+                return True
+            pieces = self.pieces(domain)
+        else:
+            return False
+        at_most = self.scope.dims.at_most
+        return any(a is not None and b is not None and at_most(a, ZERO) and at_most(ZERO, b) for a, b in pieces)
 
     def apply(self, node: tree.Apply) -> Kind:
         name, arguments = node.function, node.arguments
@@ -472,6 +500,9 @@ class _Checker:
                 sizes = [[self.scope.dims.poly(d) for d in k.shape or ()] for k in whole]
                 if sizes[0] != sizes[1]:
                     raise self.error("E424", f"{name} compares {whole[0]} with {whole[1]}", node)
+            first, second = arguments
+            if tree.form(first) == tree.form(second) and not any(isinstance(n, tree.Call) for n in tree.walk(first)):
+                raise self.error("E435", f"{name} compares a value with itself", node, "compare what a kernel returned")
             truths = [(k.dtype if isinstance(k, Type) else k) == "bool" for k in kinds]
             if truths[0] != truths[1]:
                 raise self.error("E426", f"{name} compares a truth value with a number", node, "wrap it: int(...)")
@@ -552,7 +583,7 @@ class _Checker:
             "E434",
             "numbers that a kernel computed are equal only within a bound: that they differ cannot be refuted",
             node,
-            "`not exact(a, b)` asks whether they are the same bit by bit, `abs(a - b) > d` whether they lie apart",
+            "`any[i](not exact(a[i], b[i]))`: some differ by a bit; `abs(a[i] - b[i]) > d`: they lie that far apart",
         )
 
     def call(self, node: tree.Call) -> tuple[Type, ...]:
@@ -836,14 +867,22 @@ class _Checker:
         if domain is None or domain.length is not None or not (domain.intervals or domain.values):
             return UNKNOWN
         result: Interval | None = None
-        pieces: list[tuple[str, str, bool, bool]] = [(i.low, i.high, i.low_open, i.high_open) for i in domain.intervals]
-        pieces += [(v, v, False, False) for v in domain.values]
-        for low, high, low_open, high_open in pieces:
-            a, b = self.scope.dims.poly(low), self.scope.dims.poly(high)
-            piece = _sum(a, ONE) if low_open else a, _difference(b, ONE) if high_open else b
-            piece = None if low.endswith("inf") else piece[0], None if high.endswith("inf") else piece[1]
+        for piece in self.pieces(domain):
             result = piece if result is None else self.hull(result, piece)
         return result or UNKNOWN
+
+    def pieces(self, domain: Domain) -> list[Interval]:
+        """The intervals of a domain, and its values as intervals of one."""
+        written: list[tuple[str, str, bool, bool]] = [
+            (i.low, i.high, i.low_open, i.high_open) for i in domain.intervals
+        ]
+        written += [(v, v, False, False) for v in domain.values]
+        found: list[Interval] = []
+        for low, high, low_open, high_open in written:
+            a, b = self.scope.dims.poly(low), self.scope.dims.poly(high)
+            piece = _sum(a, ONE) if low_open else a, _difference(b, ONE) if high_open else b
+            found.append((None if low.endswith("inf") else piece[0], None if high.endswith("inf") else piece[1]))
+        return found
 
     def narrow(self, condition: tree.Node, holds: bool) -> None:
         """Use that `i >= c`, `i < c`, ... holds, or does not, to narrow the interval of whole numbers."""

@@ -29,6 +29,8 @@ OF_CASES = frozenset([
     "describe", "dims", "dtype", "kinds", "layouts", "received", "recipes", "regions", "rows", "stream", "values",
     "with_values",
 ])  # fmt: skip
+# `cases(x="float[N]", ...)` declares inputs; these keywords of it mean something else.
+OF_STRATEGIES = frozenset(["assume", "elements", "inputs", "such_that", "work"])
 # `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
 OF_KERNELS = frozenset([
     "binding", "bounds", "called", "calls", "contract", "deviates", "deviation", "device", "dtype", "framework",
@@ -37,9 +39,13 @@ OF_KERNELS = frozenset([
 ])  # fmt: skip
 
 
+_OF_A_CASE = ("input", "output", "dimension")
+
+
 @lru_cache(maxsize=20_000)
 def why_not(name: str, role: str = "name") -> str:
-    """Why `name` cannot be used, or the empty text. Roles: name, input, dimension, equation."""
+    """Why `name` cannot be used, or the empty text. Roles: name, input, output, dimension,
+    equation; the state of a protocol is named like an output."""
     if not name.isascii():
         return f"{name!a} is not plain ASCII: look-alikes confuse readers"
     if not name.isidentifier():
@@ -50,10 +56,12 @@ def why_not(name: str, role: str = "name") -> str:
         return f"{name!r} is a word of Python"
     if name in TAKEN:
         return f"{name!r} is a word of the language, or of generated tests"
-    if name.startswith("__") or (role in ("input", "dimension") and name.startswith("_")):
+    if name.startswith("__") or (role in _OF_A_CASE and name.startswith("_")):
         return f"{name!r} begins with an underscore"
-    if role in ("input", "dimension") and name in OF_CASES:
+    if role in _OF_A_CASE and name in OF_CASES:
         return f"{name!r} is taken: a case has an attribute of this name"
+    if role == "input" and name in OF_STRATEGIES:
+        return f"{name!r} is taken: `cases`, which draws the inputs, has a keyword of this name"
     if role == "equation" and name in OF_KERNELS:
         return f"{name!r} is taken: a kernel has an attribute of this name"
     if role == "equation" and (name.startswith(("test", "supposed_")) or name.endswith(("_inputs", "Run"))):

@@ -92,7 +92,12 @@ def parse_signature(text: str) -> Signature:
             raise problem("E406", f"{d!r} names both a dimension and a parameter", place)
     if not inputs:
         raise problem("E406", f"{name} has no input", place, "a kernel computes something from something")
-    roles = [(name, "equation"), *((n, "input") for n in seen), *((d, "dimension") for d in signature.dims)]
+    roles = [
+        (name, "equation"),
+        *((p.name, "input") for p in inputs),
+        *((p.name, "output") for p in outputs),
+        *((d, "dimension") for d in signature.dims),
+    ]
     for word, role in roles:
         reason = why_not(word, role)
         if reason:

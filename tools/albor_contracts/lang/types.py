@@ -22,7 +22,8 @@ from typing import Any
 from ..errors import Text, problem
 
 FLOATING = ("float", "accum", "f64", "f32", "f16", "bf16")
-INTEGER = ("i64", "i32", "i8", "u8")
+INTEGER_RANGES = {"i64": (-(2**63), 2**63 - 1), "i32": (-(2**31), 2**31 - 1), "i8": (-128, 127), "u8": (0, 255)}
+INTEGER = tuple(INTEGER_RANGES)
 ARRAY_DTYPES = (*FLOATING, *INTEGER, "bool")
 SCALARS = ("real", "int", "bool")
 OPAQUE = ("text", "bytes", "record", "nothing")

@@ -105,17 +105,11 @@ def read_source(path: str | os.PathLike[str], *, lenient: bool = False, data: by
 
 def read_bytes(file: str) -> bytes:
     """The bytes of a regular file. The size is checked before anything is read."""
+    descriptor = open_regular(file)
     try:
-        # A named pipe must not block the open; a device must not be read at all.
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        raise problem("E101", f"cannot be read: {_reason(error)}", Position(file)) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise problem("E102", "this is not a regular file", Position(file))
-        if status.st_size > MAX_BYTES:
-            raise problem("E103", f"the file has {status.st_size:,} bytes; the limit is {MAX_BYTES:,}", Position(file))
+        size = os.fstat(descriptor).st_size
+        if size > MAX_BYTES:
+            raise problem("E103", f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}", Position(file))
         data = b""
         while len(data) <= MAX_BYTES and (block := os.read(descriptor, MAX_BYTES + 1 - len(data))):
             data += block
@@ -126,6 +120,19 @@ def read_bytes(file: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise problem("E103", f"the file has more than {MAX_BYTES:,} bytes", Position(file))
     return data
+
+
+def open_regular(file: str) -> int:
+    """A descriptor to read a regular file with. Pipes, devices and folders are refused."""
+    try:
+        # A named pipe must not block the open; a device must not be read at all.
+        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        raise problem("E101", f"cannot be read: {_reason(error)}", Position(file)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise problem("E102", "this is not a regular file", Position(file))
+    return descriptor
 
 
 def _reason(error: Exception) -> str:

@@ -1,18 +1,25 @@
 """What a single callable offers, found out in a process of its own: importing it may do anything.
 
-python -m albor_contracts.verify.probe ROOT DEVICE BINDING CONTRACT...
+python -m albor_contracts.verify.probe ANSWER ROOT DEVICE BINDING CONTRACT...
+
+The answer goes to a file: whatever is imported may write to stdout and stderr.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import ContractError, Diagnostic, Position, problem
+from ..run.worker import exit_words
+
+_WARNING = re.compile(r".*:[0-9]+: \w*Warning: .*|\s.*|")  # and the line of source that follows one
 
 
 def probe(root: Path, device: str, binding: str, contracts: Iterable[str], seconds: float = 120.0) -> Mapping[str, Any]:
@@ -20,40 +27,59 @@ def probe(root: Path, device: str, binding: str, contracts: Iterable[str], secon
 
     Raises `ContractError` when the binding cannot be used.
     """
-    command = [sys.executable, "-m", "albor_contracts.verify.probe", str(root), device, binding, *contracts]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        raise problem("E506", f"importing {binding} did not end within {seconds:g} s", Position(binding)) from None
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise problem(
-            "E506", f"importing {binding} ended with exit status {done.returncode}: {last}", Position(binding)
-        )
-    answer = json.loads(lines[-1])
-    if "problems" in answer:
+    with tempfile.TemporaryDirectory(prefix="albor-probe-", ignore_cleanup_errors=True) as folder:
+        answer, words = Path(folder, "answer"), Path(folder, "stderr")
+        command = [sys.executable, "-m", "albor_contracts.verify.probe", str(answer), str(root), device, binding]
+        status = _ended([*command, *contracts], words, seconds)
+        if status is None:
+            raise problem("E506", f"importing {binding} did not end within {seconds:g} s", Position(binding))
+        if status or not answer.exists():
+            last = _last_line(words.read_text(encoding="utf-8", errors="replace"))
+            raise problem("E506", f"the process that imported {binding} {exit_words(status)}{last}", Position(binding))
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    if "problems" in found:
         raise ContractError(
-            *(Diagnostic(p["code"], p["message"], Position(*p["position"]), hint=p["hint"]) for p in answer["problems"])
+            *(Diagnostic(p["code"], p["message"], Position(*p["position"]), hint=p["hint"]) for p in found["problems"])
         )
-    return answer["offers"]
+    return found["offers"]
+
+
+def _ended(command: list[str], words: Path, seconds: float) -> int | None:
+    """The exit status of a command, whose stderr goes to a file; None where it does not end in time."""
+    with open(words, "wb") as errors:
+        try:
+            nothing = subprocess.DEVNULL
+            done = subprocess.run(
+                command, stdin=nothing, stdout=nothing, stderr=errors, timeout=seconds, check=False
+            )  # fmt: skip
+            return done.returncode
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _last_line(text: str) -> str:
+    """`: ` and the last line that is no warning, if there is one."""
+    lines = [line for line in text.splitlines() if not _WARNING.fullmatch(line)]
+    return f": {lines[-1]}" if lines else ""
 
 
 def main() -> int:
-    root, device, binding, *contracts = sys.argv[1:]
+    answer, root, device, binding, *contracts = sys.argv[1:]
     try:
-        print(json.dumps({"offers": _offers(Path(root), device, binding, contracts)}))
+        found: dict[str, Any] = {"offers": _offers(Path(root), device, binding, contracts)}
     except ContractError as error:
-        problems = [
-            {
-                "code": d.code,
-                "message": d.message,
-                "position": [d.position.file, d.position.line, d.position.column],
-                "hint": d.hint,
-            }
-            for d in error.diagnostics
-        ]
-        print(json.dumps({"problems": problems}))
+        found = {
+            "problems": [
+                {
+                    "code": d.code,
+                    "message": d.message,
+                    "position": [d.position.file, d.position.line, d.position.column],
+                    "hint": d.hint,
+                }
+                for d in error.diagnostics
+            ]
+        }
+    Path(answer).write_text(json.dumps(found), encoding="utf-8")
     return 0
 
 

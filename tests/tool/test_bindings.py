@@ -1,0 +1,122 @@
+"""Which callable stands for which equation, and how it is called."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from albor_contracts.bindings import Bound, bind, resolve
+from albor_contracts.errors import ContractError, Position
+from albor_contracts.lang.signature import Signature, parse_signature
+from albor_contracts.runtime.kernel import arranged
+from sample_project import CONTRACT, make_project, write
+
+NAMES = map("bound_{}".format, itertools.count())  # of modules, which are never used again
+MORE = """
+  shift:
+    signature: "shift(x: float[R, N], by: real, low: real) -> y: float[R, N], least: real"
+  turn:
+    signature: "turn(x: float[R, N]) -> y: float[R, N]"
+"""
+KERNELS = """
+def renamed(values, factor): pass
+def by_its_inputs(low, by, x): pass
+def Turn(anything): pass
+def with_more(x, by, low, inplace=False): pass
+def attention(q, k): pass
+def strange(a, b, c, d): pass
+class Lazy:
+    @property
+    def scale(self): raise RuntimeError("not now")
+    @property
+    def gone(self): raise SystemExit(3)
+lazy = Lazy()
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of kernels beside a contract with three equations."""
+    text = CONTRACT.replace("\nproof_obligations:", f"{MORE}\nproof_obligations:")
+    make_project(tmp_path, text)
+    name = next(NAMES)
+    write(tmp_path, f"{name}.py", KERNELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def signatures() -> dict[str, Signature]:
+    """As a generated module has them: those of other contracts too, and in the order they are needed in."""
+    texts = (
+        "attention(q: float[R, N], k: float[R, N]) -> o: float[R, N]",
+        "turn(x: float[R, N]) -> y: float[R, N]",
+        "shift(x: float[R, N], by: real, low: real) -> y: float[R, N], least: real",
+        "scale(x: float[R, N], a: real) -> y: float[R, N]",
+    )
+    return {s.name: s for s in map(parse_signature, texts)}
+
+
+def bound(name: str, root: Path) -> Bound:
+    found = bind(name, "core/scale", signatures(), root)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("function", "equation"),
+    [
+        ("renamed", "scale"),  # the contract's first
+        ("by_its_inputs", "shift"),  # has the inputs of shift, though of turn as well: it cannot be called with those
+        ("with_more", "shift"),
+        ("Turn", "turn"),  # its namesake
+        ("attention", "scale"),  # the namesake is none of this contract
+    ],
+)
+def test_the_equation_of_a_single_callable(function: str, equation: str, module: str, tmp_path: Path) -> None:
+    assert list(bound(f"{module}:{function}", tmp_path).targets) == [equation]
+
+
+def test_what_fits_no_equation_is_refused_by_the_first(module: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"strange cannot be called with 2 arguments \(x, a\)"):
+        bound(f"{module}:strange", tmp_path)
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_inputs_in_another_order_are_given_by_name(in_a_file: bool, module: str, tmp_path: Path) -> None:
+    name = f"{module}:by_its_inputs"
+    if in_a_file:
+        kernels = f"{{core/scale: {{shift: {name}, scale: {module}:renamed}}}}"
+        path = write(tmp_path, "mine.yaml", f"name: mine\nframework: numpy\nkernels: {kernels}\n")
+    found = bound(str(path) if in_a_file else name, tmp_path).targets
+    values = {"x": "X", "by": 1.0, "low": 2.0}
+    assert arranged(found["shift"], list(values.values()), lambda: values) == ([], values)
+    if in_a_file:
+        assert found["scale"].arguments is None  # has other names: the inputs come in their order
+
+
+def test_a_file_may_return_only_outputs_of_the_equation(module: str, tmp_path: Path) -> None:
+    kernels = f'{{core/scale: {{shift: {{call: "{module}:with_more", returns: [y, most]}}}}}}'
+    path = write(tmp_path, "mine.yaml", f"name: mine\nframework: numpy\nkernels: {kernels}\n")
+    with pytest.raises(ContractError) as caught:
+        bound(str(path), tmp_path)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.position.line) == ("E504", 3)
+    assert "`returns` names most" in found.message and "its outputs are: y, least" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("lazy.scale", "looking up 'lazy.scale' in {} raised RuntimeError: not now"),
+        ("lazy.gone", "looking up 'lazy.gone' in {} raised SystemExit: 3"),
+        ("renamd", "{} has no 'renamd'"),
+    ],
+)
+def test_a_callable_that_cannot_be_looked_up(path: str, words: str, module: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        resolve(f"{module}:{path}", Position("here"))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("E507", words.format(module))
+    assert ("did you mean `renamed`" in found.hint) == (path == "renamd")
