@@ -1,7 +1,7 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 813337b90b0f8c2891a14630da750d43d101f45158851811c67b07caae65023a
+Meaning: e801e11d7e5589cdafdd0ca3e0156f5fb51b4eba23466cdb4aebc589f6005d75
 """
 
 from albor_contracts.testing import (
@@ -78,7 +78,7 @@ gcl_limit_inputs = cases(
     b="float[M, Q] in [-4, 4]",
     max_norm="real in [0.05, 20] or {inf}",
     eps="real in [1e-6, 0.5]",
-    negative="real in [-5, -0.01]",
+    wrong="real in {-5, -0.01, nan}",
 )
 gcl_edge_inputs = cases(
     dims={"L": "1..4", "P": "1..257", "M": "1..3", "Q": "1..70"},
@@ -103,6 +103,28 @@ gcl_many_inputs = cases(
     a="float[L, P] in [-4, 4]",
     b="float[M, Q] in [-4, 4]",
     max_norm="real in [0.05, 1]",
+    eps="real in {1e-6}",
+)
+gcl_nothing_inputs = cases(
+    dims={"L": "1..4", "P": "1..33", "M": "1..3", "Q": "1..33"},
+    work={"L * P * M * Q": 2**18},
+    a="float[L, P] in [-4, 4]",
+    b="float[M, Q] in [-4, 4]",
+    max_norm="real in {0}",
+    eps="real in {1e-6}",
+)
+gcl_no_constant_inputs = cases(
+    dims={"L": "1..4", "P": "1..9", "M": "1..3", "Q": "1..9"},
+    a="float[L, P] in [-0.0001, -0.00002] or [0.00002, 0.0001]",
+    b="float[M, Q] in [-0.0001, -0.00002] or [0.00002, 0.0001]",
+    max_norm="real in [0.00001, 0.00002]",
+    eps="real in {0}",
+)
+gcl_range_inputs = cases(
+    dims={"L": "1..4", "P": "1..33", "M": "1..3", "Q": "1..33"},
+    a="float[L, P] in [-1e30, 1e30]",
+    b="float[M, Q] in [-1e30, 1e30]",
+    max_norm="real in [0.05, 5]",
     eps="real in {1e-6}",
 )
 
@@ -246,17 +268,17 @@ def test_gcl_served(kernel, case):
 @obligation("GCL-LIMIT", equation="global_clip", type="rejection")
 @given(case=gcl_limit_inputs)
 def test_gcl_limit(kernel, case):
-    """A negative max_norm is refused."""
-    a, b, eps, negative = kernel.receives(case, "a b eps negative")
-    rejects(kernel, "global_clip", (a, b, negative, eps), ValueError, mentions=["max_norm"])
+    """A max_norm that is negative or NaN is refused."""
+    a, b, eps, wrong = kernel.receives(case, "a b eps wrong")
+    rejects(kernel, "global_clip", (a, b, wrong, eps), ValueError, mentions=["max_norm"])
 
 
 @obligation("GCL-CONSTANT-REFUSED", equation="global_clip", type="rejection")
 @given(case=gcl_limit_inputs)
 def test_gcl_constant_refused(kernel, case):
-    """A negative constant beside the norm is refused."""
-    a, b, max_norm, negative = kernel.receives(case, "a b max_norm negative")
-    rejects(kernel, "global_clip", (a, b, max_norm, negative), ValueError, mentions=["eps"])
+    """A constant beside the norm that is negative or NaN is refused."""
+    a, b, max_norm, wrong = kernel.receives(case, "a b max_norm wrong")
+    rejects(kernel, "global_clip", (a, b, max_norm, wrong), ValueError, mentions=["eps"])
 
 
 @obligation("GCL-EDGE", equation="global_clip", type="boundary")
@@ -296,6 +318,46 @@ def test_gcl_many(kernel, case):
     a3, b3, _, n3 = spec.global_clip(a, b, max_norm, eps)
     claim(approx(a2, a3))
     claim(approx(b2, b3))
+    claim(approx(norm, n3))
+
+
+@obligation("GCL-NOTHING", equation="global_clip", type="boundary", cost=2)
+@given(case=gcl_nothing_inputs)
+def test_gcl_nothing(kernel, case):
+    """A max_norm of 0 makes a gradient of zeros; the norm is that before clipping."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    L, P, M, Q = case.L, case.P, case.M, case.Q
+    l, i, k, j = grid(L, P, M, Q)
+    a2, b2, _, norm = kernel.global_clip(a, b, max_norm, eps)
+    _, _, _, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(all[l, i](a2[l, i] == 0))
+    claim(all[k, j](b2[k, j] == 0))
+    claim(approx(norm, n3))
+
+
+@obligation("GCL-NO-CONSTANT", equation="global_clip", type="equivalence", cost=2)
+@given(case=gcl_no_constant_inputs)
+def test_gcl_no_constant(kernel, case):
+    """An eps of 0 leaves the norm alone, also where it is small beside the usual constants."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, coefficient, norm = kernel.global_clip(a, b, max_norm, eps)
+    a3, b3, c3, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+    claim(approx(coefficient, c3))
+    claim(approx(norm, n3))
+
+
+@obligation("GCL-RANGE", equation="global_clip", type="equivalence")
+@given(case=gcl_range_inputs)
+def test_gcl_range(kernel, case):
+    """Gradients whose squares overflow float32 are clipped like any others."""
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, coefficient, norm = kernel.global_clip(a, b, max_norm, eps)
+    a3, b3, c3, n3 = spec.global_clip(a, b, max_norm, eps)
+    claim(approx(a2, a3))
+    claim(approx(b2, b3))
+    claim(approx(coefficient, c3))
     claim(approx(norm, n3))
 
 
