@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization, what is proved.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f70ededcfe6c33120b49e115728291369cdfc2661e77ccd5020f424327c731e9
+Meaning: 9281bf4783ef8a4d9e490ba438bee9dbacbd962267a85cac05f92f5266925299
 """
 
 from albor_contracts.prove import proof

@@ -1,12 +1,12 @@
 """accounting/performance: Arithmetic, traffic and utilization.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f70ededcfe6c33120b49e115728291369cdfc2661e77ccd5020f424327c731e9
+Meaning: 9281bf4783ef8a4d9e490ba438bee9dbacbd962267a85cac05f92f5266925299
 """
 
 from albor_contracts.testing import (
-    abs, any, approx, array, cases, claim, defines, definitions, example, given, grid, max, min, obligation, ratio,
-    real, rejects, single, sum, truth, where,
+    abs, any, approx, array, cases, claim, defines, definitions, exact, example, given, grid, max, min, obligation,
+    ratio, real, rejects, single, sum, truth, where,
 )
 
 CONTRACT = "accounting/performance"
@@ -308,6 +308,27 @@ prf_refuses_answer_inputs = cases(
     generated="int in [1, 10000]",
     cached="bool",
     which="int in [0, 1]",
+)
+prf_large_runs_inputs = cases(
+    parameters="int in [1000000000, 2000000000000]",
+    tokens="int in [2000000000, 100000000000000]",
+)
+prf_large_products_inputs = cases(
+    m="int in [2000000, 100000000]",
+    n="int in [2000000, 100000000]",
+    k="int in [2000000, 100000000]",
+)
+prf_large_attention_inputs = cases(
+    batch="int in [1, 8]",
+    sequence="int in [200001, 400000]",
+    hidden="int in [4001, 8000]",
+    layers="int in [21, 60]",
+    causal="bool",
+)
+prf_large_answers_inputs = cases(
+    prompt="int in [10000000, 100000000]",
+    generated="int in [500, 1500]",
+    cached="bool",
 )
 prf_def_gemm_flops_inputs = cases(
     m="int in [1, 100000]",
@@ -674,6 +695,40 @@ def test_prf_refuses_answer(kernel, case):
     bad_prompt = single(where(which == 0, 0, prompt))
     bad_generated = single(where(which == 1, 0, generated))
     rejects(kernel, "forward_tokens", (bad_prompt, bad_generated, cached), ValueError, mentions=["must"])
+
+
+@obligation("PRF-LARGE-RUNS", equation="training_flops", type="equivalence")
+@given(case=prf_large_runs_inputs)
+def test_prf_large_runs(kernel, case):
+    """Runs of billions of parameters on trillions of tokens have their operations to the last one, beyond 2^63 as
+    well."""
+    parameters, tokens = kernel.receives(case, "parameters tokens")
+    claim(exact(kernel.training_flops(parameters, tokens), spec.training_flops(parameters, tokens)))
+
+
+@obligation("PRF-LARGE-PRODUCTS", equation="gemm_flops", type="equivalence")
+@given(case=prf_large_products_inputs)
+def test_prf_large_products(kernel, case):
+    """Products of large sizes have their operations to the last one, beyond 2^63 as well."""
+    m, n, k = kernel.receives(case, "m n k")
+    claim(exact(kernel.gemm_flops(m, n, k), spec.gemm_flops(m, n, k)))
+
+
+@obligation("PRF-LARGE-ATTENTION", equation="attention_flops", type="conservation")
+@given(case=prf_large_attention_inputs)
+def test_prf_large_attention(kernel, case):
+    """Attention over hundreds of thousands of tokens has its operations to the last one, beyond 2^53 as well."""
+    batch, sequence, hidden, layers = kernel.receives(case, "batch sequence hidden layers")
+    claim(kernel.attention_flops(batch, sequence, hidden, layers, False) == 12 * batch * sequence * sequence * hidden * layers)
+    claim(kernel.attention_flops(batch, sequence, hidden, layers, True) == 6 * batch * sequence * (sequence + 1) * hidden * layers)
+
+
+@obligation("PRF-LARGE-ANSWERS", equation="forward_tokens", type="equivalence")
+@given(case=prf_large_answers_inputs)
+def test_prf_large_answers(kernel, case):
+    """Answers to prompts of millions of tokens are counted to the last one, beyond 2^31 and 2^32 as well."""
+    prompt, generated, cached = kernel.receives(case, "prompt generated cached")
+    claim(exact(kernel.forward_tokens(prompt, generated, cached), spec.forward_tokens(prompt, generated, cached)))
 
 
 @obligation("PRF-DEF-GEMM_FLOPS", equation="gemm_flops", type="definition")

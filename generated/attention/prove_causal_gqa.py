@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads, what is proved.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 552836ea27ee29f298bfb93dafd71f647f09da2ebcaf9bc478879a52a1e5215c
+Meaning: 3c0a95bb49968ae99760384d4303ba38445a97b91432c09d01276fd750dfeeb9
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, log, max_over, min_over, over, proof, sqrt, sum_over

@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e206c9d8ff00e0a5a5e0997997340385a93c2c446f5725dd0d118d9567660361
+Meaning: ecba2f2b30ae9d699810c5e1eb36a8fab2cb98ef40fd16074d58873c418954cc
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0d130fab59abc2db736a5e24437663d5a02787c31f05b90d30b1e41b3f728e49
+Meaning: b4bbc72888be8156764d427c282c253fa2d41367c1dfce45c1eca5547456b18f
 """
 
 from albor_contracts.prove import (

@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation, what is proved.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 14dcd2e4a9e996fd70da5ec8d60ecaa8e3ec1df60e5a683eb771486d9867a5c6
+Meaning: fd219b5072bfd12429e562ed974acf7074e74a2eb83d26acadacb9fd3a749da6
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt, sum_over

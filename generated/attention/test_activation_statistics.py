@@ -1,7 +1,7 @@
 """attention/activation-statistics: Statistics of named activations.
 
 Compiled from contracts/attention/activation-statistics-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6fba6eb53d22719199e0ed2ce04bf75baf751197f4a174cf8f13f9a8963f9867
+Meaning: 547dec32e82e955beed1f6131b5bc2607a892669f504e794ebd9466d800efea5
 """
 
 from albor_contracts.testing import (
@@ -158,6 +158,12 @@ ast_bias_shape_inputs = cases(
     points="int in [0, 128)",
     c="float[M] in [1, 8]",
 )
+ast_no_number_inputs = cases(
+    dims={"N": "1..65"},
+    a="float[N] in [-100, 100]",
+    b="float[N] in [-100, 100]",
+    at="int in [0, N - 1]",
+)
 ast_def_activation_statistics_inputs = cases(
     dims={"N": "1..4099"},
     x="float[N] in [-100, 100]",
@@ -291,6 +297,24 @@ def test_ast_bias_shape(kernel, case):
     """A bias of another length is refused, whatever is recorded."""
     x, w, gate, up, down, points, c = kernel.receives(case, "x w gate up down points c")
     rejects(kernel, "captured_statistics", (x, w, c, gate, up, down, points), ValueError, mentions=["b"])
+
+
+@obligation("AST-NO-NUMBER", equation="largest_difference", type="boundary")
+@given(case=ast_no_number_inputs)
+def test_ast_no_number(kernel, case):
+    """An element that is no number, in either tensor or in both, leaves no number as the difference: they do not
+    agree."""
+    a, b, at = kernel.receives(case, "a b at")
+    N = case.N
+    i = grid(N)
+    broken = array[i](where(i == at, inf - inf, a[i]))
+    both = array[i](where(i == at, inf - inf, b[i]))
+    first = kernel.largest_difference(broken, b)
+    second = kernel.largest_difference(a, both)
+    third = kernel.largest_difference(broken, both)
+    claim(~isfinite(first))
+    claim(~isfinite(second))
+    claim(~isfinite(third))
 
 
 @obligation("AST-DEF-ACTIVATION_STATISTICS", equation="activation_statistics", type="definition")

@@ -1,12 +1,12 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 552836ea27ee29f298bfb93dafd71f647f09da2ebcaf9bc478879a52a1e5215c
+Meaning: 3c0a95bb49968ae99760384d4303ba38445a97b91432c09d01276fd750dfeeb9
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, cast, claim, defines, definitions, dot, example, exp, given, gradient, grid, independent,
-    log, max, min, obligation, rejects, same_twice, sqrt, sum, uses_at_most, where,
+    log, max, min, obligation, real, rejects, same_twice, sqrt, sum, uses_at_most, where,
 )
 
 CONTRACT = "attention/causal-gqa"
@@ -185,6 +185,34 @@ att_long_inputs = cases(
     k="float[B, K, S, D] in [-4, 4]",
     v="float[B, K, S, D] in [-4, 4]",
     g="float[B, H, S, D] in [-2, 2]",
+)
+att_deep_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1", "H": "G * K", "S": "2..8", "D": "1, 4"},
+    work={"S * S": 2**18, "B * S * D * S * H": 2**18},
+    q="float[B, H, S, D] in {128, 256, 2048}",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+    order="permutation[S]",
+)
+att_batches_inputs = cases(
+    dims={"B": "3, 4, 5", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..3", "D": "1..3"},
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+)
+att_batches_backward_inputs = cases(
+    dims={"B": "3, 4, 5", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..3", "D": "1..3"},
+    g="float[B, H, S, D] in [-2, 2]",
+    q="float[B, H, S, D] in [-4, 4]",
+    k="float[B, K, S, D] in [-4, 4]",
+    v="float[B, K, S, D] in [-4, 4]",
+)
+att_longer_inputs = cases(
+    dims={"B": "1", "G": "1", "K": "1", "H": "G * K", "S": "513", "D": "16"},
+    elements=24624,
+    q="float[B, H, S, D] in [0.5, 1]",
+    k="float[B, K, S, D] in {-0.015625, 0, 0.015625}",
+    v="float[B, K, S, D] in [2, 3]",
 )
 att_def_attention_backward_inputs = cases(
     dims={"B": "1..2", "G": "1..3", "K": "1..2", "H": "G * K", "S": "1..17", "D": "1..17"},
@@ -450,6 +478,60 @@ def test_att_long(kernel, case):
     claim(approx(dq, expected_dq))
     claim(approx(dk, expected_dk))
     claim(approx(dv, expected_dv))
+
+
+@obligation("ATT-DEEP", equation="attention", type="boundary", cost=2)
+@given(case=att_deep_inputs)
+def test_att_deep(kernel, case):
+    """Where scores are far below -10000 and far apart, each position reads the one place of its past with the largest
+    score."""
+    q, k, v, order = kernel.receives(case, "q k v order")
+    B, G, K, H, S, D = case.B, case.G, case.K, case.H, case.S, case.D
+    b, c, j, d, i, h = grid(B, K, S, D, S, H)
+    deep = array[b, c, j, d](0 * k[b, c, j, d] - 128 - 16 * order[j])
+    o, lse = kernel.attention(q, deep, v)
+    least = array[i](min[j](order[j], where=j <= i))
+    seen = array[b, h, i, d](sum[j](where(order[j] == least[i], v[b, h // G, j, d], 0)))
+    score = array[b, h, i](sum[d](q[b, h, i, d]) * (0 - 128 - 16 * least[i]) / sqrt(D))
+    claim(all[b, h, i, d](o[b, h, i, d] == seen[b, h, i, d]))
+    claim(all[b, h, i](approx(lse[b, h, i], score[b, h, i])))
+
+
+@obligation("ATT-BATCHES", equation="attention", type="equivalence", cost=3)
+@given(case=att_batches_inputs)
+def test_att_batches(kernel, case):
+    """Each of three, four or five sequences is its own."""
+    q, k, v = kernel.receives(case, "q k v")
+    o, lse = kernel.attention(q, k, v)
+    expected_o, expected_lse = spec.attention(q, k, v)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("ATT-BATCHES-BACKWARD", equation="attention_backward", type="equivalence", cost=3)
+@given(case=att_batches_backward_inputs)
+def test_att_batches_backward(kernel, case):
+    """The same of the gradients."""
+    g, q, k, v = kernel.receives(case, "g q k v")
+    dq, dk, dv = kernel.attention_backward(g, q, k, v)
+    expected_dq, expected_dk, expected_dv = spec.attention_backward(g, q, k, v)
+    claim(approx(dq, expected_dq))
+    claim(approx(dk, expected_dk))
+    claim(approx(dv, expected_dv))
+
+
+@obligation("ATT-LONGER", equation="attention", type="equivalence", cost=25)
+@given(case=att_longer_inputs)
+def test_att_longer(kernel, case):
+    """Over 513 positions whose scores rise, with values of one sign, the output is that of the definition."""
+    q, k, v = kernel.receives(case, "q k v")
+    B, K, S, D = case.B, case.K, case.S, case.D
+    b, c, j, d = grid(B, K, S, D)
+    rising = array[b, c, j, d](k[b, c, j, d] + real(j // 64) / 16)
+    o, lse = kernel.attention(q, rising, v)
+    expected_o, expected_lse = spec.attention(q, rising, v)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
 
 
 @obligation("ATT-DEF-ATTENTION", equation="attention", type="definition")

@@ -1,12 +1,12 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e206c9d8ff00e0a5a5e0997997340385a93c2c446f5725dd0d118d9567660361
+Meaning: ecba2f2b30ae9d699810c5e1eb36a8fab2cb98ef40fd16074d58873c418954cc
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, claim, defines, definitions, dot, example, exp, given, gradient, grid, independent, inf,
-    max, obligation, ratio, rejects, sum, uses_at_most, where,
+    all, approx, array, cases, claim, defines, definitions, dot, exact, example, exp, given, gradient, grid,
+    independent, inf, max, min, obligation, ratio, rejects, sum, uses_at_most, where,
 )
 
 CONTRACT = "attention/causal-softmax"
@@ -142,6 +142,38 @@ csm_multiples_inputs = cases(
     x="float[B, S, S] in [-20, 20]",
     scale="real in [0.05, 2]",
     g="float[B, S, S] in [-4, 4]",
+)
+csm_deep_inputs = cases(
+    dims={"B": "1..2", "S": "2..8"},
+    work={"B * S * S": 2**15, "S * S": 2**18},
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in {1, 32}",
+    order="permutation[S]",
+)
+csm_wide_inputs = cases(
+    dims={"B": "1", "S": "513"},
+    work={"B * S * S": 263169},
+    elements=263170,
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+)
+csm_batches_inputs = cases(
+    dims={"B": "4, 5, 9", "S": "1..4"},
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+)
+csm_batches_backward_inputs = cases(
+    dims={"B": "4, 5, 9", "S": "1..4"},
+    work={"B * S * S": 2**15},
+    g="float[B, S, S] in [-4, 4]",
+    x="float[B, S, S] in [-20, 20]",
+    scale="real in [0.05, 2]",
+)
+csm_batches_mask_inputs = cases(
+    dims={"B": "4, 5, 9", "S": "1..4"},
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-20, 20]",
 )
 csm_def_causal_mask_inputs = cases(
     dims={"B": "1..3", "S": "1..17"},
@@ -341,6 +373,52 @@ def test_csm_multiples(kernel, case):
     expected_dx = spec.causal_softmax_backward(g, x, scale)
     claim(approx(a, expected_a))
     claim(approx(dx, expected_dx))
+
+
+@obligation("CSM-DEEP", equation="causal_softmax", type="boundary")
+@given(case=csm_deep_inputs)
+def test_csm_deep(kernel, case):
+    """Where scores are far below -10000, some near -10^6, and far apart, each row has the weight 1 at the largest it
+    sees, and 0 elsewhere."""
+    x, scale, order = kernel.receives(case, "x scale order")
+    B, S = case.B, case.S
+    b, i, j = grid(B, S, S)
+    deep = array[b, i, j](0 * x[b, i, j] - 32768 - 1024 * order[j])
+    a = kernel.causal_softmax(deep, scale)
+    least = array[i](min[j](order[j], where=j <= i))
+    claim(all[b, i, j](a[b, i, j] == where(order[j] == least[i], 1, 0)))
+
+
+@obligation("CSM-WIDE", equation="causal_softmax", type="equivalence", cost=25)
+@given(case=csm_wide_inputs)
+def test_csm_wide(kernel, case):
+    """A row of 513 positions sees all before it."""
+    x, scale = kernel.receives(case, "x scale")
+    claim(approx(kernel.causal_softmax(x, scale), spec.causal_softmax(x, scale)))
+
+
+@obligation("CSM-BATCHES", equation="causal_softmax", type="equivalence", cost=2)
+@given(case=csm_batches_inputs)
+def test_csm_batches(kernel, case):
+    """Each of four, five or nine matrices is its own."""
+    x, scale = kernel.receives(case, "x scale")
+    claim(approx(kernel.causal_softmax(x, scale), spec.causal_softmax(x, scale)))
+
+
+@obligation("CSM-BATCHES-BACKWARD", equation="causal_softmax_backward", type="equivalence", cost=2)
+@given(case=csm_batches_backward_inputs)
+def test_csm_batches_backward(kernel, case):
+    """The same of the gradients."""
+    g, x, scale = kernel.receives(case, "g x scale")
+    claim(approx(kernel.causal_softmax_backward(g, x, scale), spec.causal_softmax_backward(g, x, scale)))
+
+
+@obligation("CSM-BATCHES-MASK", equation="causal_mask", type="equivalence", cost=2)
+@given(case=csm_batches_mask_inputs)
+def test_csm_batches_mask(kernel, case):
+    """Each of four, five or nine matrices is masked, and keeps its own scores."""
+    x = kernel.receives(case, "x")
+    claim(exact(kernel.causal_mask(x), spec.causal_mask(x)))
 
 
 @obligation("CSM-DEF-CAUSAL_MASK", equation="causal_mask", type="definition")

@@ -1,12 +1,12 @@
 """attention/kv-cache: Attention with a key and value cache.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0d130fab59abc2db736a5e24437663d5a02787c31f05b90d30b1e41b3f728e49
+Meaning: b4bbc72888be8156764d427c282c253fa2d41367c1dfce45c1eca5547456b18f
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, cast, claim, clip, defines, definitions, dot, exact, example, exp, given, grid,
-    independent, log, max, min, obligation, rejects, sqrt, sum, uses_at_most, where, within,
+    independent, log, max, min, obligation, real, rejects, sqrt, sum, uses_at_most, where, within,
 )
 
 CONTRACT = "attention/kv-cache"
@@ -180,6 +180,37 @@ kvc_model_inputs = cases(
     v="float[B, K, C, D] in [-4, 4]",
     used="int in [T, C]",
 )
+kvc_long_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1", "H": "G * K", "T": "1..2", "C": "513, 1025", "D": "1, 4"},
+    assume=("T <= C",),
+    q="float[B, H, T, D] in [0.5, 2]",
+    k="float[B, K, C, D] in {-0.25, -0.125, 0, 0.125, 0.25}",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [C - 6, C]",
+)
+kvc_many_new_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1", "H": "G * K", "T": "16, 17, 33", "C": "33, 35, 70", "D": "1..4"},
+    assume=("T <= C",),
+    q="float[B, H, T, D] in [-4, 4]",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+)
+kvc_batches_inputs = cases(
+    dims={"B": "3, 4, 5", "G": "1..3", "K": "1..2", "H": "G * K", "T": "1..2", "C": "2, 5", "D": "1..3"},
+    assume=("T <= C",),
+    q="float[B, H, T, D] in [-4, 4]",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+)
+kvc_batches_append_inputs = cases(
+    dims={"B": "3, 4, 5", "K": "1..2", "T": "1..2", "C": "2, 5", "D": "1..3"},
+    assume=("T <= C",),
+    cache="float[B, K, C, D] in [-4, 4]",
+    fresh="float[B, K, T, D] in [-4, 4]",
+    used="int in [0, C - T]",
+)
 
 
 @obligation("KVC-APPEND", equation="cache_append", type="definition")
@@ -318,6 +349,56 @@ def test_kvc_model(kernel, case):
     expected_o, expected_lse = spec.cached_attention(q, k, v, used)
     claim(approx(o, expected_o))
     claim(approx(lse, expected_lse))
+
+
+@obligation("KVC-LONG", equation="cached_attention", type="equivalence", cost=6)
+@given(case=kvc_long_inputs)
+def test_kvc_long(kernel, case):
+    """Caches of hundreds of places, filled to the last or nearly, are read whole, in whatever pieces; the later the
+    place, the larger its scores."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    B, K, C, D = case.B, case.K, case.C, case.D
+    b, c, j, d = grid(B, K, C, D)
+    rising = array[b, c, j, d](k[b, c, j, d] + real(j // 128) / 4)
+    o, lse = kernel.cached_attention(q, rising, v, used)
+    expected_o, expected_lse = spec.cached_attention(q, rising, v, used)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("KVC-MANY-NEW", equation="cached_attention", type="equivalence", cost=2)
+@given(case=kvc_many_new_inputs)
+def test_kvc_many_new(kernel, case):
+    """Seventeen or thirty-three new tokens at once, with and without a past, each see the places up to their own."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    T = case.T
+    o, lse = kernel.cached_attention(q, k, v, used)
+    full_o, full_lse = kernel.cached_attention(q, k, v, T)
+    expected_o, expected_lse = spec.cached_attention(q, k, v, used)
+    wanted_o, wanted_lse = spec.cached_attention(q, k, v, T)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+    claim(approx(full_o, wanted_o))
+    claim(approx(full_lse, wanted_lse))
+
+
+@obligation("KVC-BATCHES", equation="cached_attention", type="equivalence", cost=2)
+@given(case=kvc_batches_inputs)
+def test_kvc_batches(kernel, case):
+    """Each of three, four or five sequences reads its own cache."""
+    q, k, v, used = kernel.receives(case, "q k v used")
+    o, lse = kernel.cached_attention(q, k, v, used)
+    expected_o, expected_lse = spec.cached_attention(q, k, v, used)
+    claim(approx(o, expected_o))
+    claim(approx(lse, expected_lse))
+
+
+@obligation("KVC-BATCHES-APPEND", equation="cache_append", type="equivalence")
+@given(case=kvc_batches_append_inputs)
+def test_kvc_batches_append(kernel, case):
+    """Each of three, four or five sequences gets its own new rows."""
+    cache, fresh, used = kernel.receives(case, "cache fresh used")
+    claim(exact(kernel.cache_append(cache, fresh, used), spec.cache_append(cache, fresh, used)))
 
 
 @obligation("KVC-DEF-CACHED_ATTENTION", equation="cached_attention", type="definition")

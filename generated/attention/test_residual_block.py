@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 14dcd2e4a9e996fd70da5ec8d60ecaa8e3ec1df60e5a683eb771486d9867a5c6
+Meaning: fd219b5072bfd12429e562ed974acf7074e74a2eb83d26acadacb9fd3a749da6
 """
 
 from albor_contracts.testing import (
@@ -169,6 +169,23 @@ rsb_map_backward_inputs = cases(
     c="float[N, M] in [-1, 1]",
     long="float[R, M] in [-1, 1]",
 )
+rsb_wide_inputs = cases(
+    dims={"R": "1..2", "N": "65, 257"},
+    elements=66564,
+    x="float[R, N] in [-4, 4]",
+    w="float[N] in [-2, 2]",
+    a="float[N, N] in [-1, 1]",
+    eps="real in [1e-6, 1e-3]",
+)
+rsb_many_rows_inputs = cases(
+    dims={"R": "9, 33", "N": "1, 3, 65"},
+    work={"N * N": 2**15},
+    g="float[R, N] in [-4, 4]",
+    x="float[R, N] in [-4, 4]",
+    w="float[N] in [-2, 2]",
+    a="float[N, N] in [-1, 1]",
+    eps="real in [1e-6, 1e-3]",
+)
 rsb_def_residual_block_inputs = cases(
     dims={"R": "1..5", "N": "1..17"},
     x="float[R, N] in [-4, 4]",
@@ -287,6 +304,26 @@ def test_rsb_map_backward(kernel, case):
     """A gradient with more or fewer columns than x is refused, though the map fits it."""
     x, w, eps, c, long = kernel.receives(case, "x w eps c long")
     rejects(kernel, "residual_block_backward", (long, x, w, c, eps), ValueError, mentions=["N"])
+
+
+@obligation("RSB-WIDE", equation="residual_block", type="equivalence", cost=2)
+@given(case=rsb_wide_inputs)
+def test_rsb_wide(kernel, case):
+    """Rows wider than a block are normalised over all their columns."""
+    x, w, a, eps = kernel.receives(case, "x w a eps")
+    claim(approx(kernel.residual_block(x, w, a, eps), spec.residual_block(x, w, a, eps)))
+
+
+@obligation("RSB-MANY-ROWS", equation="residual_block_backward", type="equivalence", cost=2)
+@given(case=rsb_many_rows_inputs)
+def test_rsb_many_rows(kernel, case):
+    """Gradients of the weights are summed over all rows, 9 or 33 of them, and wide rows are taken whole."""
+    g, x, w, a, eps = kernel.receives(case, "g x w a eps")
+    dx, dw, da = kernel.residual_block_backward(g, x, w, a, eps)
+    expected_dx, expected_dw, expected_da = spec.residual_block_backward(g, x, w, a, eps)
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+    claim(approx(da, expected_da))
 
 
 @obligation("RSB-DEF-RESIDUAL_BLOCK", equation="residual_block", type="definition")

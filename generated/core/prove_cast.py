@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 58ba878f532d28e5249784cf71fecfef41f1cbb0d21dd446290a4e366d753f75
+Meaning: 4f6ae3daccabd3c25151b577840745a14deb43c7b24459d3b0440b0d5b979c5c
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: af146dc01b9ff27d978c3a95d3ca4e72ae3bf610fe9e3bc5709a5673e8c0ddc4
+Meaning: 89937d4726f93db5f9bd239145178b476649bddab2dd4f4c278a73e46b82cc74
 """
 
 from fractions import Fraction

@@ -1,7 +1,7 @@
 """core/softmax: Softmax, what is proved.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7b55ae4e871811e50efbd064dfc821c79f04a4cea59606cf9814174bc8855ac1
+Meaning: 14c8a6a4ea7ebc89f29999a197ce181238f960249d2d3e40941541877d18c455
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

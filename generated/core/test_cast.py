@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 58ba878f532d28e5249784cf71fecfef41f1cbb0d21dd446290a4e366d753f75
+Meaning: 4f6ae3daccabd3c25151b577840745a14deb43c7b24459d3b0440b0d5b979c5c
 """
 
 from albor_contracts.testing import (
@@ -90,6 +90,10 @@ ca_tiles_inputs = cases(
 ca_tiles_half_inputs = cases(
     dims={"N": "4095, 4096, 4097, 8192, 8195"},
     h="f16[N] in [-inf, inf]",
+)
+ca_tiles_to_inputs = cases(
+    dims={"N": "4095, 4096, 4097, 8192, 8195"},
+    x="f32[N] in [-inf, inf]",
 )
 
 
@@ -211,6 +215,26 @@ def test_ca_tiles_half(kernel, case):
     h = kernel.receives(case, "h")
     a = kernel.from_f16(h)
     b = spec.from_f16(h)
+    claim(exact(a, b))
+
+
+@obligation("CA-TILES-TO", equation="to_bf16", type="equivalence", cost=2)
+@given(case=ca_tiles_to_inputs)
+def test_ca_tiles_to(kernel, case):
+    """Arrays of several tiles are rounded to bfloat16 to the last element, as a single tile is."""
+    x = kernel.receives(case, "x")
+    a = kernel.to_bf16(x)
+    b = spec.to_bf16(x)
+    claim(exact(a, b))
+
+
+@obligation("CA-TILES-TO-HALF", equation="to_f16", type="equivalence", cost=2)
+@given(case=ca_tiles_to_inputs)
+def test_ca_tiles_to_half(kernel, case):
+    """Arrays of several tiles are rounded to float16 to the last element, as a single tile is."""
+    x = kernel.receives(case, "x")
+    a = kernel.to_f16(x)
+    b = spec.to_f16(x)
     claim(exact(a, b))
 
 

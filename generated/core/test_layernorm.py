@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bb9a5601dcdc57c0bca961fc5bb3f4a136bc043764cfed9552593a5e47b38d3d
+Meaning: b585972737387ff55861c139a165fed4f532029294e58626fbbde4fd660806b2
 """
 
 from albor_contracts.testing import (
@@ -131,6 +131,13 @@ ln_beside_inputs = cases(
     dims={"R": "2..3", "N": "16385, 16401"},
     elements=81926,
     x="float[R, N] in [-100, 100]",
+    w="float[N] in [-2, 2]",
+    b="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+ln_wide_inputs = cases(
+    dims={"R": "2..3", "N": "4096, 4097"},
+    x="float[R, N] in [-4, 4]",
     w="float[N] in [-2, 2]",
     b="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
@@ -291,6 +298,16 @@ def test_ln_tiles(kernel, case):
 @given(case=ln_beside_inputs)
 def test_ln_beside(kernel, case):
     """Each of several rows longer than any block is normalised by itself."""
+    x, w, b, eps = kernel.receives(case, "x w b eps")
+    y = kernel.layernorm(x, w, b, eps)
+    expected = spec.layernorm(x, w, b, eps)
+    claim(approx(y, expected))
+
+
+@obligation("LN-WIDE", equation="layernorm", type="equivalence", cost=3)
+@given(case=ln_wide_inputs)
+def test_ln_wide(kernel, case):
+    """Rows of a few thousand columns have their variance divided by N, not N - 1, beside other rows too."""
     x, w, b, eps = kernel.receives(case, "x w b eps")
     y = kernel.layernorm(x, w, b, eps)
     expected = spec.layernorm(x, w, b, eps)

@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 390c0167773af70f582aef9432ccfd03cd9bd2d937bb05caf9524e4eb7cb215a
+Meaning: 85da3bf712f7b0c23bc4b15af14d868c7a34a83d8eb5a0b516585e487b8415ad
 """
 
 from albor_contracts.testing import (
@@ -105,6 +105,11 @@ lse_beside_inputs = cases(
     x="float[R, N] in [-40, 40]",
     g="accum[R] in [-8, 8]",
     chunk="int in {6000, 9000}",
+)
+lse_many_chunks_inputs = cases(
+    dims={"R": "1", "N": "1025"},
+    x="float[R, N] in [-4, 4]",
+    chunk="int in {2}",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -254,6 +259,19 @@ def test_lse_beside(kernel, case):
     claim(approx(a, expected))
     claim(approx(b, expected))
     claim(approx(dx, expected_dx))
+
+
+@obligation("LSE-MANY-CHUNKS", equation="logsumexp_chunked", type="equivalence", cost=25)
+@given(case=lse_many_chunks_inputs)
+def test_lse_many_chunks(kernel, case):
+    """Hundreds of narrow chunks, of which the last one is shorter, give the value of the whole row."""
+    x, chunk = kernel.receives(case, "x chunk")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    s = array[r, i](where(i == N - 1, 8, x[r, i]))
+    lse = kernel.logsumexp_chunked(s, chunk)
+    expected = spec.logsumexp_chunked(s, chunk)
+    claim(approx(lse, expected))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")

@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: af146dc01b9ff27d978c3a95d3ca4e72ae3bf610fe9e3bc5709a5673e8c0ddc4
+Meaning: 89937d4726f93db5f9bd239145178b476649bddab2dd4f4c278a73e46b82cc74
 """
 
 from albor_contracts.testing import (
@@ -101,6 +101,12 @@ rp_base_inputs = cases(
     offset="int in [0, 4096] or {131072, 1000000}",
     base="real in [100, 1000000]",
     wrong="real in {0, -10000, nan}",
+)
+rp_long_inputs = cases(
+    dims={"B": "1", "H": "1..2", "T": "129, 257, 1025, 4097", "D2": "1..2", "D": "2 * D2"},
+    x="float[B, H, T, D] in [-1000, 1000]",
+    offset="int in [0, 4096] or {131072, 1000000}",
+    base="real in [100, 1000000]",
 )
 rp_def_rope_inputs = cases(
     dims={"B": "1..3", "H": "1..5", "T": "1..70", "D2": "1..65", "D": "2 * D2"},
@@ -222,6 +228,26 @@ def test_rp_base(kernel, case):
     """A base that is not positive has no powers to turn by, and is refused."""
     x, offset, wrong = kernel.receives(case, "x offset wrong")
     rejects(kernel, "rope", (x, offset, wrong), ValueError, mentions=["base"])
+
+
+@obligation("RP-LONG", equation="rope", type="equivalence", cost=3)
+@given(case=rp_long_inputs)
+def test_rp_long(kernel, case):
+    """Sequences of hundreds and thousands of positions are turned by their own angles to the last position."""
+    x, offset, base = kernel.receives(case, "x offset base")
+    y = kernel.rope(x, offset, base)
+    turned = spec.rope(x, offset, base)
+    claim(approx(y, turned))
+
+
+@obligation("RP-LONG-INVERSE", equation="rope_inverse", type="equivalence", cost=3)
+@given(case=rp_long_inputs)
+def test_rp_long_inverse(kernel, case):
+    """Sequences of hundreds and thousands of positions are turned back by their own angles to the last position."""
+    x, offset, base = kernel.receives(case, "x offset base")
+    y = kernel.rope_inverse(x, offset, base)
+    turned_back = spec.rope_inverse(x, offset, base)
+    claim(approx(y, turned_back))
 
 
 @obligation("RP-DEF-ROPE", equation="rope", type="definition")

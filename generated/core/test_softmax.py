@@ -1,7 +1,7 @@
 """core/softmax: Softmax.
 
 Compiled from contracts/core/softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7b55ae4e871811e50efbd064dfc821c79f04a4cea59606cf9814174bc8855ac1
+Meaning: 14c8a6a4ea7ebc89f29999a197ce181238f960249d2d3e40941541877d18c455
 """
 
 from albor_contracts.testing import (
@@ -106,6 +106,16 @@ sm_multiples_inputs = cases(
     elements=262144,
     x="float[R, N] in [-40, 40]",
     g="float[R, N] in [-8, 8]",
+)
+sm_many_rows_inputs = cases(
+    dims={"R": "65, 129, 513", "N": "3, 33"},
+    x="float[R, N] in [-40, 40]",
+)
+sm_many_rows_backward_inputs = cases(
+    dims={"R": "65, 129, 513", "N": "3, 33"},
+    elements=33858,
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-40, 40]",
 )
 sm_def_softmax_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -282,6 +292,26 @@ def test_sm_multiples(kernel, case):
     expected_dx = spec.softmax_backward(g, x)
     claim(approx(p, expected_p))
     claim(approx(dx, expected_dx))
+
+
+@obligation("SM-MANY-ROWS", equation="softmax", type="equivalence")
+@given(case=sm_many_rows_inputs)
+def test_sm_many_rows(kernel, case):
+    """Each of hundreds of short rows is normalised, to the last one."""
+    x = kernel.receives(case, "x")
+    p = kernel.softmax(x)
+    expected = spec.softmax(x)
+    claim(approx(p, expected))
+
+
+@obligation("SM-MANY-ROWS-BACKWARD", equation="softmax_backward", type="equivalence")
+@given(case=sm_many_rows_backward_inputs)
+def test_sm_many_rows_backward(kernel, case):
+    """Each of hundreds of short rows has its own gradient, to the last one."""
+    g, x = kernel.receives(case, "g x")
+    dx = kernel.softmax_backward(g, x)
+    expected = spec.softmax_backward(g, x)
+    claim(approx(dx, expected))
 
 
 @obligation("SM-DEF-SOFTMAX", equation="softmax", type="definition")

@@ -1,11 +1,11 @@
 """data/fim: Fill-in-the-middle.
 
 Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e503b9b3781ef2df2256128d5c87fbf1a99f71d396848c6f2361e9464b8a01a7
+Meaning: 7195711dbdaa1bb9f1ee339f0a663616eec124e423a1af53754778a98ea2107c
 """
 
 from albor_contracts.testing import (
-    abs, array, cases, claim, definitions, exact, example, given, grid, int, join, length, mean, obligation,
+    abs, all, any, array, cases, claim, definitions, exact, example, given, grid, int, join, length, mean, obligation,
     occurrences, ratio, rejects, same_twice, single, statistically, sum, truth, where,
 )
 
@@ -51,6 +51,51 @@ fim_cuts_inputs = cases(
     spm="bool",
     order="permutation[S]",
 )
+fim_fine_rate_inputs = cases(
+    dims={"S": "10000"},
+    text="text length 0..64",
+    seed="int in [0, 100000]",
+    rate="real in {0.25, 0.35, 0.65, 0.75}",
+    spm="bool",
+)
+fim_halves_inputs = cases(
+    dims={"S": "1000"},
+    text="text length 100..200",
+    seed="int in [0, 100000]",
+    rate="real in [0, 1]",
+    spm="bool",
+    tail="text length 100..200",
+    which="bool",
+)
+fim_every_place_inputs = cases(
+    dims={"S": "300"},
+    text="text length 5..8",
+    seed="int in [0, 100000]",
+    rate="real in [0, 1]",
+    spm="bool",
+    tail="text length 5..8",
+)
+fim_wide_characters_inputs = cases(
+    dims={"S": "1000"},
+    text="text length 0..64",
+    seed="int in [0, 100000]",
+    rate="real in [0, 1]",
+    spm="bool",
+)
+fim_blind_inputs = cases(
+    text="text length 1..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+    other="text length 4..64",
+)
+fim_seed_bits_inputs = cases(
+    work={"32 * 8": 2**18},
+    text="text length 33..64",
+    seed="int in [0, 2147483639]",
+    rate="real in [0, 1]",
+    spm="bool",
+)
 fim_refuses_sentinels_inputs = cases(
     text="text length 0..64",
     seed="int in [0, 4294967295]",
@@ -64,6 +109,13 @@ fim_refuses_rates_inputs = cases(
     seed="int in [0, 4294967295]",
     rate="real in [-100, -0.001] or [1.001, 100]",
     spm="bool",
+)
+fim_refuses_no_rate_inputs = cases(
+    text="text length 0..64",
+    seed="int in [0, 4294967295]",
+    rate="real in [0, 1]",
+    spm="bool",
+    wrong="real in {nan, inf}",
 )
 fim_refuses_damaged_inputs = cases(
     text="text length 0..64",
@@ -184,6 +236,129 @@ def test_fim_cuts(kernel, case):
     )
 
 
+@obligation("FIM-FINE-RATE", equation="fim", type="statistical", cost=25)
+@given(case=fim_fine_rate_inputs)
+def test_fim_fine_rate(kernel, case):
+    """A rate is taken as it is: of 0.25 a quarter is transformed, not two or three tenths; nor is the chance taken
+    twice."""
+    seed, rate, spm = kernel.receives(case, "seed rate spm")
+    S = case.S
+    s = grid(S)
+    changed = array[s](int(kernel.fim('x', seed + s, rate, spm) != 'x'))
+    statistically(
+        statistic=mean[s](changed[s]),
+        expect=rate,
+        variance=rate * (1 - rate),
+        observations=S,
+        detects=0.055,
+        trials=1,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("FIM-HALVES", equation="fim", type="statistical", cost=12)
+@given(case=fim_halves_inputs)
+def test_fim_halves(kernel, case):
+    """Each cut lies on its side of a place in a long text as often as its share of all places says: both at it or
+    behind it, both at it or before it."""
+    text, seed, tail, which = kernel.receives(case, "text seed tail which")
+    S = case.S
+    s = grid(S)
+    places = single(length(text) + length(tail) + 1)
+    share = single(ratio(where(which, length(text), length(tail)) + 1, places))
+    long = single(join(text, tail))
+    at = single(where(which, join(tail, '<|fim_middle|>'), join('<|fim_prefix|>', text)))
+    beside = array[s](occurrences(kernel.fim(long, seed + s, 1, False), at))
+    statistically(
+        statistic=mean[s](beside[s]),
+        expect=share ** 2,
+        variance=share ** 2 * (1 - share ** 2),
+        observations=S,
+        detects=0.22,
+        trials=1,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("FIM-EVERY-PLACE", equation="fim", type="conservation", cost=4)
+@given(case=fim_every_place_inputs)
+def test_fim_every_place(kernel, case):
+    """Any place of a text is cut: among 300 seeds one at least ends the prefix or begins the suffix there."""
+    text, seed, tail = kernel.receives(case, "text seed tail")
+    S = case.S
+    s = grid(S)
+    both = single(join(text, tail))
+    first = array[s](occurrences(kernel.fim(both, seed + s, 1, False), join('<|fim_prefix|>', text, '<|fim_suffix|>')))
+    second = array[s](occurrences(kernel.fim(both, seed + s, 1, False), join('<|fim_suffix|>', tail, '<|fim_middle|>')))
+    claim(any[s](first[s] + second[s] > 0))
+
+
+@obligation("FIM-WIDE-CHARACTERS", equation="fim", type="statistical", cost=25)
+@given(case=fim_wide_characters_inputs)
+def test_fim_wide_characters(kernel, case):
+    """A character beyond 16 bits has two places, as likely as each other: both cuts lie before it in a quarter of the
+    draws."""
+    seed = kernel.receives(case, "seed")
+    S = case.S
+    s = grid(S)
+    before = array[s](int(kernel.fim('🙂', seed + s, 1, False) == '<|fim_prefix|><|fim_suffix|>🙂<|fim_middle|>'))
+    statistically(
+        statistic=mean[s](before[s]),
+        expect=0.25,
+        variance=0.1875,
+        observations=S,
+        detects=0.2,
+        trials=1,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("FIM-BLIND", equation="fim", type="invariance")
+@given(case=fim_blind_inputs)
+def test_fim_blind(kernel, case):
+    """What is drawn depends on the seed and the length: two texts of one length are both transformed or both not, and
+    cut at the same places."""
+    text, seed, rate, spm, other = kernel.receives(case, "text seed rate spm other")
+    one = kernel.fim(join(text, other), seed, 1, False)
+    two = kernel.fim(join(other, text), seed, 1, False)
+    p, m, s, _ = kernel.fim_parts(one)
+    p2, m2, s2, _ = kernel.fim_parts(two)
+    here = single(length(kernel.fim(join(text, other), seed, rate, spm)))
+    there = single(length(kernel.fim(join(other, text), seed, rate, spm)))
+    claim(length(p) == length(p2))
+    claim(length(m) == length(m2))
+    claim(length(s) == length(s2))
+    claim(here == there)
+
+
+@obligation("FIM-SEED-BITS", equation="fim", type="conservation", cost=12)
+@given(case=fim_seed_bits_inputs)
+def test_fim_seed_bits(kernel, case):
+    """Every bit of a seed of 32 bits counts: with any of them changed one of eight seeds, at least, cuts a text
+    elsewhere."""
+    text, seed = kernel.receives(case, "text seed")
+    k, b = grid(32, 8)
+    differ = array[k, b](int(kernel.fim(text, seed + b, 1, False) != kernel.fim(text, seed + b + (1 << k), 1, False)))
+    claim(all[k](any[b](differ[k, b] > 0)))
+
+
+@obligation("FIM-UNSEEN-CHARACTERS", equation="unfim", type="roundtrip")
+@given(case=unfim_inputs)
+def test_fim_unseen_characters(kernel, case):
+    """Characters that are not seen are recovered at both ends: the byte order mark, NUL, carriage return, line and
+    paragraph separators, characters in two parts."""
+    text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
+    mark = single(join('\ufeff', text, '\u2028\ufeff'))
+    line = single(join('\x00\r\u2028', text, '\x85\x0b\x0c\x1c\u2029\r\x00'))
+    parts = single(join('é\xadﬁ', text, 'éÅ\u200b'))
+    claim(exact(kernel.unfim(kernel.fim(mark, seed, rate, spm)), mark))
+    claim(exact(kernel.unfim(mark), mark))
+    claim(exact(kernel.unfim(kernel.fim(line, seed, rate, spm)), line))
+    claim(exact(kernel.unfim(line), line))
+    claim(exact(kernel.unfim(kernel.fim(parts, seed, rate, spm)), parts))
+    claim(exact(kernel.unfim(parts), parts))
+
+
 @obligation("FIM-REFUSES-SENTINELS", equation="fim", type="rejection")
 @given(case=fim_refuses_sentinels_inputs)
 def test_fim_refuses_sentinels(kernel, case):
@@ -200,6 +375,14 @@ def test_fim_refuses_rates(kernel, case):
     """A rate outside [0, 1] is refused."""
     text, seed, rate, spm = kernel.receives(case, "text seed rate spm")
     rejects(kernel, "fim", (text, seed, rate, spm), ValueError, mentions=["rate"])
+
+
+@obligation("FIM-REFUSES-NO-RATE", equation="fim", type="rejection")
+@given(case=fim_refuses_no_rate_inputs)
+def test_fim_refuses_no_rate(kernel, case):
+    """A rate that is no number, or infinite, is refused."""
+    text, seed, spm, wrong = kernel.receives(case, "text seed spm wrong")
+    rejects(kernel, "fim", (text, seed, wrong, spm), ValueError, mentions=["rate"])
 
 
 @obligation("FIM-REFUSES-DAMAGED", equation="unfim", type="rejection")

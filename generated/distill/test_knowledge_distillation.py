@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 99b32e791c13512bf4446acbc6d587f4fc4c1a208726c3ab40330ea9d38575b3
+Meaning: b9db904b5a6419aca423eea9519d60e1d76e994ac507f7eb5c82b3b49d710997
 """
 
 from albor_contracts.testing import (
@@ -74,6 +74,13 @@ def supposed_3(case):
     y, ignore, T = case.y, case.ignore, case.T
     r, q = grid(T, T)
     return any[q, r]((y[q] == ignore) & (q != r))
+
+
+def supposed_4(case):
+    """any[r](y[r] == ignore)"""
+    y, ignore, T = case.y, case.ignore, case.T
+    r = grid(T)
+    return any[r](y[r] == ignore)
 
 
 knowledge_distillation_inputs = cases(
@@ -246,6 +253,46 @@ kd_many_inputs = cases(
     alpha="real in [0.25, 0.75]",
     temperature="real in [0.5, 8]",
     ignore="int in {-100, -1}",
+)
+kd_ignore_inputs = cases(
+    dims={"T": "2..8", "V": "2..33"},
+    such_that=supposing(supposed_4),
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {0, V - 1}",
+)
+kd_negative_inputs = cases(
+    dims={"T": "1..4", "V": "1..33"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, 0}",
+    below="int in [0, 7]",
+)
+kd_alpha_inputs = cases(
+    dims={"T": "1..4", "V": "1..33"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, -1}",
+    wrong="real in {-0.5, 1.5, nan}",
+)
+kd_temperature_inputs = cases(
+    dims={"T": "1..4", "V": "1..33"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V) or {ignore}",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, -1}",
+    wrong="real in {0, -2, nan}",
 )
 
 
@@ -517,6 +564,45 @@ def test_kd_many(kernel, case):
     expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(ds, expected_ds))
+
+
+@obligation("KD-IGNORE", equation="knowledge_distillation", type="equivalence", cost=3)
+@given(case=kd_ignore_inputs)
+def test_kd_ignore(kernel, case):
+    """The ignored label may be a word of the vocabulary, that of padding: its tokens do not count, and all others
+    do."""
+    s, t, y, alpha, temperature, ignore = kernel.receives(case, "s t y alpha temperature ignore")
+    loss, ds = kernel.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    expected_loss, expected_ds = spec.knowledge_distillation(s, t, y, alpha, temperature, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(ds, expected_ds))
+
+
+@obligation("KD-NEGATIVE", equation="knowledge_distillation", type="rejection")
+@given(case=kd_negative_inputs)
+def test_kd_negative(kernel, case):
+    """A negative label that is not the ignored one is refused."""
+    s, t, y, alpha, temperature, ignore, below = kernel.receives(case, "s t y alpha temperature ignore below")
+    T = case.T
+    r = grid(T)
+    wrong = array[r](-1 - below + 0 * y[r])
+    rejects(kernel, "knowledge_distillation", (s, t, wrong, alpha, temperature, ignore), ValueError, mentions=["label"])
+
+
+@obligation("KD-ALPHA", equation="knowledge_distillation", type="rejection")
+@given(case=kd_alpha_inputs)
+def test_kd_alpha(kernel, case):
+    """A weight outside [0, 1], or NaN, is refused."""
+    s, t, y, temperature, ignore, wrong = kernel.receives(case, "s t y temperature ignore wrong")
+    rejects(kernel, "knowledge_distillation", (s, t, y, wrong, temperature, ignore), ValueError, mentions=["alpha"])
+
+
+@obligation("KD-TEMPERATURE", equation="knowledge_distillation", type="rejection")
+@given(case=kd_temperature_inputs)
+def test_kd_temperature(kernel, case):
+    """A temperature that is not positive, or NaN, is refused."""
+    s, t, y, alpha, ignore, wrong = kernel.receives(case, "s t y alpha ignore wrong")
+    rejects(kernel, "knowledge_distillation", (s, t, y, alpha, wrong, ignore), ValueError, mentions=["temperature"])
 
 
 @obligation("KD-DEF-KNOWLEDGE_DISTILLATION", equation="knowledge_distillation", type="definition")

@@ -1,7 +1,7 @@
 """inference/router: Router of a mixture of experts.
 
 Compiled from contracts/inference/router-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c4053ca2f5509d8f93828c64450272e9aed754e349d7d34f53fdf5e1f9ce288a
+Meaning: e771aa530d04384ba3eae0d993f6178b11223a7e1c8aaa16d4a2651d77effa17
 """
 
 from albor_contracts.testing import (
@@ -115,6 +115,25 @@ rtr_many_inputs = cases(
     logits="float[T, E] in [-40, 40]",
     k="int in [1, 3]",
     g="accum[T, E] in [-8, 8]",
+)
+rtr_full_slots_inputs = cases(
+    dims={"T": "1..2", "E": "32, 33, 64, 65"},
+    g="accum[T, E] in [1, 8]",
+    logits="float[T, E] in [-1, 1]",
+    k="int in {16, 31, 32, E - 1, E}",
+)
+rtr_masked_inputs = cases(
+    dims={"T": "1..5", "E": "2..17"},
+    logits="float[T, E] in {-inf, -170141183460469231731687303715884105728, -1048576, -69632, -2, 0, 1}",
+    k="int in [1, E]",
+    free="int in [0, E - 1]",
+)
+rtr_masked_backward_inputs = cases(
+    dims={"T": "1..5", "E": "2..17"},
+    g="accum[T, E] in [-8, 8]",
+    logits="float[T, E] in {-inf, -170141183460469231731687303715884105728, -1048576, -69632, -2, 0, 1}",
+    k="int in [1, E]",
+    free="int in [0, E - 1]",
 )
 
 
@@ -272,6 +291,47 @@ def test_rtr_many(kernel, case):
     claim(approx(weights, w))
     claim(equal(experts, x))
     claim(approx(dlogits, d))
+
+
+@obligation("RTR-FULL-SLOTS", equation="route_backward", type="equivalence")
+@given(case=rtr_full_slots_inputs)
+def test_rtr_full_slots(kernel, case):
+    """The gradient is coupled over all chosen experts, be they all there are, all but one, or as many as a warp has
+    lanes."""
+    g, logits, k = kernel.receives(case, "g logits k")
+    dlogits = kernel.route_backward(g, logits, k)
+    expected = spec.route_backward(g, logits, k)
+    claim(approx(dlogits, expected))
+
+
+@obligation("RTR-MASKED", equation="route", type="equivalence")
+@given(case=rtr_masked_inputs)
+def test_rtr_masked(kernel, case):
+    """Masked experts, of -inf, and very unlikely ones come last, by number among equals; none is listed twice. Their
+    weight is 0."""
+    logits, k, free = kernel.receives(case, "logits k free")
+    T, E = case.T, case.E
+    t, e = grid(T, E)
+    masked = array[t, e](where(e == free, max(logits[t, e], -2), logits[t, e]))
+    weights, experts = kernel.route(masked, k)
+    w, x = spec.route(masked, k)
+    claim(approx(weights, w))
+    claim(equal(experts, x))
+    claim(all[t, e](~(w[t, e] == 0) | (weights[t, e] == 0)))
+
+
+@obligation("RTR-MASKED-BACKWARD", equation="route_backward", type="equivalence")
+@given(case=rtr_masked_backward_inputs)
+def test_rtr_masked_backward(kernel, case):
+    """Masked experts, of -inf, get no gradient and spoil no other's, chosen or not."""
+    g, logits, k, free = kernel.receives(case, "g logits k free")
+    T, E = case.T, case.E
+    t, e = grid(T, E)
+    masked = array[t, e](where(e == free, max(logits[t, e], -2), logits[t, e]))
+    dlogits = kernel.route_backward(g, masked, k)
+    expected = spec.route_backward(g, masked, k)
+    claim(approx(dlogits, expected))
+    claim(all[t, e]((masked[t, e] > -3) | (dlogits[t, e] == 0)))
 
 
 @obligation("RTR-DEF-ROUTE", equation="route", type="definition")

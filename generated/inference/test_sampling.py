@@ -1,12 +1,13 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 99eca5a0f06e038bbedffe75c528f004081bcdc2c55758e9e401928a98a106c9
+Meaning: a1d6b67fb78020696b8111d1a419d970a62c2fc424bd3c4a9435e049f022c601
 """
 
 from albor_contracts.testing import (
-    abs, all, any, approx, argmax, array, cases, claim, count, defines, definitions, exact, example, exp, given, grid,
-    int, max, mean, min, obligation, ratio, rejects, same_twice, single, statistically, sum, where,
+    Steps, abs, all, any, approx, argmax, array, cases, claim, count, defines, definitions, drawing, exact, example,
+    exp, given, grid, initialize, int, max, mean, min, obligation, ratio, rejects, rule, run_steps, same_twice, single,
+    statistically, sum, truth, where,
 )
 
 CONTRACT = "inference/sampling"
@@ -176,6 +177,90 @@ smp_wide_inputs = cases(
     soft="float[V] in [-20, 20]",
     p="real in (0, 1]",
     temperature="real in [0.1, 10]",
+)
+smp_close_inputs = cases(
+    dims={"V": "2..33", "N": "1..5"},
+    logits="float[N, V] in {-1.0078125, -1.0009765625, -1.00000011920928955078125, -1, 1, 1.00000011920928955078125, 1.0009765625, 1.0078125}",
+)
+smp_low_inputs = cases(
+    dims={"V": "2..33", "N": "1..5"},
+    logits="float[N, V] in {-inf, -170141183460469231731687303715884105728, -1048576, -61440, -57344, -20480, -16384}",
+)
+smp_wide_greedy_inputs = cases(
+    dims={"V": "257, 1025, 1200", "N": "4"},
+    logits="float[N, V] in [-40, 40]",
+    place="int in [0, V - 1]",
+)
+smp_wide_mass_inputs = cases(
+    dims={"V": "257, 1024, 1200"},
+    logits="float[V] in [-1, 1]",
+    p="real in [0.5, 1]",
+    c="real in {-3, 2.5}",
+)
+smp_wide_probabilities_inputs = cases(
+    dims={"V": "257, 1025, 1200"},
+    logits="float[V] in [-4, 4]",
+    kept="bool[V]",
+    temperature="real in [0.5, 4]",
+)
+smp_own_cut_inputs = cases(
+    dims={"V": "2..17", "N": "64"},
+    work={"N * V * V": 2**18},
+    logits="float[N, V] in [-3, 3]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in {0.25, 0.5, 0.8, 0.95}",
+    seed="int in [0, 2**32)",
+)
+smp_own_share_inputs = cases(
+    dims={"V": "12", "N": "4096"},
+    work={"V * V": 2**18},
+    elements=49158,
+    logits="float[N, V] in [-3, 3]",
+    temperature="real in {0.5, 2}",
+    k="int in {8, 12}",
+    p="real in {0.45, 0.7, 0.9}",
+    seed="int in [0, 2**32)",
+    most="int in {1, 2, 3, 5}",
+    odd="int in {0, 1}",
+)
+smp_each_row_inputs = cases(
+    dims={"V": "2", "N": "1, 9"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**31)",
+    none="i64[N] in {0}",
+)
+smp_apart_inputs = cases(
+    dims={"V": "2", "N": "4096"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+    step="int in {1, 2, 3, 4, 32, 1024}",
+)
+smp_every_bit_inputs = cases(
+    dims={"V": "2", "N": "64"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+    bit="int in [0, 29]",
+)
+smp_wide_draw_inputs = cases(
+    dims={"V": "65, 1200", "N": "256"},
+    work={"N * 8": 2**18},
+    elements=307205,
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in {0.5, 1, 2}",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+    half="int in {1, 2}",
 )
 smp_def_top_k_inputs = cases(
     dims={"V": "1..65"},
@@ -420,6 +505,191 @@ def test_smp_wide(kernel, case):
     claim(approx(kept, expected_kept))
     claim(approx(nucleus, expected_nucleus))
     claim(approx(q, expected_q))
+
+
+@obligation("SMP-CLOSE", equation="greedy", type="bound")
+@given(case=smp_close_inputs)
+def test_smp_close(kernel, case):
+    """Of logits that differ in their last bit alone the larger is chosen; among equals the first."""
+    logits = kernel.receives(case, "logits")
+    ids = kernel.greedy(logits)
+    expected = spec.greedy(logits)
+    claim(exact(ids, expected))
+
+
+@obligation("SMP-LOW", equation="greedy", type="bound")
+@given(case=smp_low_inputs)
+def test_smp_low(kernel, case):
+    """However low all logits are, the largest is chosen; a masked one, of -inf, only where all are."""
+    logits = kernel.receives(case, "logits")
+    ids = kernel.greedy(logits)
+    expected = spec.greedy(logits)
+    claim(exact(ids, expected))
+
+
+@obligation("SMP-WIDE-GREEDY", equation="greedy", type="equivalence", cost=4)
+@given(case=smp_wide_greedy_inputs)
+def test_smp_wide_greedy(kernel, case):
+    """The largest logit of a vocabulary wider than a block is found wherever it stands, in the last place as well."""
+    logits, place = kernel.receives(case, "logits place")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    peak = array[n, v](where(v == where(n == 0, V - 1, place), 48, logits[n, v]))
+    ids = kernel.greedy(peak)
+    claim(all[n](ids[n] == where(n == 0, V - 1, place)))
+
+
+@obligation("SMP-WIDE-MASS", equation="top_p", type="equivalence", cost=4)
+@given(case=smp_wide_mass_inputs)
+def test_smp_wide_mass(kernel, case):
+    """Where probabilities are nearly equal, top-p keeps hundreds of tokens: as many as it takes."""
+    logits, p, c = kernel.receives(case, "logits p c")
+    V = case.V
+    v = grid(V)
+    even = array[v](c + 0 * logits[v])
+    kept = kernel.top_p(logits, p)
+    expected = spec.top_p(logits, p)
+    half = kernel.top_p(even, 0.5)
+    first = array[v](2 * v < V)
+    claim(approx(kept, expected))
+    claim(exact(half, first))
+
+
+@obligation("SMP-WIDE-PROBABILITIES", equation="probabilities", type="equivalence", cost=4)
+@given(case=smp_wide_probabilities_inputs)
+def test_smp_wide_probabilities(kernel, case):
+    """Probabilities over a vocabulary wider than a block are those of the definition, to the last token."""
+    logits, kept, temperature = kernel.receives(case, "logits kept temperature")
+    q = kernel.probabilities(logits, kept, temperature)
+    expected = spec.probabilities(logits, kept, temperature)
+    claim(approx(q, expected))
+
+
+@obligation("SMP-OWN-CUT", equation="sample", type="bound")
+@given(case=smp_own_cut_inputs)
+def test_smp_own_cut(kernel, case):
+    """Each row is cut by its own logits: its token is one of its own k largest, inside its own p."""
+    logits, temperature, k, p, seed = kernel.receives(case, "logits temperature k p seed")
+    V, N = case.V, case.N
+    n, u, v = grid(N, V, V)
+    rank = array[n, v](count[u]((logits[n, u] > logits[n, v]) | (logits[n, u] == logits[n, v]) & (u < v), where=u != v))
+    mass = array[n, v](where(rank[n, v] < k, exp((logits[n, v] - max[u](logits[n, u])) / temperature), 0))
+    above = array[n, v](sum[u](where(rank[n, u] < rank[n, v], mass[n, u], 0)))
+    kept = array[n, v]((rank[n, v] < k) & (above[n, v] < p * sum[u](mass[n, u])))
+    ids = kernel.sample(logits, temperature, k, p, seed)
+    claim(all[n](any[v]((ids[n] == v) & kept[n, v])))
+
+
+@obligation("SMP-OWN-SHARE", equation="sample", type="statistical")
+@given(case=smp_own_share_inputs)
+def test_smp_own_share(kernel, case):
+    """Of rows of two sorts, flat in even and steep in odd places, each draws its likeliest tokens with its own
+    probabilities."""
+    logits, temperature, k, p, seed, most, odd = kernel.receives(case, "logits temperature k p seed most odd")
+    V, N = case.V, case.N
+    v, n, u = grid(V, N, V)
+    row = array[v](where(odd == 1, logits[1, v], logits[0, v] / 8))
+    two = array[n, v](where(n % 2 == 1, logits[1, v], logits[0, v] / 8) + 0 * logits[n, v])
+    rank = array[v](count[u]((row[u] > row[v]) | (row[u] == row[v]) & (u < v), where=u != v))
+    mass = array[v](where(rank[v] < k, exp((row[v] - max[u](row[u])) / temperature), 0))
+    total = single(sum[v](mass[v]))
+    above = array[v](sum[u](where(rank[u] < rank[v], mass[u], 0)))
+    kept = array[v]((rank[v] < k) & (above[v] < p * total))
+    q = spec.probabilities(row, kept, temperature)
+    share = single(min(1, sum[v](where(rank[v] < most, q[v], 0))))
+    ids = kernel.sample(two, temperature, k, p, seed)
+    drawn = single(mean[n](int(any[v]((ids[n] == v) & (rank[v] < most))), where=n % 2 == odd))
+    edge = single(any[v]((rank[v] < k) & (abs(above[v] - p * total) < total / 1000)))
+    statistically(
+        statistic=where(edge, share, drawn),
+        expect=share,
+        variance=share * (1 - share),
+        observations=ratio(N, 2),
+        detects=0.15,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+class SmpEachRowRun(Steps):
+    """Over 40 seeds in a row every row draws both of two equal logits, be it the only one, the first or the last."""
+
+    @initialize(case=smp_each_row_inputs)
+    def begin(self, case):
+        none = self.receives(case, "none")
+        self.holds(turn=0, second=none)
+
+    @rule(draw=drawing())
+    def step(self, draw):
+        kernel = self.kernel
+        temperature, seed = self.receives(draw, "temperature seed")
+        turn, second = self.held("turn second")
+        V, N = self.case.V, self.case.N
+        n, v = grid(N, V)
+        flat = array[n, v](0.0)
+        ids = kernel.sample(flat, temperature, V, 1, seed + turn)
+        next_second = array[n](second[n] + ids[n])
+        next_turn = turn + 1
+        claim(truth(next_turn < 40) | all[n]((0 < next_second[n]) & (next_second[n] < 40)))
+        self.holds(turn=next_turn, second=next_second)
+
+
+@obligation("SMP-EACH-ROW", equation="sample", type="protocol", cost=6)
+def test_smp_each_row(kernel):
+    """Over 40 seeds in a row every row draws both of two equal logits, be it the only one, the first or the last."""
+    run_steps(SmpEachRowRun, smp_each_row_inputs, kernel, steps=40)
+
+
+@obligation("SMP-APART", equation="sample", type="statistical")
+@given(case=smp_apart_inputs)
+def test_smp_apart(kernel, case):
+    """Rows of one call are drawn independently: of two equal logits, rows some places apart agree half of the time."""
+    logits, temperature, seed, step = kernel.receives(case, "logits temperature seed step")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    flat = array[n, v](0 * logits[n, v])
+    one = kernel.sample(flat, temperature, V, 1, seed)
+    statistically(
+        statistic=mean[n](int(one[n] == one[(n + step) % N])),
+        expect=0.5,
+        variance=0.25,
+        observations=N,
+        detects=0.1,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("SMP-EVERY-BIT", equation="sample", type="bound")
+@given(case=smp_every_bit_inputs)
+def test_smp_every_bit(kernel, case):
+    """Seeds that differ in one bit, the highest of 32 included, do not draw the same 64 tokens."""
+    logits, temperature, seed, bit = kernel.receives(case, "logits temperature seed bit")
+    V, N = case.V, case.N
+    n, v = grid(N, V)
+    flat = array[n, v](0 * logits[n, v])
+    one = kernel.sample(flat, temperature, V, 1, seed)
+    highest = kernel.sample(flat, temperature, V, 1, seed ^ 2147483648)
+    second = kernel.sample(flat, temperature, V, 1, seed ^ 1073741824)
+    other = kernel.sample(flat, temperature, V, 1, seed ^ 1 << bit)
+    claim(any[n](one[n] != highest[n]))
+    claim(any[n](one[n] != second[n]))
+    claim(any[n](one[n] != other[n]))
+
+
+@obligation("SMP-WIDE-DRAW", equation="sample", type="bound", cost=4)
+@given(case=smp_wide_draw_inputs)
+def test_smp_wide_draw(kernel, case):
+    """Of equal logits in a wide vocabulary the first k are kept, and over 256 rows each eighth of these k is drawn
+    from."""
+    logits, temperature, seed, half = kernel.receives(case, "logits temperature seed half")
+    V, N = case.V, case.N
+    n, v, e = grid(N, V, 8)
+    flat = array[n, v](0 * logits[n, v])
+    ids = kernel.sample(flat, temperature, V // half, 1, seed)
+    met = array[e](any[n]((e * (V // half) <= 8 * ids[n]) & (8 * ids[n] < (e + 1) * (V // half))))
+    claim(all[n](ids[n] < V // half))
+    claim(all[e](met[e]))
 
 
 @obligation("SMP-DEF-GREEDY", equation="greedy", type="definition")

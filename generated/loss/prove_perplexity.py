@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f03dd21d6fb97b976eb3fd723c9a17baedc185a54f43b735e70950f86d7f30c6
+Meaning: 5b294eef1ef45add1021dd022faf8aa0401ad6d9477d43379d9b4ae4e91c0cb1
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 051da2034403c20e37f2cd4a5242b89a1c9afa4079dde32ba8d282c1831ab201
+Meaning: 2b4ecc305c71e20f4a5bcc297e7b97e03c79ecb0b7673a400fed1216d230099c
 """
 
 from albor_contracts.testing import (
@@ -114,6 +114,32 @@ cce_column_inputs = cases(
     l="accum[T] in [1, 100]",
     picked="accum[T] in [-20, 20]",
     column="i64[T, C] in [0, 200]",
+)
+cce_deep_inputs = cases(
+    dims={"T": "1..6", "V": "1..67"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V)",
+    ignore="int in {-100, -1}",
+    chunk="int in {16, 24, 64}",
+    far="float[T] in [-1e6, -60000] or {-1e30}",
+)
+cce_start_inputs = cases(
+    dims={"T": "1..6", "V": "1..67"},
+    z="float[T, V] in [-20, 20]",
+    y="i64[T] in [0, 200]",
+    first="int in [0, 100]",
+    m="accum[T] in [-20, 20] or {-inf}",
+    l="accum[T] in {0}",
+    picked="accum[T] in [-20, 20]",
+)
+cce_offset_inputs = cases(
+    dims={"T": "1..6", "V": "1..9"},
+    z="float[T, V] in [-20, 20]",
+    y="i64[T] in [first - 2, first + V + 2)",
+    first="int in [16777217, 1073741824]",
+    m="accum[T] in [-20, 20]",
+    l="accum[T] in [1, 100]",
+    picked="accum[T] in [-20, 20]",
 )
 cce_def_chunk_update_inputs = cases(
     dims={"T": "1..6", "V": "1..67"},
@@ -246,6 +272,43 @@ def test_cce_column(kernel, case):
     """Labels that stand in a column of a matrix are refused."""
     z, first, m, l, picked, column = kernel.receives(case, "z first m l picked column")
     rejects(kernel, "chunk_update", (z, column, first, m, l, picked), ValueError, mentions=["y"])
+
+
+@obligation("CCE-DEEP", equation="chunked_cross_entropy", type="boundary", cost=2)
+@given(case=cce_deep_inputs)
+def test_cce_deep(kernel, case):
+    """Equal logits cost log V, however far below 0 they lie."""
+    z, y, ignore, chunk, far = kernel.receives(case, "z y ignore chunk far")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    deep = array[t, v](far[t] + 0 * z[t, v])
+    loss, dz = kernel.chunked_cross_entropy(deep, y, ignore, chunk)
+    claim(approx(loss, log(V)))
+    claim(all[t, v](approx(dz[t, v], (ratio(1, V) - where(v == y[t], 1, 0)) / T)))
+
+
+@obligation("CCE-START", equation="chunk_update", type="equivalence")
+@given(case=cce_start_inputs)
+def test_cce_start(kernel, case):
+    """Where nothing was seen, l = 0, the maximum is still the larger of m and the chunk's, whatever m is."""
+    z, y, first, m, l, picked = kernel.receives(case, "z y first m l picked")
+    m2, l2, picked2 = kernel.chunk_update(z, y, first, m, l, picked)
+    expected_m, expected_l, expected_picked = spec.chunk_update(z, y, first, m, l, picked)
+    claim(approx(m2, expected_m))
+    claim(approx(l2, expected_l))
+    claim(approx(picked2, expected_picked))
+
+
+@obligation("CCE-OFFSET", equation="chunk_update", type="equivalence")
+@given(case=cce_offset_inputs)
+def test_cce_offset(kernel, case):
+    """A chunk may begin beyond the whole numbers that float32 holds: each label is that of its own column."""
+    z, y, first, m, l, picked = kernel.receives(case, "z y first m l picked")
+    m2, l2, picked2 = kernel.chunk_update(z, y, first, m, l, picked)
+    expected_m, expected_l, expected_picked = spec.chunk_update(z, y, first, m, l, picked)
+    claim(approx(m2, expected_m))
+    claim(approx(l2, expected_l))
+    claim(approx(picked2, expected_picked))
 
 
 @obligation("CCE-DEF-CHUNK_UPDATE", equation="chunk_update", type="definition")

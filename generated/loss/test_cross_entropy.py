@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8cd951b0cfe13979e5eb1d1f0ef7262be31930e586977414e7abf429f0d6eda8
+Meaning: 9bf6d80af36d4053e79b854206151b252832dbf599ca072549a41d03f8abaeef
 """
 
 from albor_contracts.testing import (
@@ -118,6 +118,25 @@ ce_ends_inputs = cases(
     y="i64[T] in [V - 3, V)",
     ignore="int in {-100, -1}",
     holes="bool",
+)
+ce_sixteen_bits_inputs = cases(
+    dims={"T": "1", "V": "65540"},
+    elements=65542,
+    z="float[T, V] in [-40, -2]",
+    y="i64[T] in [V - 3, V)",
+    ignore="int in {-100, -1}",
+)
+ce_batch_inputs = cases(
+    dims={"T": "1025", "V": "2..5"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V)",
+    ignore="int in {-100, -1}",
+)
+ce_pad_token_inputs = cases(
+    dims={"T": "1..8", "V": "1..17"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in [0, V)",
 )
 
 
@@ -279,6 +298,39 @@ def test_ce_ends(kernel, case):
     ends = array[t, v](where(holes, where(v < V - 3, -inf, z[t, v]), where(v == 0, 0, z[t, v])))
     loss, dz = kernel.cross_entropy(ends, y, ignore)
     expected_loss, expected_dz = spec.cross_entropy(ends, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-SIXTEEN-BITS", equation="cross_entropy", type="equivalence", cost=12)
+@given(case=ce_sixteen_bits_inputs)
+def test_ce_sixteen_bits(kernel, case):
+    """Labels that 16 bits do not hold stand for their own class."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-BATCH", equation="cross_entropy", type="equivalence", cost=4)
+@given(case=ce_batch_inputs)
+def test_ce_batch(kernel, case):
+    """A batch of more than a thousand tokens has the mean of all of its losses."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
+
+
+@obligation("CE-PAD-TOKEN", equation="cross_entropy", type="equivalence")
+@given(case=ce_pad_token_inputs)
+def test_ce_pad_token(kernel, case):
+    """The ignored label may be a class of the vocabulary, that of padding: tokens with this label do not count."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    loss, dz = kernel.cross_entropy(z, y, ignore)
+    expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(dz, expected_dz))
 

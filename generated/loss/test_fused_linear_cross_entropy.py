@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cea0f848b2d17bfe7c9b3d301f6781b3924de183783e76a4cb1fb55641ed6f0f
+Meaning: 51b01de2090b6579c3bb9bb9a307c427d1c8098f2b851ae5a906afe8f37a3f8f
 """
 
 from albor_contracts.testing import (
@@ -118,6 +118,13 @@ flc_tiles_inputs = cases(
     h="float[T, H] in [-3, 3]",
     w="float[V, H] in [-2, 2]",
     y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+)
+flc_rest_inputs = cases(
+    dims={"T": "257, 1025", "V": "2..5", "H": "1..3"},
+    h="float[T, H] in [-3, 3]",
+    w="float[V, H] in [-2, 2]",
+    y="i64[T] in [0, V)",
     ignore="int in {-100, -1}",
 )
 
@@ -242,6 +249,18 @@ def test_flc_label(kernel, case):
 @given(case=flc_tiles_inputs)
 def test_flc_tiles(kernel, case):
     """Hidden sizes of several tiles give what the definition gives, to the last column."""
+    h, w, y, ignore = kernel.receives(case, "h w y ignore")
+    loss, dh, dw = kernel.fused_linear_cross_entropy(h, w, y, ignore)
+    expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, w, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dh, expected_dh))
+    claim(approx(dw, expected_dw))
+
+
+@obligation("FLC-REST", equation="fused_linear_cross_entropy", type="equivalence", cost=4)
+@given(case=flc_rest_inputs)
+def test_flc_rest(kernel, case):
+    """A single token more than fills groups of rows counts in the loss and in both gradients."""
     h, w, y, ignore = kernel.receives(case, "h w y ignore")
     loss, dh, dw = kernel.fused_linear_cross_entropy(h, w, y, ignore)
     expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, w, y, ignore)

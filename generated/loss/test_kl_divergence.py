@@ -1,7 +1,7 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 260e32cb45bbbcc6f7b869775a5d3856e8d90f977d2e89fc3d3ead232e7ea2cf
+Meaning: 445a6137bcee56b4d15c11353c7b5f66ca5101be1c3694ea74b5254fd75cbed1
 """
 
 from albor_contracts.testing import (
@@ -129,6 +129,33 @@ kld_multiples_inputs = cases(
     assume=("T * V <= 8192",),
     g="accum[T] in [-4, 4]",
     p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_batch_inputs = cases(
+    dims={"T": "1025", "V": "2..5"},
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_batch_backward_inputs = cases(
+    dims={"T": "1025", "V": "2..5"},
+    g="accum[T] in [-4, 4]",
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_wide_rows_inputs = cases(
+    dims={"T": "2", "V": "8193"},
+    elements=32772,
+    p="float[T, V] in [-30, 30]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_apart_inputs = cases(
+    dims={"T": "1..6", "V": "1..9"},
+    p="float[T, V] in [-3000, 3000]",
+    q="float[T, V] in [-3000, 3000]",
+)
+kld_unlikely_inputs = cases(
+    dims={"T": "1..6", "V": "2..9"},
+    p="float[T, V] in [-15, 15]",
     q="float[T, V] in [-30, 30]",
 )
 
@@ -310,6 +337,55 @@ def test_kld_multiples(kernel, case):
     claim(approx(kl, expected))
     claim(approx(dp, expected_dp))
     claim(approx(dq, expected_dq))
+
+
+@obligation("KLD-BATCH", equation="kl_divergence", type="equivalence", cost=4)
+@given(case=kld_batch_inputs)
+def test_kld_batch(kernel, case):
+    """Batches of more than a thousand tokens have the divergences of the definition, to the last one."""
+    p, q = kernel.receives(case, "p q")
+    claim(approx(kernel.kl_divergence(p, q), spec.kl_divergence(p, q)))
+
+
+@obligation("KLD-BATCH-BACKWARD", equation="kl_backward", type="equivalence", cost=4)
+@given(case=kld_batch_backward_inputs)
+def test_kld_batch_backward(kernel, case):
+    """Batches of more than a thousand tokens have the gradients of the definition, to the last one."""
+    g, p, q = kernel.receives(case, "g p q")
+    dp, dq = kernel.kl_backward(g, p, q)
+    expected_dp, expected_dq = spec.kl_backward(g, p, q)
+    claim(approx(dp, expected_dp))
+    claim(approx(dq, expected_dq))
+
+
+@obligation("KLD-WIDE-ROWS", equation="kl_divergence", type="equivalence", cost=6)
+@given(case=kld_wide_rows_inputs)
+def test_kld_wide_rows(kernel, case):
+    """Each of several rows wider than a block has its own divergence."""
+    p, q = kernel.receives(case, "p q")
+    claim(approx(kernel.kl_divergence(p, q), spec.kl_divergence(p, q)))
+
+
+@obligation("KLD-APART", equation="kl_divergence", type="equivalence")
+@given(case=kld_apart_inputs)
+def test_kld_apart(kernel, case):
+    """Rows whose logits lie thousands apart have the divergence of the definition."""
+    p, q = kernel.receives(case, "p q")
+    claim(approx(kernel.kl_divergence(p, q), spec.kl_divergence(p, q)))
+
+
+@obligation("KLD-UNLIKELY", equation="kl_divergence", type="boundary")
+@given(case=kld_unlikely_inputs)
+def test_kld_unlikely(kernel, case):
+    """However unlikely a class is under P, where it is possible there and impossible under Q the divergence is
+    infinite."""
+    p, q = kernel.receives(case, "p q")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    pp = array[t, v](where(v == 0, p[t, v] - 45, p[t, v]))
+    qq = array[t, v](where(v == 0, -inf, q[t, v]))
+    kl = kernel.kl_divergence(pp, qq)
+    claim(all[t](kl[t] == inf))
 
 
 @obligation("KLD-DEF-KL_DIVERGENCE", equation="kl_divergence", type="definition")

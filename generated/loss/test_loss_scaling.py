@@ -1,7 +1,7 @@
 """loss/loss-scaling: Loss scaling.
 
 Compiled from contracts/loss/loss-scaling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ba1536dc3bcc2666649c220bfdd223541259076f24efdaa05ad60f3399c5ce0a
+Meaning: 4594ca8730c2f23b101c124ee0a0066003cf69c95dabca4455c268a81ec99d83
 """
 
 from albor_contracts.testing import (
@@ -130,6 +130,20 @@ lsc_settings_inputs = cases(
     backoff="real in [0.25, 1]",
     interval="int in [1, 2000]",
     which="int in [0, 3]",
+)
+lsc_ceiling_inputs = cases(
+    scale="real in [8500000, 16700000]",
+    good="int in [0, interval)",
+    finite="bool",
+    growth="real in [2, 4]",
+    backoff="real in [0.25, 1]",
+    interval="int in {1}",
+)
+lsc_largest_inputs = cases(
+    dims={"N": "5..130"},
+    s="float[N] in [40000, 3.4e38]",
+    scale="real in [1, 65536]",
+    side="real in {-1, 1}",
 )
 lsc_def_loss_scale_inputs = cases(
     exponent_bits="int in {4, 5, 8, 11}",
@@ -290,6 +304,29 @@ def test_lsc_settings(kernel, case):
         ValueError,
         mentions=["growth", "backoff", "interval"],
     )
+
+
+@obligation("LSC-CEILING", equation="scaler_update", type="boundary")
+@given(case=lsc_ceiling_inputs)
+def test_lsc_ceiling(kernel, case):
+    """A scale that would grow past 2^24 grows to 2^24."""
+    scale, good, growth, backoff, interval = kernel.receives(case, "scale good growth backoff interval")
+    scale2, good2 = kernel.scaler_update(scale, good, True, growth, backoff, interval)
+    claim(scale2 == 16777216)
+    claim(good2 == 0)
+
+
+@obligation("LSC-LARGEST", equation="unscale", type="boundary")
+@given(case=lsc_largest_inputs)
+def test_lsc_largest(kernel, case):
+    """Gradients near the largest number of their type are finite, however many of one sign there are."""
+    s, scale, side = kernel.receives(case, "s scale side")
+    N = case.N
+    i = grid(N)
+    large = array[i](side * s[i])
+    g, ok = kernel.unscale(large, scale)
+    claim(ok)
+    claim(all[i](approx(g[i], large[i] / scale)))
 
 
 @obligation("LSC-DEF-LOSS_SCALE", equation="loss_scale", type="definition")

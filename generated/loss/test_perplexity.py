@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f03dd21d6fb97b976eb3fd723c9a17baedc185a54f43b735e70950f86d7f30c6
+Meaning: 5b294eef1ef45add1021dd022faf8aa0401ad6d9477d43379d9b4ae4e91c0cb1
 """
 
 from albor_contracts.testing import (
@@ -146,6 +146,25 @@ ppl_corpus_inputs = cases(
     nll="accum[B, S] in [0, 12]",
     valid="bool[B, S]",
 )
+ppl_large_inputs = cases(
+    dims={"B": "1..5", "S": "1..17"},
+    such_that=supposing(supposed_1),
+    nll="accum[B, S] in [21, 80]",
+    valid="bool[B, S]",
+)
+ppl_not_a_number_inputs = cases(
+    dims={"B": "1..5", "S": "1..17"},
+    such_that=supposing(supposed_1),
+    nll="accum[B, S] in [0, 12]",
+    valid="bool[B, S]",
+    hole="real in {nan, inf, -inf}",
+)
+ppl_sequences_inputs = cases(
+    dims={"B": "1025", "S": "1..3"},
+    such_that=supposing(supposed_1),
+    nll="accum[B, S] in [0, 12]",
+    valid="bool[B, S]",
+)
 
 
 @obligation("PPL-ONE", equation="perplexity", type="bound")
@@ -256,6 +275,33 @@ def test_ppl_multiples(kernel, case):
 @given(case=ppl_corpus_inputs)
 def test_ppl_corpus(kernel, case):
     """Corpora of many and of long sequences are averaged over all of their tokens."""
+    nll, valid = kernel.receives(case, "nll valid")
+    claim(approx(kernel.perplexity(nll, valid), spec.perplexity(nll, valid)))
+
+
+@obligation("PPL-LARGE", equation="perplexity", type="equivalence")
+@given(case=ppl_large_inputs)
+def test_ppl_large(kernel, case):
+    """A model far worse than guessing has its perplexity, however large that is."""
+    nll, valid = kernel.receives(case, "nll valid")
+    claim(approx(kernel.perplexity(nll, valid), spec.perplexity(nll, valid)))
+
+
+@obligation("PPL-NOT-A-NUMBER", equation="perplexity", type="invariance")
+@given(case=ppl_not_a_number_inputs)
+def test_ppl_not_a_number(kernel, case):
+    """Infinities and NaN at padded places do not matter either."""
+    nll, valid, hole = kernel.receives(case, "nll valid hole")
+    B, S = case.B, case.S
+    b, s = grid(B, S)
+    other = array[b, s](where(valid[b, s], nll[b, s], hole))
+    claim(approx(kernel.perplexity(other, valid), kernel.perplexity(nll, valid)))
+
+
+@obligation("PPL-SEQUENCES", equation="perplexity", type="equivalence")
+@given(case=ppl_sequences_inputs)
+def test_ppl_sequences(kernel, case):
+    """Of more than a thousand sequences every token weighs alike, that of the last sequence too."""
     nll, valid = kernel.receives(case, "nll valid")
     claim(approx(kernel.perplexity(nll, valid), spec.perplexity(nll, valid)))
 

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging, what is proved.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2c0c630a9dbb7a9f3ba7cbb5b193aeb94c415b136619a45ce38e771ca3b5232b
+Meaning: 53bcaedbb66b31592c0c540bfde69ced2553d680105b63a82c095e7328d6ee0e
 """
 
 from albor_contracts.prove import proof

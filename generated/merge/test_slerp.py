@@ -1,7 +1,7 @@
 """merge/slerp: SLERP merging.
 
 Compiled from contracts/merge/slerp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 226a18883c9f1c46a4ac68e12c8c81121ad5a751c811cd0dd5e4db9f8f4181e7
+Meaning: 4db53e12245b45f664e46a4453eff38949c9f4a2a12e06dc950f7e2aceef1d5f
 """
 
 from albor_contracts.testing import (
@@ -135,6 +135,30 @@ sl_shapes_inputs = cases(
     b="float[N] in [-64, 64]",
     t="real in [0, 1]",
     other="float[M] in [-64, 64]",
+)
+sl_tiny_inputs = cases(
+    dims={"N": "2, 3"},
+    such_that=supposing(supposed_1),
+    a="float[N] in [2**-34, 2**-24]",
+    b="float[N] in [2**-34, 2**-24]",
+    t="real in [0, 1]",
+)
+sl_near_ends_inputs = cases(
+    dims={"N": "2..17"},
+    such_that=supposing(supposed_1),
+    a="float[N] in [-64, 64]",
+    b="float[N] in [-64, 64]",
+    t="real in {1e-6, 1e-5, 1e-4, 0.0009, 0.9991, 0.9999, 0.99999}",
+    axis="int in [0, N)",
+    size="real in {0.25, 1, 4}",
+)
+sl_no_number_inputs = cases(
+    dims={"N": "2..17"},
+    such_that=supposing(supposed_1),
+    a="float[N] in [-64, 64]",
+    b="float[N] in [-64, 64]",
+    t="real in [0, 1]",
+    wrong="real in {nan, inf, -inf}",
 )
 
 
@@ -271,6 +295,44 @@ def test_sl_shapes(kernel, case):
     """Vectors of different lengths are refused."""
     a, t, other = kernel.receives(case, "a t other")
     rejects(kernel, "slerp", (a, other, t), ValueError, mentions=["length"])
+
+
+@obligation("SL-TINY", equation="slerp", type="homogeneity")
+@given(case=sl_tiny_inputs)
+def test_sl_tiny(kernel, case):
+    """Vectors as short as 1e-9 have directions as others have: scaled up, they give the same, scaled up."""
+    a, b, t = kernel.receives(case, "a b t")
+    N = case.N
+    i = grid(N)
+    tiny_a = array[i](2 ** 48 * a[i] ** 3)
+    tiny_b = array[i](2 ** 48 * b[i] ** 3)
+    large_a = array[i](2 ** 24 * tiny_a[i])
+    large_b = array[i](2 ** 24 * tiny_b[i])
+    c = kernel.slerp(tiny_a, tiny_b, t)
+    scaled = kernel.slerp(large_a, large_b, t)
+    claim(all[i](approx(2 ** 24 * c[i], scaled[i])))
+
+
+@obligation("SL-NEAR-ENDS", equation="slerp", type="conservation")
+@given(case=sl_near_ends_inputs)
+def test_sl_near_ends(kernel, case):
+    """Between two axes a small share t of the way is an angle of t pi / 2, however small t, or 1 - t, is: only the ends
+    are ends."""
+    a, b, t, axis, size = kernel.receives(case, "a b t axis size")
+    N = case.N
+    i = grid(N)
+    first = array[i](where(i == axis, size, 0 * a[i]))
+    second = array[i](where(i == (axis + 1) % N, size, 0 * b[i]))
+    c = kernel.slerp(first, second, t)
+    claim(all[i](approx(c[i], cos(t * 3.141592653589793 / 2) * first[i] + sin(t * 3.141592653589793 / 2) * second[i])))
+
+
+@obligation("SL-NO-NUMBER", equation="slerp", type="rejection")
+@given(case=sl_no_number_inputs)
+def test_sl_no_number(kernel, case):
+    """A t that is not a number, or is infinite, is refused."""
+    a, b, wrong = kernel.receives(case, "a b wrong")
+    rejects(kernel, "slerp", (a, b, wrong), ValueError, mentions=["[0, 1]"])
 
 
 @obligation("SL-DEF-SLERP", equation="slerp", type="definition")

@@ -1,11 +1,11 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2c0c630a9dbb7a9f3ba7cbb5b193aeb94c415b136619a45ce38e771ca3b5232b
+Meaning: 53bcaedbb66b31592c0c540bfde69ced2553d680105b63a82c095e7328d6ee0e
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, inf, min,
+    abs, all, approx, array, cases, claim, count, defines, definitions, exact, example, given, grid, inf, max, min,
     obligation, ratio, rejects, round, single, sum, supposing, truth, where,
 )
 
@@ -173,6 +173,37 @@ tm_many_inputs = cases(
     weights="float[M] in [0.125, 4]",
     keep="int in [0, N]",
     lam="real in [0.125, 2]",
+)
+tm_kept_digits_inputs = cases(
+    density="real in [0, 1]",
+    n="int in [0, 100000]",
+    num="int in [0, 1000]",
+    fine="int in [0, 10000]",
+    eighths="int in [0, 8]",
+)
+tm_kept_below_inputs = cases(
+    density="real in [0, 1]",
+    n="int in [0, 100000]",
+    num="int in [1, 100]",
+    below="real in {1e-7, 1e-8, 1e-9, 1e-11}",
+)
+tm_every_weight_inputs = cases(
+    dims={"M": "2..5", "N": "1..9"},
+    base="float[N] in [-64, 64]",
+    models="float[M, N] in [-64, 64]",
+    weights="float[M] in [0.125, 4]",
+    keep="int in [0, N]",
+    lam="real in [0.125, 2]",
+    which="int in [1, M - 1]",
+    bad="real in {-1, -0.125, inf, nan}",
+)
+tm_wide_weights_inputs = cases(
+    dims={"M": "2", "N": "1100"},
+    base="float[N] in {-3, -2, -1, 0, 1, 2, 3}",
+    models="float[M, N] in {-3, -2, -1, 0, 1, 2, 3}",
+    weights="float[M] in {1, 3, 4}",
+    keep="int in [0, N]",
+    lam="real in {0.5, 1, 2}",
 )
 
 
@@ -394,6 +425,58 @@ def test_tm_many(kernel, case):
     merged = kernel.ties(base, models, weights, keep, lam)
     expected = spec.ties(base, models, weights, keep, lam)
     claim(approx(merged, expected))
+
+
+@obligation("TM-KEPT-DIGITS", equation="kept", type="conservation")
+@given(case=tm_kept_digits_inputs)
+def test_tm_kept_digits(kernel, case):
+    """Densities of three digits, eighths and hundredths of a percent among them, keep their share, rounded down: 0.125
+    of 1000 is 125."""
+    n, num, fine, eighths = kernel.receives(case, "n num fine eighths")
+    k = kernel.kept(ratio(num, 1000), n)
+    finer = kernel.kept(ratio(fine, 10000), n)
+    eighth = kernel.kept(ratio(eighths, 8), n)
+    claim(k == num * n // 1000)
+    claim(finer == fine * n // 10000)
+    claim(eighth == eighths * n // 8)
+
+
+@obligation("TM-KEPT-BELOW", equation="kept", type="bound")
+@given(case=tm_kept_below_inputs)
+def test_tm_kept_below(kernel, case):
+    """A density just below num hundredths keeps one element of 100 fewer: the count is never rounded up, however
+    near."""
+    num, below = kernel.receives(case, "num below")
+    claim(kernel.kept(ratio(num, 100) - below, 100) == num - 1)
+    claim(kernel.kept(1 - below, 1) == 0)
+
+
+@obligation("TM-EVERY-WEIGHT", equation="ties", type="rejection")
+@given(case=tm_every_weight_inputs)
+def test_tm_every_weight(kernel, case):
+    """A negative weight, an infinite one, and one that is not a number are refused, whichever model has it."""
+    base, models, weights, keep, lam, which, bad = kernel.receives(case, "base models weights keep lam which bad")
+    M = case.M
+    m = grid(M)
+    wrong = array[m](where(m == which, bad, weights[m]))
+    rejects(kernel, "ties", (base, models, wrong, keep, lam), ValueError, mentions=["weight"])
+
+
+@obligation("TM-WIDE-WEIGHTS", equation="ties", type="conservation", cost=8)
+@given(case=tm_wide_weights_inputs)
+def test_tm_wide_weights(kernel, case):
+    """Kept whole, each element is the base and the weighted mean of the changes of its own sign, beyond the thousandth
+    place as before it."""
+    base, models, weights, lam = kernel.receives(case, "base models weights lam")
+    M, N = case.M, case.N
+    m, i = grid(M, N)
+    unequal = array[m](weights[m] + 4 * m)
+    merged = kernel.ties(base, models, unequal, N, lam)
+    change = array[m, i](unequal[m] * (models[m, i] - base[i]))
+    elected = array[i](where(sum[m](change[m, i]) >= 0, 1, -1))
+    share = array[i](sum[m](where(change[m, i] * elected[i] > 0, unequal[m], 0)))
+    mass = array[i](sum[m](where(change[m, i] * elected[i] > 0, change[m, i], 0)))
+    claim(all[i](approx(merged[i], base[i] + lam * mass[i] / max(share[i], 1))))
 
 
 @obligation("TM-DEF-TIES", equation="ties", type="definition")

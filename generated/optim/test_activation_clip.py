@@ -1,7 +1,7 @@
 """optim/activation-clip: Clip of an activation gradient.
 
 Compiled from contracts/optim/activation-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9ca3b71d089ad41d42ec4dc52b4cd09c721d6aff7295e2cde977e30849544124
+Meaning: 3638c9f26adbf43ccba48c527efd305d1a31dc8072ea9b549dce21786d9cd8f4
 """
 
 from albor_contracts.testing import (
@@ -66,6 +66,13 @@ ac_limit_inputs = cases(
     limit="real in [0.1, 20]",
     chosen="bool",
     wrong="real in {0, -1, nan}",
+)
+ac_tiles_inputs = cases(
+    dims={"R": "1, 65", "N": "131, 8193"},
+    assume=("R * N <= 9000",),
+    a="float[R, N] in [-4, 4]",
+    limit="real in [0.1, 20]",
+    chosen="bool",
 )
 
 
@@ -142,6 +149,16 @@ def test_ac_limit(kernel, case):
     """A limit that is given and not positive is refused."""
     a, wrong = kernel.receives(case, "a wrong")
     rejects(kernel, "activation_clip", (a, wrong, True), ValueError, mentions=["limit"])
+
+
+@obligation("AC-TILES", equation="activation_clip", type="equivalence")
+@given(case=ac_tiles_inputs)
+def test_ac_tiles(kernel, case):
+    """Arrays of several blocks are clipped by the norm of all their elements, and scaled to the last one."""
+    a, limit, chosen = kernel.receives(case, "a limit chosen")
+    out = kernel.activation_clip(a, limit, chosen)
+    expected = spec.activation_clip(a, limit, chosen)
+    claim(approx(out, expected))
 
 
 @obligation("AC-DEF-ACTIVATION_CLIP", equation="activation_clip", type="definition")

@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 178154d46c8ef698727734f41e7c670199092e80d7ad422e7cb3356cbb609cb5
+Meaning: af9a1b781017f966505ae127ecc04dda2773c4cc43961466eb9fcacd6e0efc1c
 """
 
 from albor_contracts.testing import (
@@ -217,6 +217,92 @@ aw_many_inputs = cases(
     weight_decay="real in [0.01, 0.5]",
     max_norm="real in [0.05, 0.5]",
 )
+aw_still_inputs = cases(
+    dims={"L": "1..4", "P": "1..257"},
+    p="float[L, P] in [-4, -0.1] or [0.1, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in {0}",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
+)
+aw_no_decay_inputs = cases(
+    dims={"L": "1..4", "P": "1..257"},
+    p="float[L, P] in [-4, -0.1] or [0.1, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in [0.0001, 0.1]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in {0}",
+    max_norm="real in [0.05, 5] or {inf}",
+)
+aw_memoryless_inputs = cases(
+    dims={"L": "1..4", "P": "1..257"},
+    assume=("beta1 * beta2 == 0",),
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in [0.0001, 0.1]",
+    beta1="real in {0, 0.9}",
+    beta2="real in {0, 0.999}",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
+)
+aw_no_constant_inputs = cases(
+    dims={"L": "1..4", "P": "1..33"},
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-0.00001, -0.000001] or [0.000001, 0.00001]",
+    m="accum[L, P] in [-0.00001, 0.00001]",
+    v="accum[L, P] in [1e-12, 1e-10]",
+    step="int in [1, 1000]",
+    lr="real in [0.01, 0.1]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in {0}",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
+)
+aw_late_inputs = cases(
+    dims={"L": "1..4", "P": "1..65"},
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in {1001, 10000, 1000000}",
+    lr="real in [0.01, 0.1]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in {0.999, 0.9999}",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
+)
+aw_chunks_inputs = cases(
+    dims={"L": "1", "P": "65537, 66001"},
+    elements=264011,
+    p="float[L, P] in [-4, 4]",
+    g="float[L, P] in [-4, 4]",
+    m="accum[L, P] in [-1, 1]",
+    v="accum[L, P] in [0, 4]",
+    step="int in [1, 1000]",
+    lr="real in [0.0001, 0.1]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    eps="real in [1e-8, 0.01]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in [0.05, 5] or {inf}",
+)
 
 
 class AwStepsRun(Steps):
@@ -420,6 +506,85 @@ def test_aw_count(kernel, case):
 @given(case=aw_many_inputs)
 def test_aw_many(kernel, case):
     """Of dozens of tensors each is updated, and all of them count in the norm."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
+
+
+@obligation("AW-STILL", equation="adamw", type="boundary", cost=3)
+@given(case=aw_still_inputs)
+def test_aw_still(kernel, case):
+    """At a learning rate of 0, as in the first step of a warm-up, no parameter moves by one bit, and the moments are
+    updated."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, _ = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    _, expected_m, expected_v, _ = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(exact(p2, p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+
+
+@obligation("AW-NO-DECAY", equation="adamw", type="boundary", cost=3)
+@given(case=aw_no_decay_inputs)
+def test_aw_no_decay(kernel, case):
+    """Without weight decay, gradient and moments no parameter moves by one bit."""
+    p, m, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p m step lr beta1 beta2 eps weight_decay max_norm")
+    L, P = case.L, case.P
+    l, i = grid(L, P)
+    zero = array[l, i](abs(0 * m[l, i]))
+    p2, m2, v2, _ = kernel.adamw(p, zero, zero, zero, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(exact(p2, p))
+    claim(exact(m2, zero))
+    claim(exact(v2, zero))
+
+
+@obligation("AW-MEMORYLESS", equation="adamw", type="equivalence", cost=3)
+@given(case=aw_memoryless_inputs)
+def test_aw_memoryless(kernel, case):
+    """A beta of 0 forgets the moment before: what is left is the gradient, or its square."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
+
+
+@obligation("AW-NO-CONSTANT", equation="adamw", type="equivalence", cost=3)
+@given(case=aw_no_constant_inputs)
+def test_aw_no_constant(kernel, case):
+    """An eps of 0 leaves the root alone, also where it is as small as the usual constants."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
+
+
+@obligation("AW-LATE", equation="adamw", type="equivalence", cost=3)
+@given(case=aw_late_inputs)
+def test_aw_late(kernel, case):
+    """Bias correction goes on beyond the thousandth step, until nothing is left of it."""
+    p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
+    p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
+    claim(approx(p2, expected_p))
+    claim(approx(m2, expected_m))
+    claim(approx(v2, expected_v))
+    claim(approx(norm, expected_norm))
+
+
+@obligation("AW-CHUNKS", equation="adamw", type="equivalence", cost=12)
+@given(case=aw_chunks_inputs)
+def test_aw_chunks(kernel, case):
+    """Tensors of tens of thousands of elements are updated to the last one."""
     p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm = kernel.receives(case, "p g m v step lr beta1 beta2 eps weight_decay max_norm")
     p2, m2, v2, norm = kernel.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)
     expected_p, expected_m, expected_v, expected_norm = spec.adamw(p, g, m, v, step, lr, beta1, beta2, eps, weight_decay, max_norm)

@@ -1,7 +1,7 @@
 """optim/gradient-accumulation: Gradient accumulation.
 
 Compiled from contracts/optim/gradient-accumulation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6713ef8ffd98c13025c7c2380210a27366397282fa59ea72f7c119e1892bbed5
+Meaning: 85d55384f42df85b08e4603a3b682cc3be44e251333f9f03d3e6665b72c93dc2
 """
 
 from albor_contracts.testing import (
@@ -115,6 +115,20 @@ ga_wide_step_inputs = cases(
     g="float[P] in [-8, 8]",
     n="int in [0, 1000]",
     cycle="int in [1, 6]",
+)
+ga_large_counts_inputs = cases(
+    dims={"N": "1..4", "P": "1..5"},
+    g="float[N, P] in [-8, 8]",
+    n="i64[N] in {0, 2147483648, 1099511627776}",
+)
+ga_large_step_inputs = cases(
+    dims={"P": "1..5"},
+    buffer="accum[P] in [-10000, 10000]",
+    tokens="int in {0, 2147483648, 1099511627776}",
+    seen="int in [0, cycle - 1]",
+    g="float[P] in [-8, 8]",
+    n="int in {2147483648, 1099511627776}",
+    cycle="int in [1, 2]",
 )
 ga_def_micro_step_inputs = cases(
     dims={"P": "1..33"},
@@ -271,6 +285,27 @@ def test_ga_wide_step(kernel, case):
     expected_buffer, expected_average, _, _, _ = spec.micro_step(buffer, tokens, seen, g, n, cycle)
     claim(approx(buffer2, expected_buffer))
     claim(approx(average, expected_average))
+
+
+@obligation("GA-LARGE-COUNTS", equation="accumulate", type="equivalence")
+@given(case=ga_large_counts_inputs)
+def test_ga_large_counts(kernel, case):
+    """Micro-batches of 2^31 and of 2^40 valid tokens are weighted by them as those of few are."""
+    g, n = kernel.receives(case, "g n")
+    claim(approx(kernel.accumulate(g, n), spec.accumulate(g, n)))
+
+
+@obligation("GA-LARGE-STEP", equation="micro_step", type="equivalence")
+@given(case=ga_large_step_inputs)
+def test_ga_large_step(kernel, case):
+    """A cycle of 2^31 valid tokens, or of 2^40, has their mean as one of few has."""
+    buffer, tokens, g, n, cycle = kernel.receives(case, "buffer tokens g n cycle")
+    P = case.P
+    p = grid(P)
+    _, average, _, _, _ = kernel.micro_step(buffer, tokens, cycle - 1, g, n, cycle)
+    carried, _, left, _, _ = kernel.micro_step(buffer, tokens, 0, g, n, 2)
+    claim(all[p](approx(average[p], (buffer[p] + n * g[p]) / (tokens + n)) & approx(carried[p], buffer[p] + n * g[p])))
+    claim(left == tokens + n)
 
 
 @obligation("GA-DEF-ACCUMULATE", equation="accumulate", type="definition")

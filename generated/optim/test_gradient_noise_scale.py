@@ -1,11 +1,12 @@
 """optim/gradient-noise-scale: Gradient noise scale.
 
 Compiled from contracts/optim/gradient-noise-scale-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 00abbddf92dd122500a1a296213256105cbc1708f6c01148f4dce5b3d9ced383
+Meaning: 46ca321f87af8a1e55ce4c938654548c1ad9b70a2a81ef4b7b5f04bdbc939e30
 """
 
 from albor_contracts.testing import (
-    abs, approx, cases, claim, defines, definitions, example, given, obligation, ratio, rejects, single, where,
+    abs, approx, cases, claim, defines, definitions, exact, example, given, inf, obligation, ratio, rejects, single,
+    where,
 )
 
 CONTRACT = "optim/gradient-noise-scale"
@@ -135,6 +136,18 @@ def test_gn_none(kernel, case):
         ValueError,
         mentions=["batch", "at least 1"],
     )
+
+
+@obligation("GN-NO-SIGNAL", equation="noise_scale", type="boundary")
+@given(case=gn_below_zero_inputs)
+def test_gn_no_signal(kernel, case):
+    """Where the squared norms are the noise's shares, tr / b and tr / B, the signal is 0 and the scale infinite: a
+    value, and no error."""
+    small_batch, large_batch, trace = kernel.receives(case, "small_batch large_batch trace")
+    signal, noise, scale = kernel.noise_scale(ratio(trace, small_batch), ratio(trace, large_batch), small_batch, large_batch)
+    claim(signal == 0)
+    claim(approx(noise, trace))
+    claim(exact(scale, inf))
 
 
 @obligation("GN-DEF-NOISE_SCALE", equation="noise_scale", type="definition")

@@ -1,7 +1,7 @@
 """optim/tied-embedding: Tied embedding.
 
 Compiled from contracts/optim/tied-embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 20c7d47075ad0aa3b77e9206aeedf9b8cd42514d477d5f9f35c8a4869ccd1415
+Meaning: f088391cacc3e346bd5f1ad6bf118de478c86247156c4338bc8d37a3d9d94e69
 """
 
 from albor_contracts.testing import (
@@ -95,6 +95,28 @@ te_shapes_inputs = cases(
     ids="i64[T] in [0, V)",
     other="float[D, D] in [-1, 1]",
 )
+te_long_inputs = cases(
+    dims={"T": "65, 130", "V": "2..17", "E": "1..9"},
+    g="float[T, V] in [-2, 2]",
+    w="float[V, E] in [-1, 1]",
+    a="float[E, E] in [-1, 1]",
+    ids="i64[T] in [0, V)",
+)
+te_long_untied_inputs = cases(
+    dims={"T": "65, 130", "V": "2..17", "E": "1..9"},
+    g="float[T, V] in [-2, 2]",
+    embedding="float[V, E] in [-1, 1]",
+    head="float[V, E] in [-1, 1]",
+    a="float[E, E] in [-1, 1]",
+    ids="i64[T] in [0, V)",
+)
+te_long_logits_inputs = cases(
+    dims={"T": "65, 130", "V": "2..17", "E": "1..9"},
+    work={"T * V": 2**15},
+    w="float[V, E] in [-1, 1]",
+    a="float[E, E] in [-1, 1]",
+    ids="i64[T] in [0, V)",
+)
 te_def_tied_logits_inputs = cases(
     dims={"T": "1..9", "V": "2..17", "E": "1..9"},
     work={"T * V": 2**15},
@@ -177,6 +199,37 @@ def test_te_shapes(kernel, case):
     """Layers of another width than the table's are refused."""
     w, ids, other = kernel.receives(case, "w ids other")
     rejects(kernel, "tied_logits", (w, other, ids), ValueError, mentions=["a[E, E]"])
+
+
+@obligation("TE-LONG", equation="tied_gradient", type="equivalence", cost=6)
+@given(case=te_long_inputs)
+def test_te_long(kernel, case):
+    """Texts of many tokens have all of them in the gradient of the shared table."""
+    g, w, a, ids = kernel.receives(case, "g w a ids")
+    dw = kernel.tied_gradient(g, w, a, ids)
+    expected = spec.tied_gradient(g, w, a, ids)
+    claim(approx(dw, expected))
+
+
+@obligation("TE-LONG-UNTIED", equation="untied_gradients", type="equivalence", cost=6)
+@given(case=te_long_untied_inputs)
+def test_te_long_untied(kernel, case):
+    """Texts of many tokens have all of them in the gradients of both tables."""
+    g, embedding, head, a, ids = kernel.receives(case, "g embedding head a ids")
+    din, dout = kernel.untied_gradients(g, embedding, head, a, ids)
+    expected_din, expected_dout = spec.untied_gradients(g, embedding, head, a, ids)
+    claim(approx(din, expected_din))
+    claim(approx(dout, expected_dout))
+
+
+@obligation("TE-LONG-LOGITS", equation="tied_logits", type="equivalence", cost=3)
+@given(case=te_long_logits_inputs)
+def test_te_long_logits(kernel, case):
+    """Texts of many tokens have logits to the last token."""
+    w, a, ids = kernel.receives(case, "w a ids")
+    z = kernel.tied_logits(w, a, ids)
+    expected = spec.tied_logits(w, a, ids)
+    claim(approx(z, expected))
 
 
 @obligation("TE-DEF-TIED_LOGITS", equation="tied_logits", type="definition")

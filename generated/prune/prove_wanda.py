@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 66988b644aa3fd751d8139760e9d9a1079da3b894840bfb1cc8eb0ad79b4f05d
+Meaning: 0a17122342bcbe076c72a502a3e86256bd4e35655181fc13bbdb4a381aace202
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 66988b644aa3fd751d8139760e9d9a1079da3b894840bfb1cc8eb0ad79b4f05d
+Meaning: 0a17122342bcbe076c72a502a3e86256bd4e35655181fc13bbdb4a381aace202
 """
 
 from albor_contracts.testing import (
@@ -218,6 +218,27 @@ wa_many_inputs_inputs = cases(
     elements=38530,
     w="float[R, C] in [-64, 64]",
     x="float[T, C] in [-64, 64]",
+    num="int in [0, den]",
+    den="int in [1, 64]",
+)
+wa_many_digits_inputs = cases(
+    sparsity="real in [0, 1]",
+    k="int in [0, 1000000]",
+    j="int in [0, 10000]",
+    sixteenths="int in [0, 16]",
+)
+wa_many_rows_inputs = cases(
+    dims={"R": "9, 17, 40, 130", "C": "2, 5, 16", "T": "1..2"},
+    w="float[R, C] in [-64, 64]",
+    x="float[T, C] in [-64, 64]",
+    num="int in [0, den]",
+    den="int in [1, 64]",
+)
+wa_many_rows_layers_inputs = cases(
+    dims={"R": "1, 9, 33", "C": "2, 5", "T": "1..2", "L": "1, 5, 9"},
+    w="float[L, R, C] in [-64, 64]",
+    x="float[L, T, C] in [-64, 64]",
+    excluded="bool[L]",
     num="int in [0, den]",
     den="int in [1, 64]",
 )
@@ -486,6 +507,48 @@ def test_wa_many_inputs(kernel, case):
     expected, expected_mask = spec.wanda(w, x, num, den)
     claim(approx(pruned, expected))
     claim(approx(mask, expected_mask))
+
+
+@obligation("WA-MANY-DIGITS", equation="sparsity_ratio", type="conservation")
+@given(case=wa_many_digits_inputs)
+def test_wa_many_digits(kernel, case):
+    """A sparsity of up to six digits, or of sixteenths, is its ratio to the last digit: 0.3125 is 5/16, and 0.0004 is
+    1/2500."""
+    k, j, sixteenths = kernel.receives(case, "k j sixteenths")
+    num, den = kernel.sparsity_ratio(ratio(k, 1000000))
+    num_j, den_j = kernel.sparsity_ratio(ratio(j, 10000))
+    num_s, den_s = kernel.sparsity_ratio(ratio(sixteenths, 16))
+    claim(den >= 1)
+    claim(num * 1000000 == k * den)
+    claim(den_j >= 1)
+    claim(num_j * 10000 == j * den_j)
+    claim(den_s >= 1)
+    claim(num_s * 16 == sixteenths * den_s)
+
+
+@obligation("WA-MANY-ROWS", equation="wanda", type="equivalence")
+@given(case=wa_many_rows_inputs)
+def test_wa_many_rows(kernel, case):
+    """Each of many rows has a mask of its own, with the inputs and without them."""
+    w, x, num, den = kernel.receives(case, "w x num den")
+    pruned, mask = kernel.wanda(w, x, num, den)
+    plain, plain_mask = kernel.magnitude(w, num, den)
+    expected, expected_mask = spec.wanda(w, x, num, den)
+    expected_plain, expected_plain_mask = spec.magnitude(w, num, den)
+    claim(approx(pruned, expected))
+    claim(approx(mask, expected_mask))
+    claim(exact(plain, expected_plain))
+    claim(exact(plain_mask, expected_plain_mask))
+
+
+@obligation("WA-MANY-ROWS-LAYERS", equation="prune_layers", type="equivalence")
+@given(case=wa_many_rows_layers_inputs)
+def test_wa_many_rows_layers(kernel, case):
+    """Layers of many rows, and many layers, are pruned to the last of them."""
+    w, x, excluded, num, den = kernel.receives(case, "w x excluded num den")
+    pruned = kernel.prune_layers(w, x, excluded, num, den)
+    expected = spec.prune_layers(w, x, excluded, num, den)
+    claim(approx(pruned, expected))
 
 
 @obligation("WA-DEF-WANDA", equation="wanda", type="definition")

@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens, what is proved.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 70cd262e55a60dbf35770acd5e0c09046120a53c186c101121fefbcf8f6829ec
+Meaning: 19158a2f180815118d1789d9d910e6ad11287ed89e3a9d0d793c30acd2ac9688
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules, what is proved.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 035342ff0182cb0a012e4e7390fa9a6080db3958676147b428989d140f4abf28
+Meaning: 8a19f5fa38651675dfc0a90ad94b7136488972d2a8f08cd57c04072d01029bd5
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving, what is proved.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 18ef68416f582a3d2d58d0e968231358ea8ca92a6b73a3ffe12a4811a2ebb051
+Meaning: 4c75cefdd2fdce4c738b09745f8a47e26be4f314ec6bab0f073bffa70091e6f6
 """
 
 from albor_contracts.prove import proof

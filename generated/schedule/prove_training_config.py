@@ -1,7 +1,7 @@
 """schedule/training-config: Arithmetic of a training run, what is proved.
 
 Compiled from contracts/schedule/training-config-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f5352be5f0898230a59b2d1aa4fb95601952f9ceff9b7d444fa9a989ec6d74fa
+Meaning: 0f942cefcccd7767444f155a08fac27010ad95719f5000b44af4d6d4c6d8a90f
 """
 
 from albor_contracts.prove import proof

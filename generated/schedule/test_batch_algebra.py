@@ -1,7 +1,7 @@
 """schedule/batch-algebra: Batches, in sequences and tokens.
 
 Compiled from contracts/schedule/batch-algebra-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 70cd262e55a60dbf35770acd5e0c09046120a53c186c101121fefbcf8f6829ec
+Meaning: 19158a2f180815118d1789d9d910e6ad11287ed89e3a9d0d793c30acd2ac9688
 """
 
 from albor_contracts.testing import (
@@ -247,6 +247,10 @@ bal_refuses_scale_inputs = cases(
 bal_refuses_nothing_to_train_inputs = cases(
     parameters="int in [1, 1000000000000]",
     wrong="int in [-2, 0]",
+)
+bal_either_case_inputs = cases(
+    text="text",
+    which="int in [0, 3]",
 )
 bal_def_step_tokens_inputs = cases(
     micro="int in [1, 300]",
@@ -590,6 +594,27 @@ def test_bal_refuses_nothing_to_train(kernel, case):
     """A model without parameters is refused."""
     wrong = kernel.receives(case, "wrong")
     rejects(kernel, "tokens_wanted", (wrong,), ValueError, mentions=["must be at least 1"])
+
+
+@obligation("BAL-EITHER-CASE", equation="parse_count", type="equivalence")
+@given(case=bal_either_case_inputs)
+def test_bal_either_case(kernel, case):
+    """Every suffix has one value, as a capital and as a small letter."""
+    which = kernel.receives(case, "which")
+    d = single(where(which < 2, where(which == 0, '1', '3'), where(which == 2, '640', '2.5')))
+    tenths = single(where(which < 2, where(which == 0, 10, 30), where(which == 2, 6400, 25)))
+    claim(kernel.parse_count(join(d, 'k')) == 1024 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'K')) == 1024 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'm')) == 1048576 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'M')) == 1048576 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'g')) == 1073741824 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'G')) == 1073741824 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'b')) == 1000000000 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'B')) == 1000000000 * tenths // 10)
+    claim(kernel.parse_count(join(d, 't')) == 1000000000000 * tenths // 10)
+    claim(kernel.parse_count(join(d, 'T')) == 1000000000000 * tenths // 10)
+    claim(kernel.parse_count('3E2k') == 307200)
+    claim(kernel.parse_count('3e2K') == 307200)
 
 
 @obligation("BAL-DEF-STEP_TOKENS", equation="step_tokens", type="definition")

@@ -1,12 +1,12 @@
 """schedule/configuration-keys: Keys of a configuration.
 
 Compiled from contracts/schedule/configuration-keys-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cb623fd8d6596bc87536324bf0a609b5a63ac2880a349abb245db04a7784cfcb
+Meaning: a0f26086d4c16992375e8df6434dd1ff0c442b4667b1588bd1a201e9d550cf78
 """
 
 from albor_contracts.testing import (
-    abs, cases, claim, defines, definitions, exact, example, given, join, length, max, obligation, occurrences, rejects,
-    single, where,
+    abs, array, cases, claim, defines, definitions, exact, example, given, grid, join, length, max, min, obligation,
+    occurrences, rejects, single, where,
 )
 
 CONTRACT = "schedule/configuration-keys"
@@ -88,6 +88,25 @@ model_size_inputs = cases(
 cfk_refuses_heads_inputs = cases(
     text="text length 0..6",
     which="int in [0, 4]",
+)
+cfk_neighbours_inputs = cases(
+    a="text length 0..9",
+    b="text length 0..9",
+    x="text length 0..12",
+    y="text length 0..12",
+)
+cfk_moved_inputs = cases(
+    a="text length 0..9",
+    b="text length 0..9",
+    which="int in [0, 3]",
+    other="int in [0, 3]",
+)
+cfk_table_inputs = cases(
+    work={"6 * 6": 2**18, "7 * 7": 2**18},
+    a="text length 0..9",
+    b="text length 0..9",
+    one="int in [0, 63]",
+    two="int in [0, 63]",
 )
 
 
@@ -322,6 +341,60 @@ def test_cfk_refuses_others(kernel, case):
         ValueError,
         mentions=["line 8"],
     )
+
+
+@obligation("CFK-NEIGHBOURS", equation="edit_distance", type="conservation")
+@given(case=cfk_neighbours_inputs)
+def test_cfk_neighbours(kernel, case):
+    """Two neighbours exchanged are two edits, whatever stands around them: a transposition is no edit of its own."""
+    x, y = kernel.receives(case, "x y")
+    claim(kernel.edit_distance(join(x, 'ab', y), join(x, 'ba', y)) == 2)
+    claim(kernel.edit_distance(join('_', x, 'ev', y), join('_', x, 've', y)) == 2)
+
+
+@obligation("CFK-MOVED", equation="edit_distance", type="conservation")
+@given(case=cfk_moved_inputs)
+def test_cfk_moved(kernel, case):
+    """A part left out costs its length, and a part moved past another the shorter of both twice, where no character
+    occurs twice: in words of thirty characters, too."""
+    which, other = kernel.receives(case, "which other")
+    x = single(where(which < 2, where(which == 0, '1', '123'), where(which == 2, '1234567', '1234567890-+')))
+    y = single(where(other < 2, where(other == 0, 'a', 'abcde'), where(other == 2, 'abcdefghijk', 'abcdefghijklmnopqrst')))
+    shorter = single(min(length(x), length(y)))
+    claim(kernel.edit_distance(join(x, y), join(y, x)) == 2 * shorter)
+    claim(kernel.edit_distance(join(x, y), y) == length(x))
+    claim(kernel.edit_distance(x, join(x, y)) == length(y))
+    claim(kernel.edit_distance(join('=', x, y), join('=', y)) == length(x))
+    claim(kernel.edit_distance(join('=', x), join('=', x, y)) == length(y))
+    claim(kernel.edit_distance(x, y) == max(length(x), length(y)))
+
+
+@obligation("CFK-TABLE", equation="edit_distance", type="equivalence")
+@given(case=cfk_table_inputs)
+def test_cfk_table(kernel, case):
+    """Between words of six letters a and b the distance is that of the table, filled row by row."""
+    one, two = kernel.receives(case, "one two")
+    i, m, j, k = grid(6, 6, 7, 7)
+    first = single(join(where(one % 2 == 0, 'a', 'b'), where(one // 2 % 2 == 0, 'a', 'b'), where(one // 4 % 2 == 0, 'a', 'b'), where(one // 8 % 2 == 0, 'a', 'b'), where(one // 16 % 2 == 0, 'a', 'b'), where(one // 32 % 2 == 0, 'a', 'b')))
+    second = single(join(where(two % 2 == 0, 'a', 'b'), where(two // 2 % 2 == 0, 'a', 'b'), where(two // 4 % 2 == 0, 'a', 'b'), where(two // 8 % 2 == 0, 'a', 'b'), where(two // 16 % 2 == 0, 'a', 'b'), where(two // 32 % 2 == 0, 'a', 'b')))
+    found = kernel.edit_distance(first, second)
+    other_way = kernel.edit_distance(second, first)
+    differs = array[i, m](((one >> i) + (two >> m)) % 2)
+    row_0 = array[j](j)
+    step_1 = array[j](where(j > 0, min(row_0[j] + 1, row_0[max(j - 1, 0)] + differs[0, max(j - 1, 0)]), 1))
+    row_1 = array[j](min[k](step_1[k] + j - k, where=k <= j))
+    step_2 = array[j](where(j > 0, min(row_1[j] + 1, row_1[max(j - 1, 0)] + differs[1, max(j - 1, 0)]), 2))
+    row_2 = array[j](min[k](step_2[k] + j - k, where=k <= j))
+    step_3 = array[j](where(j > 0, min(row_2[j] + 1, row_2[max(j - 1, 0)] + differs[2, max(j - 1, 0)]), 3))
+    row_3 = array[j](min[k](step_3[k] + j - k, where=k <= j))
+    step_4 = array[j](where(j > 0, min(row_3[j] + 1, row_3[max(j - 1, 0)] + differs[3, max(j - 1, 0)]), 4))
+    row_4 = array[j](min[k](step_4[k] + j - k, where=k <= j))
+    step_5 = array[j](where(j > 0, min(row_4[j] + 1, row_4[max(j - 1, 0)] + differs[4, max(j - 1, 0)]), 5))
+    row_5 = array[j](min[k](step_5[k] + j - k, where=k <= j))
+    step_6 = array[j](where(j > 0, min(row_5[j] + 1, row_5[max(j - 1, 0)] + differs[5, max(j - 1, 0)]), 6))
+    row_6 = array[j](min[k](step_6[k] + j - k, where=k <= j))
+    claim(found == row_6[6])
+    claim(other_way == row_6[6])
 
 
 @obligation("CFK-PREDICTS-HINT", rule="CFK-REFUSES-UNKNOWN", type="falsification")

@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 035342ff0182cb0a012e4e7390fa9a6080db3958676147b428989d140f4abf28
+Meaning: 8a19f5fa38651675dfc0a90ad94b7136488972d2a8f08cd57c04072d01029bd5
 """
 
 from albor_contracts.testing import (
@@ -206,6 +206,57 @@ lrs_refuses_widths_inputs = cases(
     width="int in [1, 20000]",
     hidden="bool",
     which="int in [0, 1]",
+)
+lrs_frozen_inputs = cases(
+    step="int in [0, 2 * warmup + 2]",
+    warmup="int in [0, 100000]",
+    peak="real in {0}",
+)
+lrs_frozen_decay_inputs = cases(
+    step="int in [0, 2 * end]",
+    start="int in [0, end)",
+    end="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    rate="real in {0} or [1e-6, 1]",
+)
+lrs_refuses_nan_warmup_inputs = cases(
+    step="int in [0, 2 * warmup + 2]",
+    warmup="int in [0, 100000]",
+    peak="real in [1e-6, 1]",
+    bad="real in {nan, inf, -inf}",
+)
+lrs_refuses_nan_decay_inputs = cases(
+    step="int in [0, 2 * end]",
+    start="int in [0, end)",
+    end="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    which="bool",
+    bad="real in {nan, inf, -inf}",
+)
+lrs_refuses_nan_wsd_inputs = cases(
+    step="int in [0, 2 * total]",
+    warmup="int in [0, stable]",
+    stable="int in [0, total]",
+    total="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    which="bool",
+    bad="real in {nan, inf, -inf, -0.5}",
+    above="real in {1.5, 2, nan}",
+)
+lrs_refuses_nan_groups_inputs = cases(
+    dims={"G": "1..9"},
+    factors="f64[G] in [0.01, 10]",
+    step="int in [0, 2 * total]",
+    warmup="int in [0, stable]",
+    stable="int in [0, total]",
+    total="int in [1, 100000]",
+    peak="real in [1e-6, 1]",
+    lowest="real in [0, peak]",
+    which="bool",
+    bad="real in {nan, inf, -inf}",
 )
 lrs_def_linear_warmup_inputs = cases(
     step="int in [0, 2 * warmup + 2]",
@@ -437,6 +488,83 @@ def test_lrs_refuses_widths(kernel, case):
     bad_base_width = single(where(which == 0, 0, base_width))
     bad_width = single(where(which == 1, 0, width))
     rejects(kernel, "width_rate", (base, bad_base_width, bad_width, hidden), ValueError, mentions=["width"])
+
+
+@obligation("LRS-FROZEN", equation="linear_warmup", type="boundary")
+@given(case=lrs_frozen_inputs)
+def test_lrs_frozen(kernel, case):
+    """A peak of 0 is a rate, and gives 0 at every step: parameters that are frozen have a schedule as well."""
+    step, warmup, peak = kernel.receives(case, "step warmup peak")
+    claim(kernel.linear_warmup(step, warmup, peak) == 0)
+
+
+@obligation("LRS-FROZEN-DECAY", equation="cosine_decay", type="boundary")
+@given(case=lrs_frozen_decay_inputs)
+def test_lrs_frozen_decay(kernel, case):
+    """A decay from 0 to 0 is 0 at every step, and a peak that is its own floor stays."""
+    step, start, end, rate = kernel.receives(case, "step start end rate")
+    claim(kernel.cosine_decay(step, start, end, 0, 0) == 0)
+    claim(exact(kernel.cosine_decay(step, start, end, rate, rate), rate))
+
+
+@obligation("LRS-FROZEN-WSD", equation="wsd", type="boundary")
+@given(case=lrs_parts_inputs)
+def test_lrs_frozen_wsd(kernel, case):
+    """A schedule of peak 0 is 0 at every step."""
+    step, warmup, stable, total = kernel.receives(case, "step warmup stable total")
+    claim(kernel.wsd(step, warmup, stable, total, 0, 0) == 0)
+
+
+@obligation("LRS-REFUSES-NAN-WARMUP", equation="linear_warmup", type="rejection")
+@given(case=lrs_refuses_nan_warmup_inputs)
+def test_lrs_refuses_nan_warmup(kernel, case):
+    """A peak that is not a number is refused."""
+    step, warmup, bad = kernel.receives(case, "step warmup bad")
+    rejects(kernel, "linear_warmup", (step, warmup, bad), ValueError, mentions=["must"])
+
+
+@obligation("LRS-REFUSES-NAN-DECAY", equation="cosine_decay", type="rejection")
+@given(case=lrs_refuses_nan_decay_inputs)
+def test_lrs_refuses_nan_decay(kernel, case):
+    """A peak or a lowest rate that is not a number, or not finite, is refused."""
+    step, start, end, peak, lowest, which, bad = kernel.receives(case, "step start end peak lowest which bad")
+    rejects(
+        kernel,
+        "cosine_decay",
+        (step, start, end, where(which, bad, peak), where(which, lowest, bad)),
+        ValueError,
+        mentions=["0 <= lowest <= peak"],
+    )
+
+
+@obligation("LRS-REFUSES-NAN-WSD", equation="wsd", type="rejection")
+@given(case=lrs_refuses_nan_wsd_inputs)
+def test_lrs_refuses_nan_wsd(kernel, case):
+    """A schedule whose peak or lowest rate is negative, not finite or not a number, or whose floor lies above its peak,
+    is refused, at every step."""
+    step, warmup, stable, total, peak, lowest, which, bad, above = kernel.receives(case, "step warmup stable total peak lowest which bad above")
+    low = single(where(bad == -0.5, above * peak, bad))
+    rejects(
+        kernel,
+        "wsd",
+        (step, warmup, stable, total, where(which, bad, peak), where(which, lowest, low)),
+        ValueError,
+        mentions=["0 <= lowest <= peak"],
+    )
+
+
+@obligation("LRS-REFUSES-NAN-GROUPS", equation="group_rates", type="rejection")
+@given(case=lrs_refuses_nan_groups_inputs)
+def test_lrs_refuses_nan_groups(kernel, case):
+    """Groups of a schedule whose peak or lowest rate is not a number, or not finite, are refused."""
+    factors, step, warmup, stable, total, peak, lowest, which, bad = kernel.receives(case, "factors step warmup stable total peak lowest which bad")
+    rejects(
+        kernel,
+        "group_rates",
+        (factors, step, warmup, stable, total, where(which, bad, peak), where(which, lowest, bad)),
+        ValueError,
+        mentions=["0 <= lowest <= peak"],
+    )
 
 
 @obligation("LRS-DEF-LINEAR_WARMUP", equation="linear_warmup", type="definition")

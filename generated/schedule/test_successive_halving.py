@@ -1,7 +1,7 @@
 """schedule/successive-halving: Successive halving.
 
 Compiled from contracts/schedule/successive-halving-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 18ef68416f582a3d2d58d0e968231358ea8ca92a6b73a3ffe12a4811a2ebb051
+Meaning: 4c75cefdd2fdce4c738b09745f8a47e26be4f314ec6bab0f073bffa70091e6f6
 """
 
 from albor_contracts.testing import (
@@ -124,6 +124,21 @@ shv_refuses_keep_inputs = cases(
     keep="int in [0, N]",
     below="bool",
     beyond="int in [1, 3]",
+)
+shv_large_budgets_inputs = cases(
+    configurations="int in [1000, 100000]",
+    reduction="int in [2, 6]",
+    first="int in [10000000, 10000000000000000]",
+)
+shv_not_finite_inputs = cases(
+    dims={"N": "2..20"},
+    losses="f64[N] in {0, 1, inf, -inf, nan}",
+    keep="int in [0, N]",
+)
+shv_alike_inputs = cases(
+    dims={"K": "6", "N": "1..32"},
+    losses="f64[K, N] in {0, 1, 2, 3, inf, -inf, nan}",
+    reduction="int in [2, 5]",
 )
 shv_def_select_inputs = cases(
     dims={"N": "1..33"},
@@ -373,6 +388,49 @@ def test_shv_refuses_keep(kernel, case):
     N = case.N
     wrong = single(where(below, -beyond, N + beyond))
     rejects(kernel, "select", (losses, wrong), ValueError, mentions=["keep"])
+
+
+@obligation("SHV-LARGE-BUDGETS", equation="total_budget", type="homogeneity")
+@given(case=shv_large_budgets_inputs)
+def test_shv_large_budgets(kernel, case):
+    """The units of the first rung are a factor of the budget, however many they are: tokens by the billion, and budgets
+    beyond 2^63."""
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    claim(kernel.total_budget(configurations, reduction, first) == first * kernel.total_budget(configurations, reduction, 1))
+
+
+@obligation("SHV-LARGE-RESUMED", equation="resumed_budget", type="homogeneity")
+@given(case=shv_large_budgets_inputs)
+def test_shv_large_resumed(kernel, case):
+    """The units of the first rung are a factor of the budget that goes on from checkpoints, too, however many they
+    are."""
+    configurations, reduction, first = kernel.receives(case, "configurations reduction first")
+    claim(kernel.resumed_budget(configurations, reduction, first) == first * kernel.resumed_budget(configurations, reduction, 1))
+
+
+@obligation("SHV-NOT-FINITE", equation="select", type="equivalence")
+@given(case=shv_not_finite_inputs)
+def test_shv_not_finite(kernel, case):
+    """Infinity, minus infinity and NaN are one and the same largest loss: finite losses come first, then the lower
+    index."""
+    losses, keep = kernel.receives(case, "losses keep")
+    kept = kernel.select(losses, keep)
+    expected = spec.select(losses, keep)
+    claim(exact(kept, expected))
+
+
+@obligation("SHV-ALIKE", equation="halving", type="invariance")
+@given(case=shv_alike_inputs)
+def test_shv_alike(kernel, case):
+    """Which of infinity, minus infinity and NaN a diverged configuration shows does not matter."""
+    losses, reduction = kernel.receives(case, "losses reduction")
+    K, N = case.K, case.N
+    k, i = grid(K, N)
+    plain = array[k, i](where(isfinite(losses[k, i]), losses[k, i], 1000))
+    winner, spent = kernel.halving(losses, reduction)
+    expected, paid = kernel.halving(plain, reduction)
+    claim(winner == expected)
+    claim(spent == paid)
 
 
 @obligation("SHV-DEF-SELECT", equation="select", type="definition")

@@ -1,12 +1,12 @@
 """schedule/sweep-sampling: Sampling of a sweep.
 
 Compiled from contracts/schedule/sweep-sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 031fa92af160f440ec0cb84d0c6925560af171c3d4c6e71a76319877225c30dd
+Meaning: c799059c4edf4224477794100edfc9165562686181234f0f3ca8b3e8b1e51d1a
 """
 
 from albor_contracts.testing import (
-    abs, all, approx, array, cases, claim, defines, definitions, exact, example, exp, given, grid, int, join, log, max,
-    mean, min, obligation, ratio, rejects, same_twice, single, sqrt, statistically, sum, where,
+    abs, all, any, approx, array, cases, claim, defines, definitions, exact, example, exp, given, grid, int, join, log,
+    max, mean, min, obligation, ratio, rejects, same_twice, single, sqrt, statistically, sum, where,
 )
 
 CONTRACT = "schedule/sweep-sampling"
@@ -83,6 +83,37 @@ swp_choices_inputs = cases(
     name="text length 1..12",
     options="int in [2, 7]",
     like="f64[N] in [0, 1]",
+)
+swp_keys_inputs = cases(
+    dims={"N": "8"},
+    seed="int in [0, 2**24)",
+    name="text length 1..12",
+    low="real in [1e-06, 0.01]",
+    high="real in [0.02, 10]",
+    like="f64[N] in [0, 1]",
+)
+swp_choice_keys_inputs = cases(
+    dims={"N": "96"},
+    seed="int in [0, 2**24)",
+    name="text length 1..12",
+    options="int in [2, 7]",
+    like="f64[N] in [0, 1]",
+)
+swp_choice_places_inputs = cases(
+    dims={"N": "2048"},
+    seed="int in [0, 2**31)",
+    name="text length 1..12",
+    options="int in {2, 3, 5}",
+    like="f64[N] in [0, 1]",
+    distance="int in {1, 2, 64}",
+)
+swp_choices_apart_inputs = cases(
+    dims={"N": "2048"},
+    seed="int in [0, 2**31)",
+    name="text length 1..12",
+    options="int in {2, 3, 5}",
+    like="f64[N] in [0, 1]",
+    which="bool",
 )
 swp_more_inputs = cases(
     dims={"N": "1..9", "M": "9..40"},
@@ -241,6 +272,104 @@ def test_swp_choices(kernel, case):
     k = kernel.choice(seed, name, options, like)
     claim(all[n](k[n] >= 0))
     claim(all[n](k[n] <= options - 1))
+
+
+@obligation("SWP-KEYS", equation="log_uniform", type="conservation")
+@given(case=swp_keys_inputs)
+def test_swp_keys(kernel, case):
+    """Seeds that differ in any part, names that differ at their end alone, and a digit of the seed that moves to the
+    name give other trials."""
+    seed, name, low, high, like = kernel.receives(case, "seed name low high like")
+    N = case.N
+    i = grid(N)
+    x = kernel.log_uniform(seed, name, low, high, like)
+    x1 = kernel.log_uniform(seed + 256, name, low, high, like)
+    x2 = kernel.log_uniform(seed + 65536, name, low, high, like)
+    x3 = kernel.log_uniform(seed + 2 ** 24, name, low, high, like)
+    x4 = kernel.log_uniform(seed + 2 ** 30, name, low, high, like)
+    y = kernel.log_uniform(seed, join(name, '.groups.decayed.attention.learning_rate.0'), low, high, like)
+    y1 = kernel.log_uniform(seed, join(name, '.groups.decayed.attention.learning_rate.1'), low, high, like)
+    z = kernel.log_uniform(seed, join('2', name), low, high, like)
+    z1 = kernel.log_uniform(seed * 10 + 2, name, low, high, like)
+    v = kernel.log_uniform(2, join(name, '1'), low, high, like)
+    v1 = kernel.log_uniform(12, name, low, high, like)
+    claim(any[i](~exact(x[i], x1[i])))
+    claim(any[i](~exact(x[i], x2[i])))
+    claim(any[i](~exact(x[i], x3[i])))
+    claim(any[i](~exact(x[i], x4[i])))
+    claim(any[i](~exact(y[i], y1[i])))
+    claim(any[i](~exact(z[i], z1[i])))
+    claim(any[i](~exact(v[i], v1[i])))
+
+
+@obligation("SWP-CHOICE-KEYS", equation="choice", type="conservation")
+@given(case=swp_choice_keys_inputs)
+def test_swp_choice_keys(kernel, case):
+    """Another seed and another name, however little they differ, give other choices: among 96 trials one at least."""
+    seed, name, options, like = kernel.receives(case, "seed name options like")
+    N = case.N
+    i = grid(N)
+    x = kernel.choice(seed, name, options, like)
+    x1 = kernel.choice(seed + 1, name, options, like)
+    x2 = kernel.choice(seed + 256, name, options, like)
+    x3 = kernel.choice(seed + 65536, name, options, like)
+    x4 = kernel.choice(seed + 2 ** 24, name, options, like)
+    x5 = kernel.choice(seed + 2 ** 30, name, options, like)
+    y = kernel.choice(seed, join(name, '.groups.decayed.attention.learning_rate.0'), options, like)
+    y1 = kernel.choice(seed, join(name, '.groups.decayed.attention.learning_rate.1'), options, like)
+    z = kernel.choice(seed, join('2', name), options, like)
+    z1 = kernel.choice(seed * 10 + 2, name, options, like)
+    v = kernel.choice(2, join(name, '1'), options, like)
+    v1 = kernel.choice(12, name, options, like)
+    claim(any[i](~exact(x[i], x1[i])))
+    claim(any[i](~exact(x[i], x2[i])))
+    claim(any[i](~exact(x[i], x3[i])))
+    claim(any[i](~exact(x[i], x4[i])))
+    claim(any[i](~exact(x[i], x5[i])))
+    claim(any[i](~exact(x[i], y[i])))
+    claim(any[i](~exact(y[i], y1[i])))
+    claim(any[i](~exact(z[i], z1[i])))
+    claim(any[i](~exact(v[i], v1[i])))
+
+
+@obligation("SWP-CHOICE-PLACES", equation="choice", type="statistical")
+@given(case=swp_choice_places_inputs)
+def test_swp_choice_places(kernel, case):
+    """Choices of two trials, at any distance, agree with probability 1 / options."""
+    seed, name, options, like, distance = kernel.receives(case, "seed name options like distance")
+    N = case.N
+    i = grid(N)
+    k = kernel.choice(seed, name, options, like)
+    agree = single(sum[i](int(k[i] == k[(i + distance) % N]), where=i % (2 * distance) < distance))
+    statistically(
+        statistic=ratio(agree, N // 2),
+        expect=ratio(1, options),
+        variance=ratio(1, options) * (1 - ratio(1, options)),
+        observations=N // 2,
+        detects=ratio(0.9, options),
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("SWP-CHOICES-APART", equation="choice", type="statistical", cost=2)
+@given(case=swp_choices_apart_inputs)
+def test_swp_choices_apart(kernel, case):
+    """Choices of equal trials under two names, or two seeds, agree with probability 1 / options."""
+    seed, name, options, like, which = kernel.receives(case, "seed name options like which")
+    N = case.N
+    i = grid(N)
+    k = kernel.choice(seed, name, options, like)
+    l = kernel.choice(seed + where(which, 1, 0), join(name, where(which, '', 'b')), options, like)
+    statistically(
+        statistic=mean[i](int(k[i] == l[i])),
+        expect=ratio(1, options),
+        variance=ratio(1, options) * (1 - ratio(1, options)),
+        observations=N,
+        detects=ratio(0.7, options),
+        trials=10000,
+        false_alarm=1e-09,
+    )
 
 
 @obligation("SWP-MORE", equation="log_uniform", type="invariance")

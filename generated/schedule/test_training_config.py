@@ -1,7 +1,7 @@
 """schedule/training-config: Arithmetic of a training run.
 
 Compiled from contracts/schedule/training-config-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f5352be5f0898230a59b2d1aa4fb95601952f9ceff9b7d444fa9a989ec6d74fa
+Meaning: 0f942cefcccd7767444f155a08fac27010ad95719f5000b44af4d6d4c6d8a90f
 """
 
 from albor_contracts.testing import (
@@ -72,6 +72,13 @@ steps_per_epoch_inputs = cases(
     samples="int in [1, inf)",
     batch="int in [1, inf)",
     accumulation="int in [1, inf)",
+)
+tc_large_epochs_inputs = cases(
+    samples="int in {1}",
+    batch="int in [1, 9]",
+    accumulation="int in [1, 9]",
+    expected="int in [9007199254740993, 9007199254741993]",
+    rest="int in {0, 1}",
 )
 tc_compose_inputs = cases(
     samples="int in [batch, inf)",
@@ -275,6 +282,15 @@ def test_tc_remainder(kernel, case):
     steps = kernel.steps_per_epoch(samples, batch, accumulation)
     claim(steps * batch * accumulation <= samples)
     claim(samples < (steps + 1) * batch * accumulation)
+
+
+@obligation("TC-LARGE-EPOCHS", equation="steps_per_epoch", type="equivalence")
+@given(case=tc_large_epochs_inputs)
+def test_tc_large_epochs(kernel, case):
+    """So many steps, and what is not enough for one more, are as many samples as give so many steps, beyond 2^53
+    too."""
+    batch, accumulation, expected, rest = kernel.receives(case, "batch accumulation expected rest")
+    claim(kernel.steps_per_epoch((expected + rest) * batch * accumulation - rest, batch, accumulation) == expected)
 
 
 @obligation("TC-COMPOSE", equation="steps_per_epoch", type="equivalence")

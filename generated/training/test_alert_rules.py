@@ -1,7 +1,7 @@
 """training/alert-rules: Alert rules.
 
 Compiled from contracts/training/alert-rules-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9b1ffd2015fd97fb337e8fd026518281f093bfb38fc1f91397af05ad336f4abd
+Meaning: 383979f639f830d387b4d75b349b7b24e5648135b7c232e79203cb34931ed36b
 """
 
 from albor_contracts.testing import (
@@ -134,6 +134,32 @@ al_limits_inputs = cases(
     which="bool",
     few="int in [-1, 1]",
 )
+al_at_limit_inputs = cases(
+    loss="real in [0, 0.5]",
+    norm="real in [0, 200]",
+    vocabulary="int in [2, 200000]",
+    factor="real in [1.25, 2]",
+    norm_limit="real in {1, 2.5, 100, 150}",
+    above="real in [1.001, 2]",
+)
+al_at_limit_log_inputs = cases(
+    dims={"T": "1..9"},
+    loss="accum[T] in [0, 0.5]",
+    norm="accum[T] in [0, 1]",
+    vocabulary="int in [2, 200000]",
+    factor="real in [1.25, 2]",
+    norm_limit="real in {1, 2.5, 100, 150}",
+    at="int in [0, T)",
+)
+al_long_inputs = cases(
+    dims={"T": "65, 300"},
+    loss="accum[T] in [0, 0.5]",
+    norm="accum[T] in [0, 1]",
+    vocabulary="int in [2, 200000]",
+    factor="real in [1.25, 2]",
+    norm_limit="real in [1, 150]",
+    at="int in {0, 1, 2}",
+)
 al_def_alert_inputs = cases(
     loss="real in [0, 40]",
     norm="real in [0, 200]",
@@ -265,6 +291,51 @@ def test_al_limits(kernel, case):
         ValueError,
         mentions=["expected"],
     )
+
+
+@obligation("AL-AT-LIMIT", equation="alert", type="boundary")
+@given(case=al_at_limit_inputs)
+def test_al_at_limit(kernel, case):
+    """A norm at its limit raises no alert; one above it does."""
+    loss, vocabulary, factor, norm_limit, above = kernel.receives(case, "loss vocabulary factor norm_limit above")
+    at = kernel.alert(loss, norm_limit, vocabulary, factor, norm_limit)
+    over = kernel.alert(loss, above * norm_limit, vocabulary, factor, norm_limit)
+    claim(at == 0)
+    claim(over == 3)
+
+
+@obligation("AL-AT-LIMIT-LOG", equation="first_alert", type="boundary")
+@given(case=al_at_limit_log_inputs)
+def test_al_at_limit_log(kernel, case):
+    """A log whose norms are at their limit raises no alert, until one is above it."""
+    loss, norm, vocabulary, factor, norm_limit, at = kernel.receives(case, "loss norm vocabulary factor norm_limit at")
+    T = case.T
+    t = grid(T)
+    level = array[t](norm_limit + 0 * norm[t])
+    above = array[t](where(t == at, 2, 1) * level[t])
+    none, quiet = kernel.first_alert(loss, level, vocabulary, factor, norm_limit)
+    step, reason = kernel.first_alert(loss, above, vocabulary, factor, norm_limit)
+    claim(none == T)
+    claim(quiet == 0)
+    claim(step == at)
+    claim(reason == 3)
+
+
+@obligation("AL-LONG", equation="first_alert", type="boundary")
+@given(case=al_long_inputs)
+def test_al_long(kernel, case):
+    """In a long log the first alert is found, among the first steps as well as at the last."""
+    loss, norm, vocabulary, factor, norm_limit, at = kernel.receives(case, "loss norm vocabulary factor norm_limit at")
+    T = case.T
+    t = grid(T)
+    early = array[t](where(t == at, 40, loss[t]))
+    late = array[t](where(t == T - 1, 40, loss[t]))
+    step, reason = kernel.first_alert(early, norm, vocabulary, factor, norm_limit)
+    last, why = kernel.first_alert(late, norm, vocabulary, factor, norm_limit)
+    claim(step == at)
+    claim(reason == 2)
+    claim(last == T - 1)
+    claim(why == 2)
 
 
 @obligation("AL-DEF-ALERT", equation="alert", type="definition")

@@ -1,7 +1,7 @@
 """training/checkpoint-formats: Checkpoint formats.
 
 Compiled from contracts/training/checkpoint-formats-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6fde68708a5ed9c71caea8c2b970c321d23ebfbd14adbfce505392f221a8f121
+Meaning: fd45ead3f1a213cab9d3fd604c115d2f3dc6e6252bd60917d4c08709f8fe3821
 """
 
 from albor_contracts.testing import (
@@ -205,13 +205,27 @@ ckf_kept_inputs = cases(
     x="u8[W]",
     y="u8[R, W]",
 )
+ckf_deep_inputs = cases(
+    name="text length 0..9",
+    deep="int in [0, 2]",
+    plain="bool",
+)
+ckf_lookalikes_inputs = cases(
+    name="text length 0..9",
+    which="int in [0, 4]",
+)
+data_offsets_inputs = cases(
+    dims={"T": "1..6"},
+    sizes="i64[T] in [0, 1099511627776]",
+    alignment="int in {1, 8, 16, 32, 64}",
+)
 ckf_def_stored_bytes_inputs = cases(
     height="int in [1, 20000]",
     columns="int in {256, 768, 3584, 18944}",
     per_block="int in {1, 32, 256}",
     block_bytes="int in {2, 4, 34, 144, 210}",
 )
-data_offsets_inputs = cases(
+ckf_def_data_offsets_inputs = cases(
     dims={"T": "1..6"},
     sizes="i64[T] in [0, 1000]",
     alignment="int in {1, 8, 16, 32, 64}",
@@ -528,6 +542,53 @@ def test_ckf_kept(kernel, case):
     claim(exact(some, join(kernel.vector_line('lm_head.weight', 'BF16', x), kernel.tensor_line('model.norm.weight', 'F32', y))))
 
 
+@obligation("CKF-DEEP", equation="gguf_name", type="roundtrip")
+@given(case=ckf_deep_inputs)
+def test_ckf_deep(kernel, case):
+    """Numbers of layers have as many digits as they need, and come back."""
+    deep, plain = kernel.receives(case, "deep plain")
+    n = single(where(deep == 0, '1000', where(deep == 1, '65536', '1234567890')))
+    kind = single(where(plain, '.weight', '.bias'))
+    old = single(join('model.layers.', n, '.self_attn.k_proj', kind))
+    new = single(join('blk.', n, '.attn_k', kind))
+    claim(exact(kernel.gguf_name(old), new))
+    claim(exact(kernel.checkpoint_name(new), old))
+
+
+@obligation("CKF-LOOKALIKES", equation="gguf_name", type="rejection")
+@given(case=ckf_lookalikes_inputs)
+def test_ckf_lookalikes(kernel, case):
+    """A name of the table with a line break or a blank after it, or with digits of another script, is not that name."""
+    which = kernel.receives(case, "which")
+    ends = single(where(which == 0, 'model.layers.0.self_attn.q_proj.weight\n', where(which == 1, 'lm_head.weight\n', 'model.norm.weight ')))
+    digits = single(where(which == 3, 'model.layers.٣.self_attn.q_proj.weight', 'model.layers.1٣.mlp.up_proj.bias'))
+    rejects(kernel, "gguf_name", (where(which < 3, ends, digits),), ValueError, mentions=["table of names"])
+
+
+@obligation("CKF-LOOKALIKES-BACK", equation="checkpoint_name", type="rejection")
+@given(case=ckf_lookalikes_inputs)
+def test_ckf_lookalikes_back(kernel, case):
+    """A GGUF name with a line break after it, with digits of another script or another spelling of a number is refused,
+    and so is a name of a checkpoint."""
+    which = kernel.receives(case, "which")
+    ends = single(where(which == 0, 'blk.0.attn_q.weight\n', where(which == 1, 'output.weight\n', 'blk.07.attn_q.bias')))
+    others = single(where(which == 3, 'blk.٣.attn_q.weight', 'model.layers.0.self_attn.q_proj.bias'))
+    rejects(kernel, "checkpoint_name", (where(which < 3, ends, others),), ValueError, mentions=["table of names"])
+
+
+@obligation("CKF-LARGE-OFFSETS", equation="data_offsets", type="equivalence")
+@given(case=data_offsets_inputs)
+def test_ckf_large_offsets(kernel, case):
+    """Offsets of tensors beyond 2 and 4 GiB are those of the definition."""
+    sizes, alignment = kernel.receives(case, "sizes alignment")
+    T = case.T
+    t = grid(T)
+    offsets, total = kernel.data_offsets(sizes, alignment)
+    expected, end = spec.data_offsets(sizes, alignment)
+    claim(all[t](offsets[t] == expected[t]))
+    claim(total == end)
+
+
 @obligation("CKF-DEF-STORED_BYTES", equation="stored_bytes", type="definition")
 @given(case=ckf_def_stored_bytes_inputs)
 def test_ckf_def_stored_bytes(kernel, case):
@@ -539,7 +600,7 @@ def test_ckf_def_stored_bytes(kernel, case):
 
 
 @obligation("CKF-DEF-DATA_OFFSETS", equation="data_offsets", type="definition")
-@given(case=data_offsets_inputs)
+@given(case=ckf_def_data_offsets_inputs)
 def test_ckf_def_data_offsets(kernel, case):
     """data_offsets computes its definition."""
     sizes, alignment = kernel.receives(case, "sizes alignment")

@@ -1,7 +1,7 @@
 """training/early-stopping: Early stopping and the status of a run.
 
 Compiled from contracts/training/early-stopping-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7141d580aff99d2fd33b3ee9249e18738604ecce03ef71794b075c1bb2059520
+Meaning: a25f5ed9b56d9c2e0d46489a3ccd634e16dc7ce15840aef797381acc657094d3
 """
 
 from albor_contracts.testing import (
@@ -57,6 +57,13 @@ es_run_inputs = cases(
     patience="int in [1, 4]",
     delta="real in {0, 0.125, 0.5}",
 )
+es_signs_inputs = cases(
+    best="real in [-10, 10]",
+    waited="int in [0, 8]",
+    value="real in [-10, 10]",
+    patience="int in [0, 6]",
+    delta="real in {0, 0.125, 0.5}",
+)
 es_counts_inputs = cases(
     best="real in [0, 10] or {inf}",
     waited="int in [0, 8]",
@@ -76,7 +83,7 @@ es_failed_inputs = cases(
     done="int in [0, total]",
     total="int in [1, 1000]",
     stop="bool",
-    bad="real in {nan, inf}",
+    bad="real in {nan, inf, -inf}",
 )
 es_logged_inputs = cases(
     value="real in [0, 20] or {inf}",
@@ -151,6 +158,19 @@ def test_es_best(kernel, case):
     claim(~truth(improved) | exact(best2, value))
     claim(truth(improved) | exact(best2, best))
     claim(~truth(improved) | truth(waited2 == 0))
+
+
+@obligation("ES-SIGNS", equation="early_stop", type="equivalence")
+@given(case=es_signs_inputs)
+def test_es_signs(kernel, case):
+    """Values below 0 improve downwards like any others: -2 is better than -1."""
+    best, waited, value, patience, delta = kernel.receives(case, "best waited value patience delta")
+    best2, waited2, improved, stop = kernel.early_stop(best, waited, value, patience, delta)
+    expected_best, expected_waited, expected_improved, expected_stop = spec.early_stop(best, waited, value, patience, delta)
+    claim(approx(best2, expected_best))
+    claim(waited2 == expected_waited)
+    claim(improved == expected_improved)
+    claim(stop == expected_stop)
 
 
 @obligation("ES-COUNTS", equation="early_stop", type="rejection")
