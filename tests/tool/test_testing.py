@@ -101,6 +101,31 @@ proof_obligations:
     assert toy.judge("TY-PICK", choose=lambda x: np.zeros(len(x), np.int64), pick=lambda t, ids: t[ids] + 1) != "passed"
 
 
+def test_whole_numbers_of_a_kernel_can_be_divided_and_taken_apart():
+    text = (
+        HEAD
+        + """
+dims: {N: 1..9}
+equations:
+  number: {signature: "number(x: float[N], k: int) -> n: i64[N]", domain: {k: "in [1, 9]"}, formula: "7 i + k"}
+proof_obligations:
+  - id: TY-PARTS
+    equation: number
+    type: conservation
+    property: A law
+    let: |
+      n = number(x, k)
+      half[i] = n[i] // 2
+    check: >-
+      all[i](half[i] * 2 + n[i] % 2 == n[i] and (n[i] & 1) == n[i] % 2 and (7 * i + k) // n[i] == 1
+      and (n[i] >> 1) == half[i] and ((n[i] ^ 1) | 1) == (n[i] | 1) and 100 % n[i] < n[i] and (n[i] << 1) == 2 * n[i])
+"""
+    )
+    toy = Toy(text)
+    assert toy.judge("TY-PARTS", number=lambda x, k: 7 * np.arange(len(x)) + k) == "passed"
+    assert "does not hold" in toy.judge("TY-PARTS", number=lambda x, k: 7 * np.arange(len(x)) + k + (len(x) > 1))
+
+
 def test_resources_are_counted(layer):
     uses_at_most(2, "launches", layer(2))
     uses_at_most(2, "allocations", layer(1, (100, 200)))

@@ -74,6 +74,18 @@ class accumulating:
         _now.unit, _now.tiny, _now.narrow = self.saved
 
 
+def _of_whole(operator: Callable[[Any, Any], Any], swapped: bool = False) -> Callable[[Bounded, Any], Bounded]:
+    def method(self: Bounded, other: Any) -> Bounded:
+        pair = (self, Bounded.of(other))
+        a, b = (np.asarray(x.value, np.int64) for x in (reversed(pair) if swapped else pair))
+        with quiet:
+            value = operator(a, b)
+        unsure = pair[0].errors() + pair[1].errors() > 0
+        return Bounded(value, np.where(unsure, np.inf, 0.0) if unsure.any() else 0.0)
+
+    return method
+
+
 class Bounded:
     """An array of values and how far a computed value may be from each. The error 0.0 marks exact values."""
 
@@ -199,6 +211,16 @@ class Bounded:
 
     def __rpow__(self, other: Any) -> Bounded:
         return _power(Bounded.of(other), self)
+
+    # Operators of whole numbers: what a kernel returned as such is exact, or undecided as a whole
+
+    __floordiv__, __rfloordiv__ = _of_whole(np.floor_divide), _of_whole(np.floor_divide, swapped=True)
+    __mod__, __rmod__ = _of_whole(np.remainder), _of_whole(np.remainder, swapped=True)
+    __lshift__, __rlshift__ = _of_whole(np.left_shift), _of_whole(np.left_shift, swapped=True)
+    __rshift__, __rrshift__ = _of_whole(np.right_shift), _of_whole(np.right_shift, swapped=True)
+    __and__ = __rand__ = _of_whole(np.bitwise_and)
+    __or__ = __ror__ = _of_whole(np.bitwise_or)
+    __xor__ = __rxor__ = _of_whole(np.bitwise_xor)
 
     # Comparisons: undecided within the bounds
 
