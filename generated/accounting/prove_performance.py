@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization, what is proved.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9281bf4783ef8a4d9e490ba438bee9dbacbd962267a85cac05f92f5266925299
+Meaning: cd8b358438cf36e028d7468ec8bb689a5e2588ec805e00145c4a9af8ed35f31b
 """
 
 from albor_contracts.prove import proof

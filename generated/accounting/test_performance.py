@@ -1,7 +1,7 @@
 """accounting/performance: Arithmetic, traffic and utilization.
 
 Compiled from contracts/accounting/performance-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9281bf4783ef8a4d9e490ba438bee9dbacbd962267a85cac05f92f5266925299
+Meaning: cd8b358438cf36e028d7468ec8bb689a5e2588ec805e00145c4a9af8ed35f31b
 """
 
 from albor_contracts.testing import (
@@ -320,7 +320,7 @@ prf_large_products_inputs = cases(
 )
 prf_large_attention_inputs = cases(
     batch="int in [1, 8]",
-    sequence="int in [200001, 400000]",
+    sequence="int in [200001, 400000] or [10000001, 20000000]",
     hidden="int in [4001, 8000]",
     layers="int in [21, 60]",
     causal="bool",
@@ -717,7 +717,8 @@ def test_prf_large_products(kernel, case):
 @obligation("PRF-LARGE-ATTENTION", equation="attention_flops", type="conservation")
 @given(case=prf_large_attention_inputs)
 def test_prf_large_attention(kernel, case):
-    """Attention over hundreds of thousands of tokens has its operations to the last one, beyond 2^53 as well."""
+    """Attention over hundreds of thousands of tokens, and over millions, has its operations to the last one, beyond
+    2^53 and 2^63 as well."""
     batch, sequence, hidden, layers = kernel.receives(case, "batch sequence hidden layers")
     claim(kernel.attention_flops(batch, sequence, hidden, layers, False) == 12 * batch * sequence * sequence * hidden * layers)
     claim(kernel.attention_flops(batch, sequence, hidden, layers, True) == 6 * batch * sequence * (sequence + 1) * hidden * layers)

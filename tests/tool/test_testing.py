@@ -409,10 +409,12 @@ proof_obligations:
 
 
 def test_a_choice_between_whole_numbers_is_exact_beyond_int64():
-    """NumPy's `where` of 2^63 is -2^63 up to version 2.4, and an OverflowError from 2.5 on."""
+    """NumPy has 64 bits for them: 2^63 is -2^63 there or an error, and products wrap."""
     for condition, chosen in ((True, -1), (False, 2**63), (np.bool_(False), 2**63), (np.array(False), 2**63)):
         assert testing.where(condition, -1, 2**63) == chosen
         assert testing.where(condition, 2**64, -1) == (2**64 if condition else -1)
+    chosen = testing.where(True, 2**62, 7)
+    assert chosen * 4 == 2**64 and testing.int(np.True_) * 2**70 == 2**70  # what is made of them does not wrap
 
 
 def test_a_claim_without_a_comparison_shows_what_came_back():

@@ -112,6 +112,8 @@ def int(x: Any) -> Any:
     x = _decided(x)
     if isinstance(x, Truth):
         return Bounded(x.value.astype(np.float64), np.where(x.unsure, 1.0, 0.0))
+    if isinstance(x, (bool, np.bool_)):
+        return builtins.int(x)  # of any size when it is multiplied
     return x if isinstance(x, Bounded) or _traced(x) else np.asarray(x).astype(np.int64)
 
 
@@ -190,16 +192,9 @@ def where(condition: Any, first: Any, second: Any) -> Any:
     condition = _decided(condition)
     if _is_bounded(condition, first, second):
         return bounded.where(condition, first, second)
-    if _beyond_int64(first, second) and np.ndim(condition) == 0:
-        return first if condition else second  # NumPy before 2.5 takes 2^63 for -2^63 here; later versions refuse it
+    if type(first) is type(second) is builtins.int and np.ndim(condition) == 0:
+        return first if condition else second  # NumPy's have 64 bits, and products of them wrap without a word
     return np.where(condition, first, second)
-
-
-def _beyond_int64(*values: Any) -> bool:
-    """Whether all are whole numbers of Python, and one is too large for NumPy's."""
-    return builtins.all(type(v) is builtins.int for v in values) and not builtins.all(
-        -(2**63) <= v < 2**63 for v in values
-    )
 
 
 def _decided(x: Any) -> Any:
