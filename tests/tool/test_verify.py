@@ -47,7 +47,9 @@ def test_a_right_kernel_passes(tmp_path: Path) -> None:
     done = run("--binding", "hostile:right", evidence=tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr
     found = verdicts(tmp_path / "e.jsonl")
-    assert {v.outcome for v in found} <= {"passed", "not_applicable"}
+    assert {v.outcome for v in found} <= {"passed", "partial", "not_applicable"}
+    (tiles,) = (v for v in found if v.outcome == "partial")  # a law about the gradient as well
+    assert tiles.reason == "hostile:right has no kernel for rmsnorm_backward"
     assert all(v.kernel_hash and v.contract_hash for v in found if v.outcome == "passed")
 
 
@@ -250,13 +252,13 @@ def test_runs_with_distinct_seeds_and_the_same_seed(tmp_path: Path) -> None:
 
 def test_what_a_binding_declines_is_counted_with_its_contract(tmp_path: Path) -> None:
     """The line of a contract comes when its last verdict is in, and its total agrees with that of the run."""
-    done = verified("core/layernorm", "torch", tmp_path, "--cases", "2")
+    done = verified("core/rmsnorm", "torch", tmp_path, "--cases", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = (text for text in done.stdout.splitlines() if text.startswith("ok "))
     total = done.stdout.splitlines()[-1].split(" obligations")[0]
     counts = Counter(v.outcome for v in verdicts(tmp_path / "e.jsonl"))
     assert counts["declined"] and counts["not_applicable"] and counts.total() == int(total)
-    told = f"{counts['declined']} declined, {counts['not_applicable']} not applicable, {counts['partial']} partial"
+    told = f"{counts['declined']} declined, {counts['not_applicable']} not applicable"
     assert f"{counts['passed']} of {total} passed ({told})" in line
 
 

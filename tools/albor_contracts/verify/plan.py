@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..binding_file import Binding, load_binding
-from ..checked import CheckedContract
+from ..checked import CheckedContract, Law
 from ..emit.files import module_path, module_text
 from ..emit.write import write_generated
 from ..errors import Position, problem
+from ..lang import tree
 from ..library import Library
 from ..suggest import did_you_mean
 
@@ -70,26 +71,40 @@ def plan(
     declined: list[Declined] = []
     wanted = None if dtypes is None else set(dtypes)
     for name, contract in contracts.items():
-        ordered = sorted(contract.obligations, key=lambda o: str(o.model.type) != "definition")
-        entries = [(o.id, o.equation.name) for o in ordered]
-        rules = dict(entries)
-        entries += [(str(t.id), rules[str(t.rule)]) for t, _ in contract.tests]  # type: ignore[attr-defined]
+        entries = _entries(contract)
         for binding in bindings:
             served = _served(library.root, binding, name, device, offers, wanted)
             for equation, reason in served.declined.items():
                 declined.append(Declined(name, equation, binding, reason))
-            for identifier, equation in entries:
-                if equation not in served.dtypes or match.lower() not in identifier.lower():
+            for identifier, equation, called in entries:
+                if match.lower() not in identifier.lower():
+                    continue
+                # A law about several kernels is judged, as far as it can be, on those that are there.
+                there = next((e for e in (equation, *called) if e in served.dtypes), None)
+                if there is None or equation in served.declined:
                     continue
                 if device not in served.devices:
                     continue
                 if identifier in served.deviates:
                     declined.append(Declined(name, equation, binding, served.deviates[identifier], identifier))
                     continue
-                for dtype in served.dtypes[equation]:
+                for dtype in served.dtypes[there]:
                     if wanted is None or dtype in wanted:
                         tests.append(Planned(name, identifier, binding, dtype, device, modules[name]))
     return tests, declined
+
+
+def _entries(contract: CheckedContract) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Obligations and predictions: id, equation, and the other equations whose kernels are called."""
+    ordered = sorted(contract.obligations, key=lambda o: str(o.model.type) != "definition")
+    rules = {o.id: o.equation.name for o in ordered}
+    laws = [(o.id, o.equation.name, o.law) for o in ordered]
+    laws += [(str(t.id), rules[str(t.rule)], law) for t, law in contract.tests]  # type: ignore[attr-defined]
+    return [(identifier, own, tuple(sorted(_called(law) - {own}))) for identifier, own, law in laws]
+
+
+def _called(law: Law) -> set[str]:
+    return {n.equation for t in law.trees for n in tree.walk(t) if isinstance(n, tree.Call) and not n.spec}
 
 
 @dataclass(frozen=True)
