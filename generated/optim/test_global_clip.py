@@ -1,7 +1,7 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e801e11d7e5589cdafdd0ca3e0156f5fb51b4eba23466cdb4aebc589f6005d75
+Meaning: d6b8e7bd5a5ff773652f228f184ba911f63c2249066b2c908d0d7870dc1b57ff
 """
 
 from albor_contracts.testing import (
@@ -400,6 +400,28 @@ def test_gcl_ft_infinite(kernel):
         a=[[float("inf"), 1.0]],
         b=[[2.0]],
         max_norm=1.0,
+        eps=0.001,
+        row=0,
+        place=0,
+        bad=float("inf"),
+    )
+    a, b, max_norm, eps = kernel.receives(case, "a b max_norm eps")
+    a2, b2, coefficient, norm = kernel.global_clip(a, b, max_norm, eps)
+    claim(a2[0, 0] == 0)
+    claim(a2[0, 1] == 0)
+    claim(b2[0, 0] == 0)
+    claim(coefficient == 0)
+    claim(norm == inf)
+
+
+@obligation("GCL-FT-NO-LIMIT", rule="GCL-NONFINITE", type="falsification")
+def test_gcl_ft_no_limit(kernel):
+    """Without a limit, too, an infinite element makes zeros."""
+    case = example(
+        {"a": "float[L, P]", "b": "float[M, Q]", "max_norm": "real", "eps": "real", "row": "int", "place": "int", "bad": "real"},
+        a=[[float("inf"), 1.0]],
+        b=[[2.0]],
+        max_norm=float("inf"),
         eps=0.001,
         row=0,
         place=0,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import operator
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +22,11 @@ from typing import Any
 from .arguments import check_names, evaluate_argument, parse_argument
 from .binding_file import Binding, load_binding, names_callable, unknown_returns
 from .binding_file import Target as TargetText
-from .errors import ContractError, Position, Text, problem
+from .errors import ContractError, Position, Text, problem, said
 from .lang.signature import Signature
 from .model import Contract
 from .runtime.autograd import Differentiated, Gradients
-from .runtime.kernel import Definitions, Kernel, Target, said
+from .runtime.kernel import Definitions, Kernel, Target
 from .suggest import did_you_mean
 
 DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
@@ -307,7 +308,7 @@ def _by_name(
     before = int(_takes_device(signature, framework))
     if not set(wanted) <= set(known) or known[before : before + len(wanted)] == wanted:
         return None
-    return {n: (lambda values, n=n: values[n]) for n in wanted}  # type: ignore[misc]
+    return {n: operator.itemgetter(n) for n in wanted}
 
 
 def _arguments(text: TargetText, signature: Signature) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:

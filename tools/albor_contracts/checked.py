@@ -83,6 +83,11 @@ class Law:
         check = () if self.check is None else (self.check,)
         return (*self.statements, *check, *(() if self.action is None else self.action.trees))
 
+    @property
+    def calls(self) -> set[str]:
+        """Equations whose kernels it calls by name."""
+        return {n.equation for t in self.trees for n in tree.walk(t) if isinstance(n, tree.Call) and not n.spec}
+
 
 @dataclass(frozen=True)
 class CheckedObligation:
@@ -96,11 +101,7 @@ class CheckedObligation:
 
     def calls(self) -> set[str]:
         """Equations whose kernels the obligation runs."""
-        found = set()
-        for part in (*self.law.statements, *((self.law.check,) if self.law.check is not None else ())):
-            found |= {n.equation for n in tree.walk(part) if isinstance(n, tree.Call) and not n.spec}
-        if self.model.call is not None:
-            found.add(str(self.model.call).split("(")[0].strip())
+        found = self.law.calls
         if str(self.model.type) in ("gradient", "independence") or not found:
             found.add(self.equation.name)
         return found
@@ -117,7 +118,7 @@ class CheckedContract:
     model: Contract
     equations: Mapping[str, CheckedEquation]
     obligations: tuple[CheckedObligation, ...]
-    tests: tuple[tuple[object, Law], ...]
+    tests: tuple[tuple[FalsificationTest, Law], ...]
     faults: tuple[CheckedFault, ...]
     imports: Mapping[str, str] = field(default_factory=dict)  # equations of other contracts: name -> contract
 
@@ -750,7 +751,7 @@ def _obligation(names: _Names, o: Obligation, equations: Mapping[str, CheckedEqu
 
 
 def _runs_a_kernel(law: Law, identifier: Text) -> None:
-    if not any(isinstance(n, tree.Call) and not n.spec for t in law.trees for n in tree.walk(t)):
+    if not law.calls:
         raise problem(
             "E435",
             f"{identifier} calls no kernel: whatever the kernels do, it says the same",

@@ -26,6 +26,14 @@ class Position:
 NOWHERE = Position("<text>")
 
 
+def said(error: BaseException) -> str:
+    """The message of an error, whatever its class makes of it."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"its message cannot be made ({type(second).__name__})"
+
+
 def from_here(file: str | os.PathLike[str]) -> str:
     """The path as a person in the working folder would write it; unchanged when the file lies elsewhere."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from .errors import ContractError, Diagnostic, Position
 from .links import check_links, if_fails_of, stated_at
 from .links_between import unexplained
 from .load import Loaded, contract_name, find_root, load_contracts
-from .load.paths import files_below, files_named
+from .load.paths import files_below, files_named, with_dependencies
 from .model import Contract
 from .outline import outline_of
 from .suggest import did_you_mean
@@ -89,20 +90,14 @@ def open_files(paths: Iterable[str | Path]) -> tuple[Library, list[str]]:
     """The contracts in these files and folders, with those of their project that they depend on; which were named."""
     files = [Path(p) for p in paths]
     base = Path(find_root(files[0]))
+
+    def missing(files: Iterable[str | os.PathLike[str]]) -> set[str]:
+        contracts = load_contracts(files).contracts
+        return {str(d) for c in contracts.values() for d in c.metadata.depends_on} - set(contracts)
+
     with without_collection():
-        loaded = load_contracts(files)
-        named = list(loaded.contracts)
-        while missing := _needed(loaded) - set(loaded.contracts):
-            found = [f for name in sorted(missing) for f in files_named(base, name) if f not in files]
-            if not found:
-                break  # reported with the links
-            files += found
-            loaded = load_contracts(files)
-        return _judged(base, loaded), named
-
-
-def _needed(loaded: Loaded) -> set[str]:
-    return {str(d) for c in loaded.contracts.values() for d in c.metadata.depends_on}
+        named = list(load_contracts(files).contracts)
+        return _judged(base, load_contracts(with_dependencies(base, files, missing))), named
 
 
 def _judged(base: Path, loaded: Loaded) -> Library:

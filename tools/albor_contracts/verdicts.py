@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .beside import beside, can_work_beside
 from .errors import ContractError, Diagnostic
 from .evidence.locate import locate
-from .load.paths import contract_name, files_named, gather
+from .load.paths import contract_name, gather, with_dependencies
 from .load.source import read_bytes
 from .outline import Outline, closure, outline_of
 from .verdict_cache import Cache, Verdict, digest, verdict_data, verdict_from
@@ -78,15 +78,13 @@ class Judge:
     def judge_with_dependencies(self, paths: Iterable[str | os.PathLike[str]]) -> tuple[Judgement, set[str]]:
         """Judge the files that are named, and the contracts of the project that these depend on; which were named."""
         files = list(paths)
-        outlines, _, _ = gather(files, self.outline)
-        named = {o.path for o in outlines.values()}
-        while True:
-            missing = {d for o in outlines.values() for d in o.dependencies} - set(outlines)
-            found = [p for name in sorted(missing) for p in files_named(self.root, name) if p not in files]
-            if not found:
-                return self.judge(files), named
-            files += found
+        named = {o.path for o in gather(files, self.outline)[0].values()}
+
+        def missing(files: list[str | os.PathLike[str]]) -> set[str]:
             outlines, _, _ = gather(files, self.outline)
+            return {d for o in outlines.values() for d in o.dependencies} - set(outlines)
+
+        return self.judge(with_dependencies(self.root, files, missing)), named
 
     def outline(self, file: str) -> Outline:
         """The outline of the contract in a file. Raises `ContractError` with every problem of the file."""

@@ -111,9 +111,9 @@ def only(library: Library, identifier: str) -> tuple[str, CheckedContract]:
             if o.id == identifier:
                 return name, dataclasses.replace(contract, obligations=(o,), tests=())
         for test, law in contract.tests:
-            known.append(str(test.id))  # type: ignore[attr-defined]
+            known.append(str(test.id))
             if known[-1] == identifier:
-                rule = tuple(o for o in contract.obligations if o.id == str(test.rule))  # type: ignore[attr-defined]
+                rule = tuple(o for o in contract.obligations if o.id == str(test.rule))
                 return name, dataclasses.replace(contract, obligations=rule, tests=((test, law),))
         for fault in contract.faults:
             if str(fault.model.id) == identifier:

@@ -91,6 +91,16 @@ def files_named(root: Path, name: str) -> list[Path]:
     return sorted((root / "contracts" / family).glob(f"{kernel}-v[0-9]*.yaml"))
 
 
+def with_dependencies(
+    root: Path, paths: Iterable[str | os.PathLike[str]], missing: Callable[[list[str | os.PathLike[str]]], set[str]]
+) -> list[str | os.PathLike[str]]:
+    """These files and folders, and the files of a project whose contracts are `missing` from them, directly or not."""
+    files = list(paths)
+    while found := [f for name in sorted(missing(files)) for f in files_named(root, name) if f not in files]:
+        files += found
+    return files
+
+
 def files_below(path: str, diagnostics: list[Diagnostic]) -> Iterator[str]:
     """The file, or every *.yaml below the folder."""
     if not os.path.isdir(path):

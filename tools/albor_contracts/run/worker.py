@@ -155,12 +155,16 @@ class Worker:
 
     def ask_where(self) -> None:
         """Let the worker write down the lines it is at, if it still can."""
-        if WHERE_AT is not None and self._process.poll() is None:
-            size = self._stderr.stat().st_size
-            self._process.send_signal(WHERE_AT)
-            until = time.monotonic() + ANSWER_SECONDS
-            while time.monotonic() < until and self._stderr.stat().st_size == size:
-                time.sleep(0.01)
+        if WHERE_AT is None or self._process.returncode is not None or self._has_ended():
+            return
+        size = before = self._stderr.stat().st_size
+        os.kill(self._process.pid, WHERE_AT)
+        until = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < until:
+            time.sleep(0.02)
+            last, size = size, self._stderr.stat().st_size
+            if size == last > before:
+                return  # it has said all
 
     def kill(self) -> None:
         """End the worker and every process it started, unless that has been done."""

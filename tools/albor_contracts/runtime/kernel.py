@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import from_here
+from ..errors import from_here, said
 from ..inputs.layouts import NUMPY, Presented, present
 from ..lang.signature import Signature
 from ..lang.types import Type
@@ -702,14 +702,6 @@ def _unrepeatable(target: Target, difference: str) -> KernelFault:
 
 def _raised(target: Target, error: BaseException) -> KernelFault:
     return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {said(error)}")
-
-
-def said(error: BaseException) -> str:
-    """The message of an error, whatever its class makes of it."""
-    try:
-        return str(error)
-    except Exception as second:
-        return f"its message cannot be made ({type(second).__name__})"
 
 
 class _Lazy:

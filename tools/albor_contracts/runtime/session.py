@@ -351,9 +351,7 @@ def _brief(value: Any, type_: Type) -> str:
     value = getattr(value, "value", value)
     if isinstance(value, np.ndarray) and not type_.is_floating and type_.dtype not in ("real", "bool"):
         value = value.astype(np.int64)
-    if isinstance(value, np.ndarray) and value.ndim:
-        return str(value.tolist()) if value.size <= SHOWN else f"an array {list(value.shape)}"
-    return repr(value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+    return _outline(value)
 
 
 def _rows(case: Any) -> int:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..binding_file import Binding, load_binding
-from ..checked import CheckedContract, Law
+from ..checked import CheckedContract
 from ..emit.files import module_path, module_text
 from ..emit.write import write_generated
 from ..errors import Position, problem
-from ..lang import tree
 from ..library import Library
 from ..suggest import did_you_mean
 
@@ -99,12 +98,8 @@ def _entries(contract: CheckedContract) -> list[tuple[str, str, tuple[str, ...]]
     ordered = sorted(contract.obligations, key=lambda o: str(o.model.type) != "definition")
     rules = {o.id: o.equation.name for o in ordered}
     laws = [(o.id, o.equation.name, o.law) for o in ordered]
-    laws += [(str(t.id), rules[str(t.rule)], law) for t, law in contract.tests]  # type: ignore[attr-defined]
-    return [(identifier, own, tuple(sorted(_called(law) - {own}))) for identifier, own, law in laws]
-
-
-def _called(law: Law) -> set[str]:
-    return {n.equation for t in law.trees for n in tree.walk(t) if isinstance(n, tree.Call) and not n.spec}
+    laws += [(str(t.id), rules[str(t.rule)], law) for t, law in contract.tests]
+    return [(identifier, own, tuple(sorted(law.calls - {own}))) for identifier, own, law in laws]
 
 
 @dataclass(frozen=True)
