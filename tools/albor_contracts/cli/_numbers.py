@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """The option `-n`, of every command that works in several processes."""
+    parser.add_argument(
+        "-n", dest="workers", type=at_least_one, default=min(2, os.cpu_count() or 1), metavar="N",
+        help="worker processes",
+    )  # fmt: skip
 
 
 def at_least_one(text: str) -> int:

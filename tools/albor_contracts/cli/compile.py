@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._numbers import at_least_one
+from ._numbers import add_workers
 
 if TYPE_CHECKING:
     from ..aot import CompileResult
@@ -27,14 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--target", action="append", type=_target, metavar="SM",
         help="architecture such as sm_90; may be repeated (default: sm_80, sm_89, sm_90, sm_100)",
     )  # fmt: skip
-    parser.add_argument(
-        "-n",
-        dest="workers",
-        type=at_least_one,
-        default=min(2, os.cpu_count() or 1),
-        metavar="N",
-        help="worker processes",
-    )
+    add_workers(parser)
     parser.add_argument(
         "--evidence",
         type=Path,

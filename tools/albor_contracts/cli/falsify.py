@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._numbers import at_least_one
+from ._numbers import add_workers
 
 if TYPE_CHECKING:
     from ..checked import CheckedContract
@@ -30,14 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="every obligation against every fault it reaches, not only against those that name it",
     )  # fmt: skip
     parser.add_argument("--fault", action="append", default=None, metavar="ID", help="only this fault; may be repeated")
-    parser.add_argument(
-        "-n",
-        dest="workers",
-        type=at_least_one,
-        default=min(2, os.cpu_count() or 1),
-        metavar="N",
-        help="worker processes",
-    )
+    add_workers(parser)
     parser.add_argument(
         "--evidence",
         type=Path,

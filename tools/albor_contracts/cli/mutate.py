@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
 from collections import Counter
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._numbers import at_least_one, seed_number
+from ._numbers import add_workers, at_least_one, seed_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,14 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="tests of pytest that have to kill what no obligation reaches or notices (default: what the list names)",
     )
-    parser.add_argument(
-        "-n",
-        dest="workers",
-        type=at_least_one,
-        default=min(2, os.cpu_count() or 1),
-        metavar="N",
-        help="processes at once",
-    )
+    add_workers(parser)
     parser.add_argument("--list", action="store_true", help="print the mutants and try none")
     parser.add_argument("--format", choices=("text", "json"), default="text")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._numbers import at_least_one, positive_seconds
+from ._numbers import add_workers, positive_seconds
 
 if TYPE_CHECKING:
     from ..checked import CheckedContract
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="budget of each proof, instead of the contract's",
     )
-    add("-n", dest="jobs", type=at_least_one, default=2, help="worker processes")
+    add_workers(parser)
     add("--redundant", action="store_true", help="also find assumptions and axioms that are not needed")
     add(
         "--evidence",
@@ -110,7 +110,7 @@ def _judge(
             print(_line(event, verdict, place_of(library.contracts[contract], verdict.obligation)), flush=True)
 
     path = harness_file(library, contract)
-    return run_harness(path, options.seconds, options.jobs, select=ids, redundant=options.redundant, on_verdict=said)
+    return run_harness(path, options.seconds, options.workers, select=ids, redundant=options.redundant, on_verdict=said)
 
 
 def _event(library: Library, contract: str, verdict: Verdict) -> ProofFinished:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._numbers import at_least_one, positive_seconds, seed_number
+from ._numbers import add_workers, at_least_one, positive_seconds, seed_number
 
 if TYPE_CHECKING:
     from ..library import Library
@@ -36,9 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--cases", type=at_least_one, default=None, help="cases an obligation, instead of the profile's"
     )
     parser.add_argument("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
-    parser.add_argument(
-        "-n", dest="workers", type=at_least_one, default=min(2, os.cpu_count() or 1), help="worker processes"
-    )
+    add_workers(parser)
     parser.add_argument(
         "--seed", type=seed_number, default=None, help="seed of the cases (default: 0 in CI, else a new one)"
     )
