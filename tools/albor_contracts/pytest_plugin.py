@@ -54,12 +54,14 @@ def _tell_more(config: pytest.Config) -> None:
 
     from .falsify.diagnose import known_fault
     from .library import what_failure_means, where_stated
+    from .run import Elsewhere
     from .runtime.session import session as run
 
     root = _root(config)
     run.locate = run.locate or partial(where_stated, root)
     run.why = run.why or partial(what_failure_means, root)
     run.diagnose = run.diagnose or partial(known_fault, root)
+    run.elsewhere = Elsewhere
 
 
 @pytest.hookimpl(wrapper=True)

@@ -69,7 +69,10 @@ TYPES: dict[str, tuple[str, str]] = {
         "A limit case has the value that the check states.",
         'type: boundary\ndims: {N: 1}\nlet: "p = softmax(x)"\ncheck: "all[b, i](p[b, i] == 1)"',
     ),
-    "determinism": ("Two runs on the same input agree bitwise.", "type: determinism\ncall: softmax(x)"),
+    "determinism": (
+        "Two runs on the same input agree bitwise; where it is a text, in a second process, too.",
+        "type: determinism\ncall: softmax(x)",
+    ),
     "independence": (
         "Output elements do not change by a bit when input elements that must not matter do: causality, masking.",
         'type: independence\noutput: "o[b, h, i, d]"\ninput: "k[b, g, j, c]"\nwhen: "j > i"',

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from ..errors import ContractError, Diagnostic, Text, problem
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
 from ..library import Library
+from ..run.elsewhere import Elsewhere, Planted
 from ..runtime.kernel import Kernel
 from ..runtime.missing import NotOffered
 from ..runtime.session import ObligationFailed, session
@@ -211,7 +213,8 @@ def _injected(
         return
     patch = fault.model.patch
     binding = "impl" if str(patch.target).startswith("albor_impl") else "reference"
-    with planted(patch.target, str(patch.find), str(patch.put)):
+    change = str(patch.target), str(patch.find), str(patch.put)
+    with planted(patch.target, *change[1:]), _elsewhere(change):
         bound = bind(binding, contract.name, module.spec.signatures, root)
         if bound is None:
             raise ContractError(
@@ -219,6 +222,16 @@ def _injected(
             )
         dtype = str(fault.model.dtype or ("f64" if binding == "reference" else "f32"))
         yield bound.kernels(module.spec, "cpu", (dtype,))[0], None
+
+
+@contextlib.contextmanager
+def _elsewhere(change: Planted) -> Iterator[None]:
+    """While active, calls in another process meet the same change of the source."""
+    session.elsewhere = partial(Elsewhere, [change])
+    try:
+        yield
+    finally:
+        session.elsewhere = None
 
 
 # What a changed source raises that lacks a name: it would fall under any law, and prove nothing about this one.

@@ -32,12 +32,14 @@ from .deviation import Deviation
 from .device import DeviceLost, check_device
 from .dtypes import ACCUMULATES_IN, FORMATS, holds, round_to
 from .each import one_by_one, varies
+from .elsewhere import Asked, RaisedElsewhere
 from .functions import carrying_bounds
 from .host_waits import counting_waits
 from .missing import Missing, NotOffered
 from .poison import poisoned
 from .quiet import quiet
 from .repeated import Repeated, difference, kept, other_values
+from .shared_state import left_alone
 from .truth import Truth
 
 # What a single value of each type may be in Python.
@@ -48,6 +50,7 @@ SINGLE: dict[str, Any] = {
 }
 MANY = 6  # outputs of which a message tells what they are
 NO_TYPES: Mapping[str, str] = MappingProxyType({})
+_NOT_WATCHED = contextlib.nullcontext()
 # Whatever else a call raises is the kernel's own, what is no Exception included: who skips a test judges itself.
 NOT_ITS_OWN = (KeyboardInterrupt, DeviceLost)
 OPAQUE: dict[str, type] = {"text": str, "bytes": bytes, "nothing": type(None)}
@@ -281,6 +284,8 @@ class Kernel:
     deviation: Deviation | None = None  # where it is to be noted
     simulated: bool = False  # equations with arrays on the device are programs for the simulated one
     repeated: Repeated | None = None  # where it is there, every call is made twice
+    asked: Asked | None = None  # where it is there, the first calls are made in another process, too
+    watched: bool = False  # whether calls must leave generators and settings of the process as they were
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -355,7 +360,8 @@ class Kernel:
         raw = [p.view if isinstance(p, Presented) else p for p in presented]
         self.calls += 1
         try:
-            outputs = self._call(target, signature, raw, judged)
+            with self._watched(target):
+                outputs = self._call(target, signature, raw, judged)
         except Refused:
             self._unchanged(signature, presented)
             raise
@@ -371,8 +377,45 @@ class Kernel:
         self._unchanged(signature, presented)
         if self.repeated is not None:
             self._repeat(self.repeated, target, signature, raw, outputs, values, received)
+        if self.asked is not None and self.asked.takes(signature, target.name, target.call, raw):
+            self._ask(self.asked, target, signature, raw, values, received)
         self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
         return values if len(values) != 1 else values[0]
+
+    def _watched(self, target: Target) -> contextlib.AbstractContextManager[None]:
+        """Around a call: what other code shares with the kernel stays as it is."""
+        if not self.watched:
+            return _NOT_WATCHED
+
+        def changed(what: str, advice: str) -> KernelFault:
+            return KernelFault("changes shared state", f"{target.name} changed the state of {what}; {advice}")
+
+        return left_alone(changed)
+
+    def _ask(
+        self,
+        asked: Asked,
+        target: Target,
+        signature: Signature,
+        raw: Sequence[Any],
+        values: Sequence[Any],
+        received: Sequence[Any],
+    ) -> None:
+        """Make the same call in another process, where Python hashes texts in another way."""
+        asked.calls -= 1
+        positional, keywords = self._arranged(target, signature, raw)
+        try:
+            outputs = asked.other.call(target.name, positional, keywords)
+        except RaisedElsewhere as raised:
+            raise KernelFault("not repeatable", f"{target.name} has no result in another process: {raised}") from None
+        there = self._outputs(target, signature, outputs, received, _Lazy(lambda: None))
+        if words := difference(signature, kept(values), there):
+            raise KernelFault(
+                "not repeatable",
+                f"{target.name} was called on the same inputs in another process, and not the same came back: {words}. "
+                "Every process hashes texts in its own way (PYTHONHASHSEED): take hashlib or zlib in place of hash(), "
+                "and sort sets",
+            )
 
     def _repeat(
         self,
@@ -496,6 +539,13 @@ class Kernel:
 
     # The call
 
+    def _arranged(self, target: Target, signature: Signature, raw: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        return arranged(
+            target,
+            raw,
+            lambda: {p.name: r for p, r in zip(signature.inputs, raw, strict=True)} | sizes_in(signature, raw),
+        )
+
     def _call(self, target: Target, signature: Signature, raw: Sequence[Any], judged: bool) -> Any:
         program = None
         if self.simulated and signature.on_device:
@@ -503,11 +553,7 @@ class Kernel:
 
             program = Program(self, signature, target.returns, raw)
             raw = program.inputs
-        positional, keywords = arranged(
-            target,
-            raw,
-            lambda: {p.name: r for p, r in zip(signature.inputs, raw, strict=True)} | sizes_in(signature, raw),
-        )
+        positional, keywords = self._arranged(target, signature, raw)
         if program is not None:
             if target.arguments is None or positional:
                 positional = [program.device, *positional]

@@ -19,6 +19,7 @@ from ..lang.types import Type
 from . import device
 from .claims import FALSE, Falsified, watching
 from .deviation import Deviation
+from .elsewhere import Asked, Other
 from .kernel import Kernel, KernelFault
 from .missing import Missing, NotOffered
 from .quiet import quiet
@@ -28,7 +29,7 @@ HEARTBEAT = 1.0  # seconds between signs of life
 # Kinds of failure that have nothing to do with what a law is about: what may be wrong then stands in the message.
 FORMAL = frozenset(
     ("wrong type", "wrong dtype", "wrong device", "writes to its inputs", "not repeatable", "changes earlier results",
-     "device lost", "device error")
+     "changes shared state", "device lost", "device error")
 )  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
@@ -48,6 +49,7 @@ class Session:
     replay: Callable[[Kernel, str], str] | None = None
     note: Callable[[str], None] | None = None  # keeps the input that the kernel is given next, should it not return
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
+    elsewhere: Callable[[], Other] | None = None  # another process that can make the same calls
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
     state: Mapping[str, Any] = field(default_factory=dict)  # of a run of several steps, before the present one
@@ -181,6 +183,8 @@ class Recorder:
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
         k.deviation = Deviation()
         k.repeated = Repeated() if self.type == "definition" else None
+        k.watched = self.type in ("definition", "determinism")
+        k.asked = Asked(session.elsewhere()) if self._asks() and session.elsewhere is not None else None
         with watching() as seen, quiet:
             try:
                 with profiles.seeded(self.id), self._as_found():
@@ -207,7 +211,10 @@ class Recorder:
                 raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
             finally:
                 deviation, k.deviation = k.deviation, None
-                k.repeated = None
+                k.repeated, k.watched = None, False
+                if k.asked is not None:
+                    k.asked.other.close()
+                    k.asked = None
                 k.on_case = k.on_step = k.on_reject = None
         ulp = deviation.worst_ulp if deviation is not None else None
         self._tell(
@@ -221,6 +228,10 @@ class Recorder:
                 seconds=round(time.monotonic() - begin, 4),
             )
         )
+
+    def _asks(self) -> bool:
+        """Whether another process is asked for the same: it must not depend on this one, nor on the device."""
+        return self.type == "determinism" and self.kernel.device == "cpu"
 
     def _subject(self) -> str:
         return f"{self.kernel.binding} {self.kernel.contract} {self.kernel.dtype}"

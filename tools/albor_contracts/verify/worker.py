@@ -22,7 +22,7 @@ from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
 from ..links import if_fails_of
 from ..model import Contract
-from ..run import AHEAD, input_notes, tell_where
+from ..run import AHEAD, Elsewhere, input_notes, tell_where
 from ..runtime import device
 from ..runtime.kernel import Kernel
 from ..runtime.session import ObligationFailed, session
@@ -47,6 +47,7 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
     context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.replay, session.hash_kernel = context.describe, context.replay, context.kernel_hash
+    session.elsewhere = Elsewhere
     session.locate, session.diagnose = partial(where_stated, context.root), partial(known_fault, context.root)
     if why := device.unusable(options["device"]):
         sys.exit(f"the GPU cannot be used, before any kernel was called: {why}")
