@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from albor_contracts.runtime.definitions import Definitions
 from albor_contracts.runtime.dtypes import round_to
 from albor_contracts.runtime.grid import array, grid
-from albor_contracts.runtime.kernel import Definitions
 from albor_contracts.runtime.rounded import (
     NAMES,
     Arithmetic,

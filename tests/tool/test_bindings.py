@@ -9,7 +9,7 @@ import pytest
 from albor_contracts.bindings import Bound, bind, resolve
 from albor_contracts.errors import ContractError, Position
 from albor_contracts.lang.signature import Signature, parse_signature
-from albor_contracts.runtime.kernel import arranged
+from albor_contracts.runtime.target import arranged
 from sample_project import CONTRACT, make_project, write
 
 NAMES = map("bound_{}".format, itertools.count())  # of modules, which are never used again

@@ -10,8 +10,8 @@ import torch
 from albor_contracts.lang.signature import parse_signature
 from albor_contracts.runtime import functions as f
 from albor_contracts.runtime.bounded import Bounded, accumulating
+from albor_contracts.runtime.definitions import Definitions
 from albor_contracts.runtime.dtypes import ACCUMULATES_IN, FORMATS, round_to
-from albor_contracts.runtime.kernel import Definitions
 from albor_contracts.runtime.traced import Traced
 
 X = np.concatenate([

@@ -7,6 +7,8 @@ import pytest
 from albor_contracts.events import ObligationFinished, RunStarted
 from albor_contracts.runtime import device
 from albor_contracts.runtime import kernel as kernels
+from albor_contracts.runtime.kernel_fault import KernelFault
+from albor_contracts.runtime.promised import fetched
 from albor_contracts.runtime.session import ObligationFailed, session
 from albor_contracts.verify import worker
 from test_pytest_plugin import gate
@@ -136,8 +138,8 @@ def test_an_error_that_comes_with_the_output_is_the_kernels():
     def late():
         raise RuntimeError("CUDA error: misaligned address")
 
-    with pytest.raises(kernels.KernelFault, match="twice: after the call its output y cannot be read: Runti"):
-        kernels._fetched(late, "its output y", "twice")
+    with pytest.raises(KernelFault, match="twice: after the call its output y cannot be read: Runti"):
+        fetched(late, "its output y", "twice")
 
 
 def test_the_cpu_is_never_asked():

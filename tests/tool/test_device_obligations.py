@@ -10,7 +10,7 @@ from albor_contracts.errors import ContractError, Text
 from albor_contracts.runtime.actions import no_fallback, uses_at_most
 from albor_contracts.runtime.claims import Falsified
 from albor_contracts.runtime.host_waits import counting_waits, watching_waits
-from albor_contracts.runtime.kernel import KernelFault
+from albor_contracts.runtime.kernel_fault import KernelFault
 from albor_contracts.runtime.missing import NotOffered
 from toys import HEAD, Toy, problems
 

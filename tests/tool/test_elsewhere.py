@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from albor_contracts.run import Elsewhere
-from albor_contracts.runtime.kernel import Target
 from albor_contracts.runtime.session import session
+from albor_contracts.runtime.target import Target
 from toys import HEAD, Toy
 
 TOY = (

@@ -35,7 +35,8 @@ from albor_contracts.lang.names import OF_CASES as LISTED_OF_CASES
 from albor_contracts.lang.names import OF_KERNELS as LISTED_OF_KERNELS
 from albor_contracts.links import check_links
 from albor_contracts.load import load_contract
-from albor_contracts.runtime.kernel import Definitions, Kernel
+from albor_contracts.runtime.definitions import Definitions
+from albor_contracts.runtime.kernel import Kernel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_templates import LAWS, ROWS

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from albor_contracts.lang.signature import parse_signature
 from albor_contracts.runtime.claims import approx
+from albor_contracts.runtime.definitions import Definitions
 from albor_contracts.runtime.functions import exp, log
 from albor_contracts.runtime.functions import max as largest
 from albor_contracts.runtime.functions import sum as total
 from albor_contracts.runtime.grid import array, grid, single
-from albor_contracts.runtime.kernel import Definitions
 from albor_contracts.testing import gradient
 
 N = 1023

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from albor_contracts.runtime.kernel import KernelFault
+from albor_contracts.runtime.kernel_fault import KernelFault
 from albor_contracts.runtime.repeated import Repeated
 from toys import HEAD, Toy
 

@@ -14,10 +14,11 @@ from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
 from albor_contracts.runtime.claims import Falsified, watching
 from albor_contracts.runtime.grid import grid
-from albor_contracts.runtime.kernel import Kernel, Target
+from albor_contracts.runtime.kernel import Kernel
 from albor_contracts.runtime.missing import NotOffered
 from albor_contracts.runtime.poison import poisoned
 from albor_contracts.runtime.session import ObligationFailed
+from albor_contracts.runtime.target import Target
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st

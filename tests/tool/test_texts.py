@@ -15,8 +15,11 @@ from albor_contracts.lang.types import Type
 from albor_contracts.links import check_links
 from albor_contracts.model import FalsificationTest
 from albor_contracts.runtime.claims import Falsified, claim, exact
+from albor_contracts.runtime.definitions import Definitions
 from albor_contracts.runtime.functions import ratio, where
-from albor_contracts.runtime.kernel import Definitions, Kernel, KernelFault, Target
+from albor_contracts.runtime.kernel import Kernel
+from albor_contracts.runtime.kernel_fault import KernelFault
+from albor_contracts.runtime.target import Target
 from albor_contracts.runtime.texts import join, length, occurrences, on_grid
 from contract_builder import make, softmax
 

@@ -13,8 +13,9 @@ from albor_contracts.emit.module import test_module as module_text
 from albor_contracts.errors import ContractError, Diagnostic
 from albor_contracts.links import check_links
 from albor_contracts.load import load_contract
-from albor_contracts.runtime.kernel import Kernel, Target
+from albor_contracts.runtime.kernel import Kernel
 from albor_contracts.runtime.session import ObligationFailed, session
+from albor_contracts.runtime.target import Target
 
 HEAD = """metadata: {version: 1.0.0, title: Toy, prefix: TY, description: A toy.}
 """

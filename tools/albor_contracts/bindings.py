@@ -26,7 +26,9 @@ from .errors import ContractError, Position, Text, problem, said
 from .lang.signature import Signature
 from .model import Contract
 from .runtime.autograd import Differentiated, Gradients
-from .runtime.kernel import Definitions, Kernel, Target
+from .runtime.definitions import Definitions
+from .runtime.kernel import Kernel
+from .runtime.target import Target
 from .suggest import did_you_mean
 
 DTYPE_ORDER = ("f64", "f32", "bf16", "f16")

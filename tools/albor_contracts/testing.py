@@ -25,6 +25,7 @@ from .model import DTYPES
 from .runtime.actions import independent, no_fallback, rejects, same_twice, uses_at_most
 from .runtime.bounded import LAMBDA, Bounded
 from .runtime.claims import approx, claim, equal, exact, truth
+from .runtime.definitions import Definitions
 from .runtime.dtypes import FORMATS
 from .runtime.functions import (
     abs,
@@ -68,7 +69,7 @@ from .runtime.functions import (
     within,
 )
 from .runtime.grid import array, grid, single
-from .runtime.kernel import Definitions, Kernel
+from .runtime.kernel import Kernel
 from .runtime.no_case import said_of_the_law
 from .runtime.session import Recorder, session
 from .runtime.statistics import statistically

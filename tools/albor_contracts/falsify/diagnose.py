@@ -11,9 +11,10 @@ from ..checked import CheckedContract
 from ..library import open_library, read_closure
 from ..runtime.bounded import Bounded
 from ..runtime.claims import compared
-from ..runtime.kernel import Kernel, Output
+from ..runtime.kernel import Kernel
 from ..runtime.missing import Missing
 from ..runtime.truth import Truth
+from ..runtime.values import Output
 from .wrong import rounded_to, wrong_definitions
 
 

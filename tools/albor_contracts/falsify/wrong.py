@@ -19,8 +19,10 @@ from ..errors import Text, problem
 from ..inputs.layouts import NUMPY
 from ..lang.signature import Signature
 from ..runtime.bounded import Bounded
+from ..runtime.definitions import Definitions
 from ..runtime.dtypes import ACCUMULATES_IN, round_to
-from ..runtime.kernel import Definitions, Kernel, Target
+from ..runtime.kernel import Kernel
+from ..runtime.target import Target
 from ..runtime.truth import Truth
 
 

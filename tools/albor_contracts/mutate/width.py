@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..lang.signature import Signature
-from ..runtime.kernel import Target
+from ..runtime.target import Target
 
 _SCALARS = {"int": 1, "bool": False, "real": 0.5}
 

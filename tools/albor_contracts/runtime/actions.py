@@ -17,9 +17,11 @@ from .claims import Falsified, claim, exact
 from .counted import forgetting
 from .grid import lay_out
 from .host_waits import watching_waits
-from .kernel import NO_TYPES, Kernel, KernelFault, Received, Refused
+from .kernel import NO_TYPES, Kernel
+from .kernel_fault import KernelFault, Refused
 from .missing import Missing, NotOffered
 from .truth import Truth
+from .values import Received
 
 
 def same_twice(call: Callable[[], Any]) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..lang.signature import Parameter, Signature
 from .counted import begins_here
-from .kernel import KernelFault, Target, arranged, miscounted, sizes_in
+from .kernel_fault import KernelFault
 from .missing import Missing, NotOffered
+from .target import Target, arranged, miscounted, sizes_in
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from ..inputs.layouts import NUMPY
 from ..lang.signature import Signature
 from ..simulate import Buffer, Device, DeviceError
-from .kernel import KernelFault
+from .kernel_fault import KernelFault
 
 if TYPE_CHECKING:
     from .kernel import Kernel

@@ -19,10 +19,10 @@ import numpy as np
 
 from ..lang.functions import REDUCTIONS
 from . import functions
+from .definitions import Definitions
 from .dtypes import FORMATS, round_to
 from .functions import Reduction
 from .grid import Index, lay_out
-from .kernel import Definitions
 from .truth import Truth
 
 AT_ONCE = 2**16  # products that are formed together

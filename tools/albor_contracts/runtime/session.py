@@ -20,7 +20,8 @@ from . import device
 from .claims import FALSE, Falsified, watching
 from .deviation import Deviation
 from .elsewhere import Asked, Other
-from .kernel import Kernel, KernelFault
+from .kernel import Kernel
+from .kernel_fault import KernelFault
 from .missing import Missing, NotOffered
 from .quiet import quiet
 from .repeated import Repeated

@@ -12,10 +12,13 @@ from ..inputs.layouts import Presented
 from ..lang.signature import Signature
 from ..lang.types import Type
 from ..runtime.bounded import Bounded
+from ..runtime.definitions import Definitions
 from ..runtime.dtypes import FORMATS, round_to
-from ..runtime.kernel import NO_TYPES, Definitions, Kernel, Output, Target
+from ..runtime.kernel import NO_TYPES, Kernel
 from ..runtime.rounded import Arithmetic, implementations, in_float64, overflowed
+from ..runtime.target import Target
 from ..runtime.truth import Truth
+from ..runtime.values import Output
 
 NUMPY = {"f64": np.float64, "f32": np.float32, "f16": np.float16, "bf16": np.float32}
 DTYPES = ("f32", "bf16", "f16")

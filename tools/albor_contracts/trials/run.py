@@ -18,7 +18,7 @@ from ..checked import CheckedContract, CheckedEquation, CheckedObligation
 from ..falsify.matrix import few_cases, load_generated, tests_of
 from ..library import Library
 from ..links import definition_id
-from ..runtime.kernel import Definitions
+from ..runtime.definitions import Definitions
 from ..runtime.session import ObligationFailed, session
 from ..verify.plan import current_modules
 from .correct import DTYPES, ORDER_NAMES, Trial

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..runtime.bounded import Bounded
 from ..runtime.claims import compared
+from ..runtime.definitions import LazyBounds
 from ..runtime.deviation import Deviation
 from ..runtime.dtypes import FORMATS, round_to
-from ..runtime.kernel import _Lazy
 from ..runtime.rounded import longest_sum
 from .correct import Sample, Trial
 
@@ -112,7 +112,7 @@ class Verdict:
         return not self.by and not self.reason
 
 
-class _Known(_Lazy):
+class _Known(LazyBounds):
     """Bounds that were evaluated before."""
 
     def __init__(self, outputs: tuple[Any, ...]) -> None:

@@ -1,0 +1,77 @@
+"""A callable that stands for an equation: its arguments, where it is written, and what is said when it fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import from_here, said
+from ..lang.signature import Signature
+from .kernel_fault import KernelFault
+
+MANY = 6  # outputs of which a message tells what they are
+
+
+@dataclass(frozen=True)
+class Target:
+    """A callable and how to call it: `arguments` maps each of its parameters (or positions) to a function of the
+    equation's inputs and dims; None passes the inputs as they are."""
+
+    call: Callable[..., Any]
+    name: str
+    arguments: Mapping[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
+    returns: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+    def place(self) -> str:
+        """file:line of the callable's source; empty for what has none, such as functions of a library in C."""
+        found: Any = inspect.unwrap(self.call)
+        if inspect.ismethod(found) and found.__name__ == "apply" and hasattr(found.__self__, "forward"):
+            found = found.__self__.forward  # of a torch.autograd.Function
+        code = getattr(found, "__code__", None) or getattr(type(found).__call__, "__code__", None)
+        if code is None or code.co_filename.startswith("<"):
+            return ""
+        return f"{from_here(code.co_filename)}:{code.co_firstlineno}"
+
+
+def arranged(
+    target: Target, raw: Sequence[Any], known: Callable[[], Mapping[str, Any]]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments for a target: the inputs in their order, or what its `arguments` make of the
+    inputs and dims that are `known` by name."""
+    if target.arguments is None:
+        return list(raw), {}
+    values = known()
+    positions = sorted((k, f) for k, f in target.arguments.items() if isinstance(k, int))
+    return [f(values) for _, f in positions], {k: f(values) for k, f in target.arguments.items() if isinstance(k, str)}
+
+
+def sizes_in(signature: Signature, values: Sequence[Any]) -> dict[str, int]:
+    """Dimensions as found in the shapes of the inputs."""
+    sizes: dict[str, int] = {}
+    for value, p in zip(values, signature.inputs, strict=True):
+        for k, d in enumerate(p.type.shape or ()):
+            if isinstance(d, str) and hasattr(value, "shape"):
+                sizes.setdefault(d, int(value.shape[k]))
+    return sizes
+
+
+def miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> KernelFault:
+    kinds = ", ".join("None" if g is None else type(g).__name__ for g in given[:MANY])
+    values = f"{len(given)} value{'' if len(given) == 1 else 's'} ({kinds}{', ...' if len(given) > MANY else ''})"
+    hint = "; `returns` in a binding file says which of them it has" if len(given) < len(wanted) else ""
+    return KernelFault(
+        "wrong type", f"{target.name} returned {values}, expected {len(wanted)}: {', '.join(wanted)}{hint}"
+    )
+
+
+def unrepeatable(target: Target, difference: str) -> KernelFault:
+    return KernelFault(
+        "not repeatable", f"{target.name} was called twice on the same inputs, and not the same came back: {difference}"
+    )
+
+
+def raised(target: Target, error: BaseException) -> KernelFault:
+    return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {said(error)}")

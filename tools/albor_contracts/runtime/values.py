@@ -1,0 +1,95 @@
+"""What goes into a kernel and comes out of it, as laws see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..lang.types import Type
+from .bounded import Bounded
+from .truth import Truth
+
+
+class Received(Bounded):
+    """An input exactly as the kernel gets it, with the layout it is presented in."""
+
+    __slots__ = ("layout",)
+
+    def __init__(self, value: Any, layout: str = "contiguous") -> None:
+        super().__init__(value)
+        self.layout = layout
+
+
+class Whole(np.ndarray):
+    """An input of whole numbers or truth values, with the layout it is presented in. What is made of it is plain."""
+
+    layout: str
+
+    def __array_finalize__(self, obj: object) -> None:
+        self.layout = "contiguous"
+
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
+        return np.asarray(array)
+
+
+class Output(Bounded):
+    """A kernel's output. Its error bound is derived when it is first needed."""
+
+    __slots__ = ("_derive", "made_by", "name")
+
+    def __init__(self, value: Any, derive: Callable[[], Any], name: str, made_by: str) -> None:
+        super().__init__(value)
+        del self.error  # until it is looked for
+        self._derive = derive
+        self.name, self.made_by = name, made_by  # the equation's output, and the equation
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "error":
+            raise AttributeError(f"an output has no attribute {name!r}")
+        self.error = self._derive()
+        return self.error
+
+
+class OutputTruth(Truth):
+    """A kernel's truth values; undecided where the definition is."""
+
+    __slots__ = ("_derive", "_unsure")
+
+    def __init__(self, value: np.ndarray, derive: Callable[[], Any]) -> None:
+        self._unsure: Any = None
+        self._derive = derive
+        super().__init__(value, None)  # type: ignore[arg-type]
+
+    @property
+    def unsure(self) -> Any:  # type: ignore[override]
+        if self._unsure is None:
+            self._unsure = self._derive()
+        return self._unsure
+
+    @unsure.setter
+    def unsure(self, value: Any) -> None:
+        self._unsure = value
+
+
+def wide(a: Any) -> Any:
+    """Whole numbers of a contract have no largest value: arrays of bytes are computed with as int64."""
+    return a.astype(np.int64, copy=False) if isinstance(a, np.ndarray) and a.dtype.kind in "iu" else a
+
+
+def counted(a: Any, type_: Type) -> Any:
+    """Whole numbers that a kernel returned, as such: a definition may take bits from them, or use them as indices."""
+    if (
+        type_.is_array
+        and not type_.is_floating
+        and type_.dtype != "bool"
+        and isinstance(a, Bounded)
+        and not np.any(a.error)
+    ):
+        return a.value.astype(np.int64)
+    return wide(a)
+
+
+def plain(a: Any) -> Any:
+    return a.value if isinstance(a, (Bounded, Truth)) else a
