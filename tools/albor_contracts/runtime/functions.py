@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import bounded
+from . import bounded, dtypes
 from .bounded import Bounded
 from .grid import Index
 from .quiet import quiet
@@ -236,7 +236,7 @@ def round_to(dtype: str, x: Any) -> Any:
         return _torch().rounded(x, dtype)
     if _is_bounded(x):
         return bounded.rounded(Bounded.of(x), dtype)
-    return bounded.round_to(x, dtype)
+    return dtypes.round_to(x, dtype)
 
 
 _PLAIN: dict[str, Any] = {

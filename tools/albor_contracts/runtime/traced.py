@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import bounded
+from . import bounded, dtypes
 from .truth import Truth
 
 
@@ -158,7 +158,7 @@ def where(condition: Any, first: Any, second: Any) -> Traced:
 def rounded(a: Traced, dtype: str) -> Traced:
     """A declared rounding, whose derivative is that of the identity."""
     exact = a.value.detach()
-    moved = torch.as_tensor(bounded.round_to(exact.numpy(), dtype)) - exact
+    moved = torch.as_tensor(dtypes.round_to(exact.numpy(), dtype)) - exact
     return Traced(a.value + moved)
 
 
