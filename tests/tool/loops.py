@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from albor_contracts.lang import tree
-from albor_contracts.lang.check import Scope
+from albor_contracts.lang.scope import Scope
 
 FLOAT = np.float64
 ONE_ARGUMENT = {

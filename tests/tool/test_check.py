@@ -8,8 +8,9 @@ import re
 import numpy as np
 import pytest
 from albor_contracts.errors import ContractError
-from albor_contracts.lang.check import Index, Scope, check_block, check_expression
+from albor_contracts.lang.check import check_block, check_expression
 from albor_contracts.lang.dims import Dims, Poly
+from albor_contracts.lang.scope import Index, Scope
 from albor_contracts.lang.syntax import Source, parse_block, parse_expression
 from albor_contracts.lang.types import parse_domain, parse_type
 from loops import Loops

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from albor_contracts.errors import ContractError, Text
 from albor_contracts.inputs import Case
-from albor_contracts.lang.check import Scope, check_block, check_expression
+from albor_contracts.lang.check import check_block, check_expression
 from albor_contracts.lang.dims import Dims
+from albor_contracts.lang.scope import Scope
 from albor_contracts.lang.signature import parse_signature
 from albor_contracts.lang.syntax import parse_block, parse_expression
 from albor_contracts.lang.to_python import Emitter

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from albor_contracts import testing
-from albor_contracts.lang.check import Scope, check_block
+from albor_contracts.lang.check import check_block
 from albor_contracts.lang.dims import Dims
+from albor_contracts.lang.scope import Scope
 from albor_contracts.lang.syntax import parse_block
 from albor_contracts.lang.to_python import Emitter, grid_line, sizes_header, used_indices
 from albor_contracts.lang.types import Type, parse_domain, parse_type

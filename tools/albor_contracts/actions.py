@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from .errors import ContractError, Text, problem
 from .lang import tree
-from .lang.check import Index, Scope, check_block, check_expression
+from .lang.check import check_block, check_expression
 from .lang.constants import constant
 from .lang.names import why_not
+from .lang.scope import Index, Scope
 from .lang.signature import Signature
 from .lang.syntax import Source, parse_block, parse_expression
 from .lang.types import Type

@@ -15,10 +15,11 @@ from typing import TypeVar
 from .actions import Action, Protocol, action_of, refusal_of
 from .errors import ContractError, Diagnostic, Text, problem
 from .lang import tree
-from .lang.check import Scope, Step, check_block, check_expression
+from .lang.check import Step, check_block, check_expression
 from .lang.dims import ONE, Dims, Poly
 from .lang.emptiness import as_written, never_filled, why_empty
 from .lang.names import why_not
+from .lang.scope import Scope
 from .lang.signature import Signature, parse_signature
 from .lang.syntax import Source, parse_block, parse_expression
 from .lang.to_python import sizes_found, used_indices

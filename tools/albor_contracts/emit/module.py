@@ -8,7 +8,8 @@ from dataclasses import replace
 from ..actions import Independence, Protocol
 from ..checked import CheckedContract, CheckedObligation, Law, Space
 from ..lang import tree
-from ..lang.check import Scope, check_expression
+from ..lang.check import check_expression
+from ..lang.scope import Scope
 from ..lang.syntax import parse_expression
 from ..lang.to_python import Emitter, grid_line, used_indices
 from ..lang.types import Type

@@ -13,8 +13,9 @@ from .. import prove
 from ..checked import CheckedContract, CheckedObligation
 from ..errors import problem
 from ..lang import tree
-from ..lang.check import Scope, check_expression
+from ..lang.check import check_expression
 from ..lang.dims import Dims, Poly
+from ..lang.scope import Scope
 from ..lang.syntax import parse_expression
 from ..lang.types import DimRange, Interval, Type, names_in, parse_dim, parse_domain
 from ..lang.unroll import CannotExpress, fixed_sizes, integer_value, same_tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..lang import tree
-from ..lang.check import Scope
+from ..lang.scope import Scope
 from ..lang.syntax import parse_expression
 from ..lang.to_z3 import TERM, RealEmitter
 from ..lang.types import Type, parse_domain

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from . import tree
-from .check import Scope
+from .scope import Scope
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, conjuncts, is_truth, unparse
 
 WORDS = ("np", "math", "half", "same_bits", "erf", "narrow")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ContractError
 from . import tree
-from .check import Index
 from .functions import CONSTANTS, FUNCTIONS, REDUCTIONS
+from .scope import Index
 from .syntax import parse_expression
 
 if TYPE_CHECKING:

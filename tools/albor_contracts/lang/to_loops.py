@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from . import tree
-from .check import Scope
+from .scope import Scope
 from .types import parse_arithmetic
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, unparse
 

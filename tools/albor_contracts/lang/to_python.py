@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 
 from . import tree
-from .check import Scope
+from .scope import Scope
 from .types import Type, names_in, parse_arithmetic
 
 _OPERATORS: dict[str, ast.operator] = {

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Collection, Sequence
 
 from . import tree
-from .check import Scope
+from .scope import Scope
 from .types import parse_arithmetic
 from .unroll import COMPARISONS, OPERATORS, CannotExpress, Names, conjunction, conjuncts, is_truth, tuple_of, unparse
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from . import tree
-from .check import Scope
+from .scope import Scope
 from .types import names_in, parse_arithmetic, parse_dim
 
 OPERATORS: dict[str, ast.operator] = {
