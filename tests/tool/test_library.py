@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from albor_contracts import checked
 from albor_contracts import library as libraries
+from albor_contracts.checked import laws
 from albor_contracts.cli import main
 from albor_contracts.emit.files import harness_text, module_text
 from albor_contracts.emit.harness import has_proofs
@@ -133,8 +133,8 @@ def test_a_contract_is_never_lost_without_a_word(project, capsys, monkeypatch):
             raise ContractError
         return law_of(o, *others)
 
-    law_of = checked.law_of
-    monkeypatch.setattr(checked, "law_of", wordless)
+    law_of = laws.law_of
+    monkeypatch.setattr(laws, "law_of", wordless)
     for command in (["generate"], ["generate", "core/twice"], ["generate", "contracts/core/twice-v1.yaml"]):
         assert main(command) == 2
         assert "E315" in capsys.readouterr().err
