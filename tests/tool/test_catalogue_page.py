@@ -16,5 +16,6 @@ def test_what_the_page_names_exists_and_nothing_is_left_out():
     assert named <= set(library.contracts)
     assert {name for name in library.contracts if name.split("/")[0] in FAMILIES} <= named
     known = {o.id for contract in library.checked.values() for o in contract.obligations}
-    known |= {str(t.id) for contract in library.contracts.values() for t in contract.falsification_tests}
+    for contract in library.contracts.values():
+        known |= {str(t.id) for t in (*contract.falsification_tests, *contract.faults)}
     assert set(re.findall(r"\b[A-Z]{2,4}-[A-Z][A-Z0-9-]*", PAGE)) <= known
