@@ -73,7 +73,7 @@ class Kernel:
     simulated: bool = False  # equations with arrays on the device are programs for the simulated one
     repeated: Repeated | None = None  # where it is there, every call is made twice
     asked: Asked | None = None  # where it is there, the first calls are made in another process, too
-    watched: bool = False  # whether calls must leave generators and settings of the process as they were
+    watched: int = 0  # so many calls must leave generators and settings of the process as they were
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
@@ -174,6 +174,7 @@ class Kernel:
         """Around a call: what other code shares with the kernel stays as it is."""
         if not self.watched:
             return _NOT_WATCHED
+        self.watched -= 1
 
         def changed(what: str, advice: str) -> KernelFault:
             return KernelFault("changes shared state", f"{target.name} changed the state of {what}; {advice}")

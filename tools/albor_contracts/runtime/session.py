@@ -33,6 +33,7 @@ FORMAL = frozenset(
      "changes shared state", "device lost", "device error")
 )  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
+WATCHED = 16  # calls that must leave generators and settings of the process alone, of each obligation
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
 
@@ -184,7 +185,7 @@ class Recorder:
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
         k.deviation = Deviation()
         k.repeated = Repeated() if self.type == "definition" else None
-        k.watched = self.type in ("definition", "determinism")
+        k.watched = WATCHED if self.type in ("definition", "determinism") else 0
         k.asked = Asked(session.elsewhere()) if self._asks() and session.elsewhere is not None else None
         with watching() as seen, quiet:
             try:
@@ -212,7 +213,7 @@ class Recorder:
                 raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
             finally:
                 deviation, k.deviation = k.deviation, None
-                k.repeated, k.watched = None, False
+                k.repeated, k.watched = None, 0
                 if k.asked is not None:
                     k.asked.other.close()
                     k.asked = None
