@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b4bbc72888be8156764d427c282c253fa2d41367c1dfce45c1eca5547456b18f
+Meaning: fda93ffda18187c7805e9fadefeb32a09f569f906a5618b6e6ed4ded8d3a5da2
 """
 
 from albor_contracts.prove import (

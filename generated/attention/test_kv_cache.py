@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b4bbc72888be8156764d427c282c253fa2d41367c1dfce45c1eca5547456b18f
+Meaning: fda93ffda18187c7805e9fadefeb32a09f569f906a5618b6e6ed4ded8d3a5da2
 """
 
 from albor_contracts.testing import (
@@ -211,6 +211,16 @@ kvc_batches_append_inputs = cases(
     fresh="float[B, K, T, D] in [-4, 4]",
     used="int in [0, C - T]",
 )
+kvc_deep_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1", "H": "G * K", "T": "1..3", "C": "5, 17", "D": "1, 4"},
+    assume=("T <= C",),
+    work={"C * T": 2**18, "B * C * D * T * H": 2**18},
+    q="float[B, H, T, D] in {128, 256, 2048}",
+    k="float[B, K, C, D] in [-4, 4]",
+    v="float[B, K, C, D] in [-4, 4]",
+    used="int in [T, C]",
+    order="permutation[C]",
+)
 
 
 @obligation("KVC-APPEND", equation="cache_append", type="definition")
@@ -399,6 +409,23 @@ def test_kvc_batches_append(kernel, case):
     """Each of three, four or five sequences gets its own new rows."""
     cache, fresh, used = kernel.receives(case, "cache fresh used")
     claim(exact(kernel.cache_append(cache, fresh, used), spec.cache_append(cache, fresh, used)))
+
+
+@obligation("KVC-DEEP", equation="cached_attention", type="boundary")
+@given(case=kvc_deep_inputs)
+def test_kvc_deep(kernel, case):
+    """Where scores are far below -10000 and far apart, each query reads the one place it may see with the largest
+    score."""
+    q, k, v, used, order = kernel.receives(case, "q k v used order")
+    B, G, K, H, T, C, D = case.B, case.G, case.K, case.H, case.T, case.C, case.D
+    b, c, j, d, i, h = grid(B, K, C, D, T, H)
+    deep = array[b, c, j, d](0 * k[b, c, j, d] - 128 - 16 * order[j])
+    o, lse = kernel.cached_attention(q, deep, v, used)
+    least = array[i](min[j](order[j], where=j <= used - T + i))
+    seen = array[b, h, i, d](sum[j](where(order[j] == least[i], v[b, h // G, j, d], 0)))
+    score = array[b, h, i](sum[d](q[b, h, i, d]) * (0 - 128 - 16 * least[i]) / sqrt(D))
+    claim(all[b, h, i, d](o[b, h, i, d] == seen[b, h, i, d]))
+    claim(all[b, h, i](approx(lse[b, h, i], score[b, h, i])))
 
 
 @obligation("KVC-DEF-CACHED_ATTENTION", equation="cached_attention", type="definition")

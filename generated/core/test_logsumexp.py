@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 85da3bf712f7b0c23bc4b15af14d868c7a34a83d8eb5a0b516585e487b8415ad
+Meaning: babf65eb6d0ed97038280167f5090ee66ff75bc4922fb87db24bddb0e720cc44
 """
 
 from albor_contracts.testing import (
@@ -110,6 +110,23 @@ lse_many_chunks_inputs = cases(
     dims={"R": "1", "N": "1025"},
     x="float[R, N] in [-4, 4]",
     chunk="int in {2}",
+)
+lse_deep_inputs = cases(
+    dims={"R": "1..5", "N": "1..65"},
+    x="float[R, N] in [-1, 1]",
+    far="float[R] in [-60000, -20000] or {-1e30}",
+)
+lse_deep_chunks_inputs = cases(
+    dims={"R": "1..5", "N": "1..65"},
+    x="float[R, N] in [-1, 1]",
+    chunk="int in [1, 300]",
+    far="float[R] in [-60000, -20000] or {-1e30}",
+)
+lse_deep_backward_inputs = cases(
+    dims={"R": "1..5", "N": "1..65"},
+    g="accum[R] in [-8, 8]",
+    x="float[R, N] in [-1, 1]",
+    far="float[R] in [-60000, -20000] or {-1e30}",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -272,6 +289,42 @@ def test_lse_many_chunks(kernel, case):
     lse = kernel.logsumexp_chunked(s, chunk)
     expected = spec.logsumexp_chunked(s, chunk)
     claim(approx(lse, expected))
+
+
+@obligation("LSE-DEEP", equation="logsumexp", type="boundary")
+@given(case=lse_deep_inputs)
+def test_lse_deep(kernel, case):
+    """N equal logits have log N more than one of them, however far below 0 they lie."""
+    x, far = kernel.receives(case, "x far")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    deep = array[r, i](far[r] + 0 * x[r, i])
+    a = kernel.logsumexp(deep)
+    claim(all[r](approx(a[r], far[r] + log(N))))
+
+
+@obligation("LSE-DEEP-CHUNKS", equation="logsumexp_chunked", type="boundary")
+@given(case=lse_deep_chunks_inputs)
+def test_lse_deep_chunks(kernel, case):
+    """The same in chunks."""
+    x, chunk, far = kernel.receives(case, "x chunk far")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    deep = array[r, i](far[r] + 0 * x[r, i])
+    a = kernel.logsumexp_chunked(deep, chunk)
+    claim(all[r](approx(a[r], far[r] + log(N))))
+
+
+@obligation("LSE-DEEP-BACKWARD", equation="logsumexp_backward", type="boundary")
+@given(case=lse_deep_backward_inputs)
+def test_lse_deep_backward(kernel, case):
+    """N equal logits get g in equal shares, however far below 0 they lie."""
+    g, x, far = kernel.receives(case, "g x far")
+    R, N = case.R, case.N
+    r, i = grid(R, N)
+    deep = array[r, i](far[r] + 0 * x[r, i])
+    dx = kernel.logsumexp_backward(g, deep)
+    claim(all[r, i](approx(dx[r, i], g[r] / N)))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")

@@ -1,12 +1,12 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b9db904b5a6419aca423eea9519d60e1d76e994ac507f7eb5c82b3b49d710997
+Meaning: 1ab93a60a1077ea51da8d06d3fe6b04c8fd2a725a86d444b3b262a64766d4221
 """
 
 from albor_contracts.testing import (
     abs, all, any, approx, array, cases, claim, clip, count, defines, definitions, exact, example, exp, given, gradient,
-    grid, independent, inf, isfinite, log, max, obligation, rejects, same_twice, single, sum, supposing, truth,
+    grid, independent, inf, isfinite, log, max, obligation, ratio, rejects, same_twice, single, sum, supposing, truth,
     uses_at_most, where,
 )
 
@@ -293,6 +293,17 @@ kd_temperature_inputs = cases(
     temperature="real in [0.5, 8]",
     ignore="int in {-100, -1}",
     wrong="real in {0, -2, nan}",
+)
+kd_deep_inputs = cases(
+    dims={"T": "1..8", "V": "2..65"},
+    s="float[T, V] in [-30, 30]",
+    t="float[T, V] in [-30, 30]",
+    y="i64[T] in [0, V)",
+    alpha="real in [0, 1]",
+    temperature="real in [0.5, 8]",
+    ignore="int in {-100, -1}",
+    far="float[T] in [-60000, -20000] or {200, 30000}",
+    too="float[T] in [-60000, -20000] or {200, 30000}",
 )
 
 
@@ -603,6 +614,20 @@ def test_kd_temperature(kernel, case):
     """A temperature that is not positive, or NaN, is refused."""
     s, t, y, alpha, ignore, wrong = kernel.receives(case, "s t y alpha ignore wrong")
     rejects(kernel, "knowledge_distillation", (s, t, y, alpha, wrong, ignore), ValueError, mentions=["temperature"])
+
+
+@obligation("KD-DEEP", equation="knowledge_distillation", type="boundary")
+@given(case=kd_deep_inputs)
+def test_kd_deep(kernel, case):
+    """Equal logits, of student and of teacher, have no divergence and cost log V, however far from 0 they lie."""
+    s, t, y, alpha, temperature, ignore, far, too = kernel.receives(case, "s t y alpha temperature ignore far too")
+    T, V = case.T, case.V
+    r, v = grid(T, V)
+    a = array[r, v](far[r] + 0 * s[r, v])
+    b = array[r, v](too[r] + 0 * t[r, v])
+    loss, ds = kernel.knowledge_distillation(a, b, y, alpha, temperature, ignore)
+    claim(approx(loss, (1 - alpha) * log(V)))
+    claim(all[r, v](approx(ds[r, v], (1 - alpha) * (ratio(1, V) - where(v == y[r], 1, 0)) / T)))
 
 
 @obligation("KD-DEF-KNOWLEDGE_DISTILLATION", equation="knowledge_distillation", type="definition")

@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context, what is proved.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d47df4f18609b3fa75aaa6d7f08043dbb5d6aa92f595e59a97e3a253714a19fd
+Meaning: a171f82c049e4d06fcbdbcbd340f86fc141e9d293b82fd613eb129cdf9361372
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d47df4f18609b3fa75aaa6d7f08043dbb5d6aa92f595e59a97e3a253714a19fd
+Meaning: a171f82c049e4d06fcbdbcbd340f86fc141e9d293b82fd613eb129cdf9361372
 """
 
 from albor_contracts.testing import (
@@ -171,6 +171,19 @@ def test_pgd_tiles(kernel, case):
     claim(first < end)
     claim(truth(at == number - 1) | truth(next_first == end))
     claim(truth(at < number - 1) | truth(end == tokens))
+
+
+@obligation("PGD-LAST-WINDOW", equation="window", type="boundary")
+@given(case=window_inputs)
+def test_pgd_last_window(kernel, case):
+    """The last window, too, scores what the one before did not reach, up to the end of the text, however short it
+    is."""
+    tokens, context, stride = kernel.receives(case, "tokens context stride")
+    last = single(max(0, -((context - tokens) // stride)))
+    start, first, end = kernel.window(tokens, context, stride, last)
+    claim(start == last * stride)
+    claim(end == tokens)
+    claim(first == where(last == 0, 0, start - stride + context))
 
 
 @obligation("PGD-CONTEXT-SEEN", equation="window", type="bound")

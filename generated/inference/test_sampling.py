@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a1d6b67fb78020696b8111d1a419d970a62c2fc424bd3c4a9435e049f022c601
+Meaning: 1b55cb183f0eec29de99c5e0d46c12608bb555a125636eb8ce2fcd3bd0d2db0a
 """
 
 from albor_contracts.testing import (
@@ -202,6 +202,16 @@ smp_wide_probabilities_inputs = cases(
     logits="float[V] in [-4, 4]",
     kept="bool[V]",
     temperature="real in [0.5, 4]",
+)
+smp_even_draw_inputs = cases(
+    dims={"V": "8, 16", "N": "128"},
+    logits="float[N, V] in [-20, 20]",
+    temperature="real in [0.1, 10]",
+    k="int in [1, V]",
+    p="real in (0, 1]",
+    seed="int in [0, 2**32)",
+    n="int in [1, 7]",
+    level="real in {0, -3, 2.5}",
 )
 smp_own_cut_inputs = cases(
     dims={"V": "2..17", "N": "64"},
@@ -563,6 +573,19 @@ def test_smp_wide_probabilities(kernel, case):
     q = kernel.probabilities(logits, kept, temperature)
     expected = spec.probabilities(logits, kept, temperature)
     claim(approx(q, expected))
+
+
+@obligation("SMP-EVEN-DRAW", equation="sample", type="bound", cost=2)
+@given(case=smp_even_draw_inputs)
+def test_smp_even_draw(kernel, case):
+    """Of V equal logits and p = n / 8 only the first V n / 8 are drawn: where those ahead of a token have p already, it
+    is cut."""
+    logits, temperature, seed, n, level = kernel.receives(case, "logits temperature seed n level")
+    V, N = case.V, case.N
+    r, v = grid(N, V)
+    even = array[r, v](level + 0 * logits[r, v])
+    ids = kernel.sample(even, temperature, V, ratio(n, 8), seed)
+    claim(all[r](ids[r] < n * (V // 8)))
 
 
 @obligation("SMP-OWN-CUT", equation="sample", type="bound")

@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks, what is proved.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2b4ecc305c71e20f4a5bcc297e7b97e03c79ecb0b7673a400fed1216d230099c
+Meaning: 993d739d127183f9fff349243f4aae719c22068ff017bf0cd7086e5367e5b859
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, clip, exp, max_over, maximum, over, proof, sum_over, where

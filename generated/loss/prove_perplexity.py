@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity, what is proved.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5b294eef1ef45add1021dd022faf8aa0401ad6d9477d43379d9b4ae4e91c0cb1
+Meaning: 5c10f829bedd650522823dbe6602af73da27e5935c550d1fb938cdf356e99f91
 """
 
 from albor_contracts.prove import RealProblem, any_of, count_of, exp, over, proof, sum_over, where

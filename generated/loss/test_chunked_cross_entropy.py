@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2b4ecc305c71e20f4a5bcc297e7b97e03c79ecb0b7673a400fed1216d230099c
+Meaning: 993d739d127183f9fff349243f4aae719c22068ff017bf0cd7086e5367e5b859
 """
 
 from albor_contracts.testing import (
@@ -90,6 +90,14 @@ cce_memory_inputs = cases(
     ignore="int in {-100, -1}",
     chunk="int in {16, 24, 64}",
 )
+cce_label_inputs = cases(
+    dims={"T": "1..6", "V": "1..67"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+    chunk="int in {16, 24, 64}",
+    far="int in [-3, 3]",
+)
 cce_wide_inputs = cases(
     dims={"T": "2", "V": "12001"},
     elements=24006,
@@ -140,6 +148,13 @@ cce_offset_inputs = cases(
     m="accum[T] in [-20, 20]",
     l="accum[T] in [1, 100]",
     picked="accum[T] in [-20, 20]",
+)
+cce_pad_token_inputs = cases(
+    dims={"T": "1..6", "V": "1..33"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in [0, V)",
+    chunk="int in {16, 24, 64}",
 )
 cce_def_chunk_update_inputs = cases(
     dims={"T": "1..6", "V": "1..67"},
@@ -226,13 +241,13 @@ def test_cce_memory(kernel, case):
 
 
 @obligation("CCE-LABEL", equation="chunked_cross_entropy", type="rejection")
-@given(case=chunked_cross_entropy_inputs)
+@given(case=cce_label_inputs)
 def test_cce_label(kernel, case):
     """A label that lies in no chunk is refused."""
-    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    z, y, ignore, chunk, far = kernel.receives(case, "z y ignore chunk far")
     T, V = case.T, case.V
     t = grid(T)
-    wrong = array[t](V + 0 * y[t])
+    wrong = array[t](where(far < 0, far, V + far) + 0 * y[t])
     rejects(kernel, "chunked_cross_entropy", (z, wrong, ignore, chunk), ValueError, mentions=["label"])
 
 
@@ -309,6 +324,17 @@ def test_cce_offset(kernel, case):
     claim(approx(m2, expected_m))
     claim(approx(l2, expected_l))
     claim(approx(picked2, expected_picked))
+
+
+@obligation("CCE-PAD-TOKEN", equation="chunked_cross_entropy", type="equivalence")
+@given(case=cce_pad_token_inputs)
+def test_cce_pad_token(kernel, case):
+    """The ignored label may be a class of the vocabulary, that of padding: tokens with this label do not count."""
+    z, y, ignore, chunk = kernel.receives(case, "z y ignore chunk")
+    loss, dz = kernel.chunked_cross_entropy(z, y, ignore, chunk)
+    expected_loss, expected_dz = spec.chunked_cross_entropy(z, y, ignore, chunk)
+    claim(approx(loss, expected_loss))
+    claim(approx(dz, expected_dz))
 
 
 @obligation("CCE-DEF-CHUNK_UPDATE", equation="chunk_update", type="definition")

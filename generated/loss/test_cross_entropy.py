@@ -1,12 +1,12 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9bf6d80af36d4053e79b854206151b252832dbf599ca072549a41d03f8abaeef
+Meaning: 03eafe0d918d67d78cd19abe46823b7227ca04504855aca4b090e12641a8586e
 """
 
 from albor_contracts.testing import (
     all, any, approx, array, cases, claim, clip, count, defines, definitions, example, exp, given, gradient, grid,
-    independent, inf, log, max, obligation, rejects, same_twice, single, sum, supposing, uses_at_most, where,
+    independent, inf, log, max, obligation, ratio, rejects, same_twice, single, sum, supposing, uses_at_most, where,
 )
 
 CONTRACT = "loss/cross-entropy"
@@ -137,6 +137,13 @@ ce_pad_token_inputs = cases(
     z="float[T, V] in [-80, 80]",
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in [0, V)",
+)
+ce_deep_inputs = cases(
+    dims={"T": "1..8", "V": "1..65"},
+    z="float[T, V] in [-80, 80]",
+    y="i64[T] in [0, V)",
+    ignore="int in {-100, -1}",
+    far="float[T] in [-1e6, -20000] or {-1e30}",
 )
 
 
@@ -333,6 +340,19 @@ def test_ce_pad_token(kernel, case):
     expected_loss, expected_dz = spec.cross_entropy(z, y, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(dz, expected_dz))
+
+
+@obligation("CE-DEEP", equation="cross_entropy", type="boundary")
+@given(case=ce_deep_inputs)
+def test_ce_deep(kernel, case):
+    """Equal logits cost log V, however far below 0 they lie."""
+    z, y, ignore, far = kernel.receives(case, "z y ignore far")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    deep = array[t, v](far[t] + 0 * z[t, v])
+    loss, dz = kernel.cross_entropy(deep, y, ignore)
+    claim(approx(loss, log(V)))
+    claim(all[t, v](approx(dz[t, v], (ratio(1, V) - where(v == y[t], 1, 0)) / T)))
 
 
 @obligation("CE-DEF-CROSS_ENTROPY", equation="cross_entropy", type="definition")

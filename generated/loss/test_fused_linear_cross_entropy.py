@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 51b01de2090b6579c3bb9bb9a307c427d1c8098f2b851ae5a906afe8f37a3f8f
+Meaning: 7e232f52c223d5aec764e9055b8259628f9e42c5e6803ba44d6d80fae7a99e5a
 """
 
 from albor_contracts.testing import (
@@ -112,6 +112,14 @@ flc_wide_inputs = cases(
     y="i64[T] in [0, V) or {ignore}",
     ignore="int in {-100, -1}",
 )
+flc_label_inputs = cases(
+    dims={"T": "1..9", "V": "1..33", "H": "1..9"},
+    h="float[T, H] in [-3, 3]",
+    w="float[V, H] in [-2, 2]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+    far="int in [-3, 3]",
+)
 flc_tiles_inputs = cases(
     dims={"T": "5, 33", "V": "129, 257", "H": "129, 257"},
     elements=74564,
@@ -126,6 +134,21 @@ flc_rest_inputs = cases(
     w="float[V, H] in [-2, 2]",
     y="i64[T] in [0, V)",
     ignore="int in {-100, -1}",
+)
+flc_pad_token_inputs = cases(
+    dims={"T": "1..9", "V": "1..17", "H": "1..9"},
+    h="float[T, H] in [-3, 3]",
+    w="float[V, H] in [-2, 2]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in [0, V)",
+)
+flc_far_inputs = cases(
+    dims={"T": "1..5", "V": "1..17", "H": "1..3"},
+    h="float[T, H] in [104, 140]",
+    w="float[V, H] in [104, 140]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100, -1}",
+    below="bool",
 )
 
 
@@ -235,13 +258,13 @@ def test_flc_wide(kernel, case):
 
 
 @obligation("FLC-LABEL", equation="fused_linear_cross_entropy", type="rejection")
-@given(case=fused_linear_cross_entropy_inputs)
+@given(case=flc_label_inputs)
 def test_flc_label(kernel, case):
     """A label outside the vocabulary is refused."""
-    h, w, y, ignore = kernel.receives(case, "h w y ignore")
+    h, w, y, ignore, far = kernel.receives(case, "h w y ignore far")
     T, V = case.T, case.V
     t = grid(T)
-    wrong = array[t](V + 0 * y[t])
+    wrong = array[t](where(far < 0, far, V + far) + 0 * y[t])
     rejects(kernel, "fused_linear_cross_entropy", (h, w, wrong, ignore), ValueError, mentions=["label"])
 
 
@@ -264,6 +287,33 @@ def test_flc_rest(kernel, case):
     h, w, y, ignore = kernel.receives(case, "h w y ignore")
     loss, dh, dw = kernel.fused_linear_cross_entropy(h, w, y, ignore)
     expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, w, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dh, expected_dh))
+    claim(approx(dw, expected_dw))
+
+
+@obligation("FLC-PAD-TOKEN", equation="fused_linear_cross_entropy", type="equivalence")
+@given(case=flc_pad_token_inputs)
+def test_flc_pad_token(kernel, case):
+    """The ignored label may be a class of the vocabulary, that of padding: tokens with this label do not count."""
+    h, w, y, ignore = kernel.receives(case, "h w y ignore")
+    loss, dh, dw = kernel.fused_linear_cross_entropy(h, w, y, ignore)
+    expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, w, y, ignore)
+    claim(approx(loss, expected_loss))
+    claim(approx(dh, expected_dh))
+    claim(approx(dw, expected_dw))
+
+
+@obligation("FLC-FAR", equation="fused_linear_cross_entropy", type="equivalence")
+@given(case=flc_far_inputs)
+def test_flc_far(kernel, case):
+    """Logits in the tens of thousands, above 0 or below it, have the loss and the gradients of the definition."""
+    h, w, y, ignore, below = kernel.receives(case, "h w y ignore below")
+    V, H = case.V, case.H
+    v, k = grid(V, H)
+    far = array[v, k](where(below, -w[v, k], w[v, k]))
+    loss, dh, dw = kernel.fused_linear_cross_entropy(h, far, y, ignore)
+    expected_loss, expected_dh, expected_dw = spec.fused_linear_cross_entropy(h, far, y, ignore)
     claim(approx(loss, expected_loss))
     claim(approx(dh, expected_dh))
     claim(approx(dw, expected_dw))

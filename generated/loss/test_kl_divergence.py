@@ -1,7 +1,7 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 445a6137bcee56b4d15c11353c7b5f66ca5101be1c3694ea74b5254fd75cbed1
+Meaning: 11487a439b8bfe1056024c021a2838a19de5239646139928bf55e310b116b404
 """
 
 from albor_contracts.testing import (

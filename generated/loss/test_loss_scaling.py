@@ -1,7 +1,7 @@
 """loss/loss-scaling: Loss scaling.
 
 Compiled from contracts/loss/loss-scaling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4594ca8730c2f23b101c124ee0a0066003cf69c95dabca4455c268a81ec99d83
+Meaning: 29b9ffb1ebfa5786a96569c2065c11fa6006c3493b4be7f42c8d44178d71cee6
 """
 
 from albor_contracts.testing import (
@@ -144,6 +144,12 @@ lsc_largest_inputs = cases(
     s="float[N] in [40000, 3.4e38]",
     scale="real in [1, 65536]",
     side="real in {-1, 1}",
+)
+lsc_nan_inputs = cases(
+    dims={"N": "1..130"},
+    s="float[N] in [-60000, 60000]",
+    scale="real in [1, 65536]",
+    at="int in [0, N)",
 )
 lsc_def_loss_scale_inputs = cases(
     exponent_bits="int in {4, 5, 8, 11}",
@@ -327,6 +333,18 @@ def test_lsc_largest(kernel, case):
     g, ok = kernel.unscale(large, scale)
     claim(ok)
     claim(all[i](approx(g[i], large[i] / scale)))
+
+
+@obligation("LSC-NAN", equation="unscale", type="ordering")
+@given(case=lsc_nan_inputs)
+def test_lsc_nan(kernel, case):
+    """One gradient that is no number, wherever it stands, is reported."""
+    s, scale, at = kernel.receives(case, "s scale at")
+    N = case.N
+    i = grid(N)
+    bad = array[i](where(i == at, inf - inf, s[i]))
+    _, ok = kernel.unscale(bad, scale)
+    claim(~truth(ok))
 
 
 @obligation("LSC-DEF-LOSS_SCALE", equation="loss_scale", type="definition")

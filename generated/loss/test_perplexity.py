@@ -1,7 +1,7 @@
 """loss/perplexity: Perplexity.
 
 Compiled from contracts/loss/perplexity-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 5b294eef1ef45add1021dd022faf8aa0401ad6d9477d43379d9b4ae4e91c0cb1
+Meaning: 5c10f829bedd650522823dbe6602af73da27e5935c550d1fb938cdf356e99f91
 """
 
 from albor_contracts.testing import (
@@ -165,6 +165,21 @@ ppl_sequences_inputs = cases(
     nll="accum[B, S] in [0, 12]",
     valid="bool[B, S]",
 )
+ppl_deep_inputs = cases(
+    dims={"T": "1..8", "V": "1..33"},
+    such_that=supposing(supposed_3),
+    z="float[T, V] in [-10, 10]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in {-100}",
+    far="float[T] in [-60000, -20000] or {200, 30000}",
+)
+ppl_pad_token_inputs = cases(
+    dims={"T": "1..8", "V": "2..17"},
+    such_that=supposing(supposed_3),
+    z="float[T, V] in [-10, 10]",
+    y="i64[T] in [0, V) or {ignore}",
+    ignore="int in [0, V)",
+)
 
 
 @obligation("PPL-ONE", equation="perplexity", type="bound")
@@ -304,6 +319,26 @@ def test_ppl_sequences(kernel, case):
     """Of more than a thousand sequences every token weighs alike, that of the last sequence too."""
     nll, valid = kernel.receives(case, "nll valid")
     claim(approx(kernel.perplexity(nll, valid), spec.perplexity(nll, valid)))
+
+
+@obligation("PPL-DEEP", equation="logits_perplexity", type="boundary")
+@given(case=ppl_deep_inputs)
+def test_ppl_deep(kernel, case):
+    """Equal logits have perplexity V, however far from 0 they lie."""
+    z, y, ignore, far = kernel.receives(case, "z y ignore far")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    same = array[t, v](far[t] + 0 * z[t, v])
+    ppl = kernel.logits_perplexity(same, y, ignore)
+    claim(approx(ppl, V))
+
+
+@obligation("PPL-PAD-TOKEN", equation="logits_perplexity", type="equivalence")
+@given(case=ppl_pad_token_inputs)
+def test_ppl_pad_token(kernel, case):
+    """The ignored label may be a class of the vocabulary, that of padding: tokens with this label do not count."""
+    z, y, ignore = kernel.receives(case, "z y ignore")
+    claim(approx(kernel.logits_perplexity(z, y, ignore), spec.logits_perplexity(z, y, ignore)))
 
 
 @obligation("PPL-DEF-PERPLEXITY", equation="perplexity", type="definition")

@@ -1,7 +1,7 @@
 """merge/dare: DARE merging.
 
 Compiled from contracts/merge/dare-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6b4ad7df8d6defe822df3277b64709b6ec1df6b9071b1b12caf4a7d81e9a5bd8
+Meaning: cb897f02213083eca4122320d47269b711b6452dc675292184ec3849ba40c601
 """
 
 from albor_contracts.testing import (
@@ -70,6 +70,14 @@ dr_fine_share_inputs = cases(
     base="float[N] in [-64, 64]",
     tuned="float[N] in [-64, 64]",
     p="real in {0.0049, 0.0051, 0.9949}",
+    seed="int in [0, 2**32)",
+)
+dr_narrow_share_inputs = cases(
+    dims={"N": "131072"},
+    elements=262146,
+    base="float[N] in [-64, 64]",
+    tuned="float[N] in [-64, 64]",
+    p="real in {0.002, 0.998}",
     seed="int in [0, 2**32)",
 )
 dr_unbiased_inputs = cases(
@@ -276,6 +284,26 @@ def test_dr_fine_share(kernel, case):
         variance=p * (1 - p),
         observations=N,
         detects=0.004,
+        trials=10000,
+        false_alarm=1e-09,
+    )
+
+
+@obligation("DR-NARROW-SHARE", equation="dare", type="statistical", cost=4)
+@given(case=dr_narrow_share_inputs)
+def test_dr_narrow_share(kernel, case):
+    """A share has more digits than bfloat16: of p = 0.002, two changes in a thousand are dropped, and of p = 0.998 two
+    are kept."""
+    base, tuned, p, seed = kernel.receives(case, "base tuned p seed")
+    N = case.N
+    i = grid(N)
+    _, mask = kernel.dare(base, tuned, p, seed)
+    statistically(
+        statistic=mean[i](int(mask[i])),
+        expect=1 - p,
+        variance=p * (1 - p),
+        observations=N,
+        detects=0.0018,
         trials=10000,
         false_alarm=1e-09,
     )

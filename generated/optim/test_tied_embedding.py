@@ -1,7 +1,7 @@
 """optim/tied-embedding: Tied embedding.
 
 Compiled from contracts/optim/tied-embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f088391cacc3e346bd5f1ad6bf118de478c86247156c4338bc8d37a3d9d94e69
+Meaning: 3290fd71acbbc6e60d409b7a7535567b39817adcae0fb79d070d403e5ec3a05d
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """optim/zclip: Gradient clipping by z-score.
 
 Compiled from contracts/optim/zclip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e713c3a2e26fb70e25cc081917929bfd0729680a2181119aed96d9e4b8eacd51
+Meaning: 7504fdbb860014366f7b5ddb1bfacbe309f67edda73dfcd786aa0f50f70a555c
 """
 
 from albor_contracts.testing import (
@@ -58,6 +58,14 @@ zc_units_inputs = cases(
     decay="real in [0.5, 0.99]",
     threshold="real in [1, 4]",
     c="real in [0.25, 4]",
+)
+zc_small_inputs = cases(
+    norm="real in [10, 100]",
+    centre="real in [0.1, 10]",
+    variance="real in [0.01, 4]",
+    decay="real in [0.5, 0.99]",
+    threshold="real in [1, 4]",
+    c="real in {1e-6, 1e-9}",
 )
 zc_steady_inputs = cases(
     norm="real in [0, 100]",
@@ -130,6 +138,19 @@ def test_zc_harder(kernel, case):
 @given(case=zc_units_inputs)
 def test_zc_units(kernel, case):
     """Norms in another unit give the same decisions."""
+    norm, centre, variance, decay, threshold, c = kernel.receives(case, "norm centre variance decay threshold c")
+    a, m, v = kernel.zclip(norm, centre, variance, decay, threshold)
+    b, m2, v2 = kernel.zclip(c * norm, c * centre, c * c * variance, decay, threshold)
+    claim(approx(b, c * a))
+    claim(approx(m2, c * m))
+    claim(approx(v2, c * c * v))
+
+
+@obligation("ZC-SMALL", equation="zclip", type="homogeneity")
+@given(case=zc_small_inputs)
+def test_zc_small(kernel, case):
+    """Norms of a millionth, and of less, give the decisions of a million times larger ones: no constant stands beside
+    the deviation."""
     norm, centre, variance, decay, threshold, c = kernel.receives(case, "norm centre variance decay threshold c")
     a, m, v = kernel.zclip(norm, centre, variance, decay, threshold)
     b, m2, v2 = kernel.zclip(c * norm, c * centre, c * c * variance, decay, threshold)

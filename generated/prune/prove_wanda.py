@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0a17122342bcbe076c72a502a3e86256bd4e35655181fc13bbdb4a381aace202
+Meaning: 629ce07f3556b502a95deff2ce4e1465b048518cba946b117bf0c7d786a7516d
 """
 
 from albor_contracts.prove import proof

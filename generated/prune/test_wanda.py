@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0a17122342bcbe076c72a502a3e86256bd4e35655181fc13bbdb4a381aace202
+Meaning: 629ce07f3556b502a95deff2ce4e1465b048518cba946b117bf0c7d786a7516d
 """
 
 from albor_contracts.testing import (
@@ -241,6 +241,27 @@ wa_many_rows_layers_inputs = cases(
     excluded="bool[L]",
     num="int in [0, den]",
     den="int in [1, 64]",
+)
+wa_hundredths_inputs = cases(
+    dims={"R": "1..2", "C": "100", "T": "1..2"},
+    w="float[R, C] in [-64, 64]",
+    x="float[T, C] in [-64, 64]",
+    num="int in {29, 57, 58}",
+    den="int in {100}",
+)
+wa_hundredths_plain_inputs = cases(
+    dims={"R": "1..2", "C": "100"},
+    w="float[R, C] in [-64, 64]",
+    num="int in {29, 57, 58}",
+    den="int in {100}",
+)
+wa_hundredths_layers_inputs = cases(
+    dims={"R": "1..2", "C": "100", "T": "1..2", "L": "1..2"},
+    w="float[L, R, C] in [-64, -1] or [1, 64]",
+    x="float[L, T, C] in [-64, 64]",
+    excluded="bool[L]",
+    num="int in {29, 57, 58}",
+    den="int in {100}",
 )
 wa_def_magnitude_inputs = cases(
     dims={"R": "1..5", "C": "1..129"},
@@ -549,6 +570,39 @@ def test_wa_many_rows_layers(kernel, case):
     pruned = kernel.prune_layers(w, x, excluded, num, den)
     expected = spec.prune_layers(w, x, excluded, num, den)
     claim(approx(pruned, expected))
+
+
+@obligation("WA-HUNDREDTHS", equation="wanda", type="conservation")
+@given(case=wa_hundredths_inputs)
+def test_wa_hundredths(kernel, case):
+    """Of 100 columns as many are pruned as there are hundredths: 29, 57 and 58 too."""
+    w, x, num, den = kernel.receives(case, "w x num den")
+    R, C = case.R, case.C
+    r, c = grid(R, C)
+    pruned, mask = kernel.wanda(w, x, num, den)
+    claim(all[r](exact(count[c](~mask[r, c]), num) & all[c](mask[r, c] | (pruned[r, c] == 0))))
+
+
+@obligation("WA-HUNDREDTHS-PLAIN", equation="magnitude", type="conservation")
+@given(case=wa_hundredths_plain_inputs)
+def test_wa_hundredths_plain(kernel, case):
+    """Pruned by magnitude, too, of 100 columns as many are lost as there are hundredths: 29, 57 and 58 too."""
+    w, num, den = kernel.receives(case, "w num den")
+    R, C = case.R, case.C
+    r, c = grid(R, C)
+    pruned, mask = kernel.magnitude(w, num, den)
+    claim(all[r](exact(count[c](~mask[r, c]), num) & all[c](mask[r, c] | (pruned[r, c] == 0))))
+
+
+@obligation("WA-HUNDREDTHS-LAYERS", equation="prune_layers", type="conservation")
+@given(case=wa_hundredths_layers_inputs)
+def test_wa_hundredths_layers(kernel, case):
+    """In each layer, too, of 100 columns as many are pruned as there are hundredths: 29, 57 and 58 too."""
+    w, x, excluded, num, den = kernel.receives(case, "w x excluded num den")
+    R, C, L = case.R, case.C, case.L
+    l, r, c = grid(L, R, C)
+    pruned = kernel.prune_layers(w, x, excluded, num, den)
+    claim(all[l, r](exact(count[c](pruned[l, r, c] == 0), where(excluded[l], 0, num))))
 
 
 @obligation("WA-DEF-WANDA", equation="wanda", type="definition")

@@ -1,7 +1,7 @@
 """quantize/q4-k: Q4_K super-blocks.
 
 Compiled from contracts/quantize/q4-k-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1ed68ec31762f70511fbb060fca6ce5fbe632fbcfd0bccd81a3d7ff1ef81ce4b
+Meaning: ce56f22f4243b3cc3a65470c3b089bc10b4f3b56e7014d802780e0ef34a1d22f
 """
 
 from albor_contracts.testing import (
@@ -59,6 +59,11 @@ q4k_encode_inputs = cases(
 qk_error_inputs = cases(
     dims={"B": "1..6"},
     x="float[B, 256] in [-4000000, 4000000]",
+)
+qk_steps_inputs = cases(
+    dims={"B": "1..6"},
+    work={"B * 8 * 32": 2**18, "B * 8": 2**18},
+    x="float[B, 256] in [-0.00001, 0.00001]",
 )
 qk_finest_inputs = cases(
     dims={"B": "1..6"},
@@ -153,6 +158,22 @@ def test_qk_error(kernel, case):
     d, dmin, sc, _, _ = spec.q4k_fields(blocks)
     y = spec.q4k_decode(blocks)
     claim(all[b, i](abs(x[b, i] - y[b, i]) <= max(d[b] * sc[b, i // 32] / 2, 7.5 * d[b] + dmin[b] / 2)))
+
+
+@obligation("QK-STEPS", equation="q4k_encode", type="bound")
+@given(case=qk_steps_inputs)
+def test_qk_steps(kernel, case):
+    """The step of a sub-block is the multiple of the stored d nearest to a fifteenth of its range, and its min that of
+    dmin, also where d is one of the least float16 numbers."""
+    x = kernel.receives(case, "x")
+    B = case.B
+    b, j, i = grid(B, 8, 32)
+    blocks = kernel.q4k_encode(x)
+    d, dmin, sc, m, q = spec.q4k_fields(blocks)
+    z = array[b, j, i](x[b, 32 * j + i] + 0 * q[b, j, i])
+    low = array[b, j](max(0, max[i](-z[b, j, i])))
+    step = array[b, j]((max[i](z[b, j, i]) + low[b, j]) / 15)
+    claim(all[b, j]((abs(d[b] * sc[b, j] - step[b, j]) <= d[b] / 2) & (abs(dmin[b] * m[b, j] - low[b, j]) <= dmin[b] / 2)))
 
 
 @obligation("QK-FINEST", equation="q4k_encode", type="bound")

@@ -1,12 +1,12 @@
 """training/checkpoint-formats: Checkpoint formats.
 
 Compiled from contracts/training/checkpoint-formats-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fd45ead3f1a213cab9d3fd604c115d2f3dc6e6252bd60917d4c08709f8fe3821
+Meaning: 390272f325dcf2cdde5bee3167b80256e611e5737d1df6917cc2ea57135fe0fa
 """
 
 from albor_contracts.testing import (
-    all, approx, array, cases, claim, clip, defines, definitions, exact, example, given, grid, join, length, obligation,
-    occurrences, rejects, single, sum, where, whole,
+    all, approx, array, cases, claim, clip, count, defines, definitions, exact, example, given, grid, join, length,
+    obligation, occurrences, rejects, single, sum, where, whole,
 )
 
 CONTRACT = "training/checkpoint-formats"
@@ -218,6 +218,23 @@ data_offsets_inputs = cases(
     dims={"T": "1..6"},
     sizes="i64[T] in [0, 1099511627776]",
     alignment="int in {1, 8, 16, 32, 64}",
+)
+ckf_blanks_inputs = cases(
+    dims={"C": "1..5", "W": "4 * C"},
+    work={"3 * 8": 2**18},
+    text="text length 0..9",
+    b="u8[W] in [1, 255]",
+)
+ckf_reads_unaligned_inputs = cases(
+    dims={"K": "1..8"},
+    file="bytes length 0..64",
+    v="u8[1]",
+)
+ckf_full_header_inputs = cases(
+    dims={"C": "1..5", "W": "4 * C"},
+    text="text length 0..9",
+    alignment="int in {8, 16, 32}",
+    b="u8[W]",
 )
 ckf_def_stored_bytes_inputs = cases(
     height="int in [1, 20000]",
@@ -587,6 +604,65 @@ def test_ckf_large_offsets(kernel, case):
     expected, end = spec.data_offsets(sizes, alignment)
     claim(all[t](offsets[t] == expected[t]))
     claim(total == end)
+
+
+@obligation("CKF-BLANKS", equation="safetensors_file", type="conservation")
+@given(case=ckf_blanks_inputs)
+def test_ckf_blanks(kernel, case):
+    """A header is padded with blanks: the only bytes of zero are those of its length."""
+    b = kernel.receives(case, "b")
+    W = case.W
+    z, k, i = grid(1, 3, 8)
+    one = kernel.safetensors_file(kernel.vector_line('model.layers.7.self_attn.q_proj.bias', 'F32', b))
+    two = kernel.safetensors_file(kernel.vector_line('model.layers.77.self_attn.q_proj.bias', 'F32', b))
+    five = kernel.safetensors_file(kernel.vector_line('model.layers.77777.self_attn.q_proj.bias', 'F32', b))
+    zero = array[z](0)
+    header = array[k](where(k == 0, length(one), where(k == 1, length(two), length(five))) - 8 - W)
+    digit = array[k, i](whole(whole(header[k]) >> 8 * i) & 255)
+    zeros = array[k](count[i](digit[k, i] == 0))
+    claim(occurrences(one, kernel.pack(zero)) == zeros[0])
+    claim(occurrences(two, kernel.pack(zero)) == zeros[1])
+    claim(occurrences(five, kernel.pack(zero)) == zeros[2])
+
+
+@obligation("CKF-BY-TYPE", equation="safetensors_file", type="ordering")
+@given(case=listing_inputs)
+def test_ckf_by_type(kernel, case):
+    """The data of wider types comes first, whatever the names are: F32 before BF16."""
+    x, y = kernel.receives(case, "x y")
+    wide = kernel.vector_line('model.norm.weight', 'F32', x)
+    narrow = kernel.vector_line('lm_head.bias', 'BF16', y)
+    file = kernel.safetensors_file(join(narrow, wide))
+    claim(occurrences(file, join(kernel.pack(x), kernel.pack(y))) >= 1)
+
+
+@obligation("CKF-READS-UNALIGNED", equation="safetensors_listing", type="boundary")
+@given(case=ckf_reads_unaligned_inputs)
+def test_ckf_reads_unaligned(kernel, case):
+    """Data begins where the header ends, however long that is: a file whose header is no multiple of 8 bytes is
+    read."""
+    v = kernel.receives(case, "v")
+    K = case.K
+    k, i, j, b = grid(8, 53, 8, K)
+    words = array[k](where(k == 0, 9705638824780411, where(k == 1, 16363367723267172, where(k == 2, 32407195269744930, where(k == 3, 25678142285832552, where(k == 4, 32758179996392753, where(k == 5, 28555856290209633, where(k == 6, 12438067350762356, 2105367857))))))))
+    header = array[i](words[i // 7] >> 8 * (i % 7) & 255)
+    size = array[j](where(j == 0, 53 + K, 0))
+    blanks = array[b](32 + 0 * b)
+    other = single(join(kernel.pack(size), kernel.pack(header), kernel.pack(blanks), kernel.pack(v)))
+    claim(exact(kernel.safetensors_listing(other), kernel.vector_line('x', 'I8', v)))
+
+
+@obligation("CKF-FULL-HEADER", equation="gguf_file", type="boundary")
+@given(case=ckf_full_header_inputs)
+def test_ckf_full_header(kernel, case):
+    """A header that fills its last unit of alignment is not padded, and its data follows at once: 160 bytes at an
+    alignment of 8, 16 or 32."""
+    alignment, b = kernel.receives(case, "alignment b")
+    W = case.W
+    bias = kernel.vector_line('model.layers.1234567890.self_attn.q_proj.bias', 'F32', b)
+    file = kernel.gguf_file(bias, alignment)
+    claim(length(file) == 160 + (W + alignment - 1) // alignment * alignment)
+    claim(exact(kernel.gguf_listing(file), bias))
 
 
 @obligation("CKF-DEF-STORED_BYTES", equation="stored_bytes", type="definition")

@@ -1,7 +1,7 @@
 """training/early-stopping: Early stopping and the status of a run.
 
 Compiled from contracts/training/early-stopping-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a25f5ed9b56d9c2e0d46489a3ccd634e16dc7ce15840aef797381acc657094d3
+Meaning: e58c5a3a18d71017b0a5772bfbd522a606675958a57a06ba70553885ae00a339
 """
 
 from albor_contracts.testing import (
@@ -56,6 +56,13 @@ es_run_inputs = cases(
     value="real in [0, 10]",
     patience="int in [1, 4]",
     delta="real in {0, 0.125, 0.5}",
+)
+es_adds_up_inputs = cases(
+    best="real in [1, 10]",
+    waited="int in [0, 8]",
+    value="real in [0, 10]",
+    patience="int in [0, 6]",
+    delta="real in {0.125, 0.5}",
 )
 es_signs_inputs = cases(
     best="real in [-10, 10]",
@@ -158,6 +165,22 @@ def test_es_best(kernel, case):
     claim(~truth(improved) | exact(best2, value))
     claim(truth(improved) | exact(best2, best))
     claim(~truth(improved) | truth(waited2 == 0))
+
+
+@obligation("ES-ADDS-UP", equation="early_stop", type="boundary")
+@given(case=es_adds_up_inputs)
+def test_es_adds_up(kernel, case):
+    """A value better by less than delta leaves the best where it was; two such steps that make more than delta are an
+    improvement."""
+    best, waited, patience, delta = kernel.receives(case, "best waited patience delta")
+    best2, waited2, improved, _ = kernel.early_stop(best, waited, best - 0.625 * delta, patience, delta)
+    _, waited3, improved3, stop3 = kernel.early_stop(best2, waited2, best - 1.25 * delta, patience, delta)
+    claim(exact(best2, best))
+    claim(waited2 == waited + 1)
+    claim(~truth(improved))
+    claim(improved3)
+    claim(waited3 == 0)
+    claim(~truth(stop3))
 
 
 @obligation("ES-SIGNS", equation="early_stop", type="equivalence")

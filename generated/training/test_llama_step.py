@@ -1,7 +1,7 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b47cf7f8094a09c0324dd3387af41b81bfc6fd1698d4f5d9dc2ea2ae183716bd
+Meaning: fbf65192de15fae9b934e8ae5f6a12fe43a2bad936f4d8a1bbaebddf59dbd306
 """
 
 from albor_contracts.testing import (
@@ -808,6 +808,56 @@ ls_windows_inputs = cases(
     first="int in [0, 1000000]",
     like="i64[N, A, B, S] in [0, 1]",
 )
+ls_heads_inputs = cases(
+    dims={"B": "1", "S": "4", "V": "4", "E": "3", "K": "2", "G": "2", "H": "G * K", "C": "2", "D": "2 * C", "F": "1", "L": "2", "U": "1..2", "Z": "2 * L + 1"},
+    work={"B * S * V": 2**15},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-1, 1]",
+    wkv="float[L, 2, K, D, E] in [-1, 1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[B, S] in [0, V)",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+)
+ls_heads_gradients_inputs = cases(
+    dims={"A": "1", "B": "1", "S": "4", "V": "4", "E": "3", "K": "2", "G": "2", "H": "G * K", "C": "2", "D": "2 * C", "F": "1", "L": "2", "U": "1..2", "Z": "2 * L + 1"},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-1, 1]",
+    wkv="float[L, 2, K, D, E] in [-1, 1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V) or {ignore}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+)
+ls_heads_step_inputs = cases(
+    dims={"A": "1", "B": "1", "S": "4", "V": "4", "E": "3", "K": "2", "G": "2", "H": "G * K", "C": "2", "D": "2 * C", "F": "1", "L": "2", "U": "1..2", "Z": "2 * L + 1", "R": "U * V + Z + 2 * L * H * D + 2 * L * K * D + 3 * L * F"},
+    table="float[U, V, E] in [-1, 1]",
+    norm="float[Z, E] in [0.5, 1.5]",
+    wqo="float[L, 2, H, D, E] in [-1, 1]",
+    wkv="float[L, 2, K, D, E] in [-1, 1]",
+    wmlp="float[L, 3, F, E] in [-0.1, 0.1]",
+    m="accum[R, E] in [-1, 1]",
+    v="accum[R, E] in [0, 1]",
+    x="i64[A, B, S] in [0, V)",
+    y="i64[A, B, S] in [0, V)",
+    done="int in [0, total]",
+    warmup="int in [0, total // 2]",
+    total="int in [2, 100]",
+    peak="real in [0.001, 0.1]",
+    lowest="real in [0, 0.001]",
+    beta1="real in [0.5, 0.95]",
+    beta2="real in [0.5, 0.999]",
+    adam_eps="real in [1e-8, 0.001]",
+    weight_decay="real in [0.01, 0.5]",
+    max_norm="real in {inf}",
+    base="real in {100, 10000}",
+    eps="real in [0.00001, 0.001]",
+    ignore="int in {-100, -1}",
+)
 ls_belong_inputs = cases(
     dims={"A": "1..1", "B": "1..1", "S": "1..4", "V": "3..6", "E": "2..4", "K": "1..2", "G": "1..2", "H": "G * K", "C": "1..2", "D": "2 * C", "F": "1..3", "L": "2", "U": "1..2", "Z": "2 * L + 1", "Y": "1..9"},
     assume=("Y != Z",),
@@ -1511,6 +1561,44 @@ def test_ls_windows(kernel, case):
     claim(all[n, a, b, s]((0 <= x[n, a, b, s]) & (x[n, a, b, s] < 256) & ((0 <= y[n, a, b, s]) & (y[n, a, b, s] < 256))))
     claim(all[n, a, b, s]((y[n, a, b, s] == x[n, a, b, min(s + 1, S - 1)]) | (s == S - 1)))
     claim(all[n, a, b]((y[n, a, b, S - 1] == x[min(n + 1, N - 1), 0, 0, 0]) | (n == N - 1) | (a < A - 1) | (b < B - 1)))
+
+
+@obligation("LS-HEADS", equation="logits", type="equivalence", cost=4)
+@given(case=ls_heads_inputs)
+def test_ls_heads(kernel, case):
+    """With two key heads, two query heads to each, two pairs in a head and weights that are not small, the logits are
+    those of the definition."""
+    table, norm, wqo, wkv, wmlp, x, base, eps = kernel.receives(case, "table norm wqo wkv wmlp x base eps")
+    claim(approx(kernel.logits(table, norm, wqo, wkv, wmlp, x, base, eps), spec.logits(table, norm, wqo, wkv, wmlp, x, base, eps)))
+
+
+@obligation("LS-HEADS-GRADIENTS", equation="gradients", type="equivalence", cost=8)
+@given(case=ls_heads_gradients_inputs)
+def test_ls_heads_gradients(kernel, case):
+    """With two key heads, two query heads to each, two pairs in a head and weights that are not small, every gradient
+    is that of the definition."""
+    table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore = kernel.receives(case, "table norm wqo wkv wmlp x y base eps ignore")
+    at, dt, dn, dqo, dkv, dm = kernel.gradients(table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore)
+    e0, e1, e2, e3, e4, e5 = spec.gradients(table, norm, wqo, wkv, wmlp, x, y, base, eps, ignore)
+    claim(approx(at, e0))
+    claim(approx(dt, e1))
+    claim(approx(dn, e2))
+    claim(approx(dqo, e3))
+    claim(approx(dkv, e4))
+    claim(approx(dm, e5))
+
+
+@obligation("LS-HEADS-STEP", equation="train_step", type="equivalence", cost=8)
+@given(case=ls_heads_step_inputs)
+def test_ls_heads_step(kernel, case):
+    """With two key heads, two query heads to each, two pairs in a head and weights that are not small, loss, norm and
+    first moments of a step are those of the definition."""
+    table, norm, wqo, wkv, wmlp, m, v, x, y, done, warmup, total, peak, lowest, beta1, beta2, adam_eps, weight_decay, max_norm, base, eps, ignore = kernel.receives(case, "table norm wqo wkv wmlp m v x y done warmup total peak lowest beta1 beta2 adam_eps weight_decay max_norm base eps ignore")
+    _, _, _, _, _, m2, _, at, size = kernel.train_step(table, norm, wqo, wkv, wmlp, m, v, x, y, done, warmup, total, peak, lowest, beta1, beta2, adam_eps, weight_decay, max_norm, base, eps, ignore)
+    _, _, _, _, _, e5, _, e7, e8 = spec.train_step(table, norm, wqo, wkv, wmlp, m, v, x, y, done, warmup, total, peak, lowest, beta1, beta2, adam_eps, weight_decay, max_norm, base, eps, ignore)
+    claim(approx(m2, e5))
+    claim(approx(at, e7))
+    claim(approx(size, e8))
 
 
 @obligation("LS-BELONG", equation="logits", type="rejection")
