@@ -102,6 +102,16 @@ def test_a_loss_and_its_gradient_are_one_equation():
     assert loss.shape == () and not z.requires_grad
 
 
+@pytest.mark.parametrize("obligation", ["CE-GRAD", "CE-DEF-CROSS_ENTROPY"])
+def test_a_backward_pass_that_takes_no_notice_of_the_weight_of_its_loss(obligation):
+    found = judged("loss/cross-entropy", "differentiable:OfOnes.apply", obligation)
+    assert found == (
+        "differentiable:OfOnes.apply gives the same gradient for z when its outputs are weighted with 1 and with 2: "
+        "the backward pass takes no notice of the gradient that it is given"
+    )
+    assert judged("loss/cross-entropy", "differentiable:Weighted.apply", obligation) == "passed"
+
+
 def test_in_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("""\

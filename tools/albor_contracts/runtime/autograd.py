@@ -72,13 +72,16 @@ class Differentiated:
         like = next(v for v in (*map(given.get, g.wrt), *inputs) if isinstance(v, torch.Tensor))
         known = {p.name: given[p.name] if p.name in given else _zeros(p, sizes, like) for p in g.forward.inputs}
         leaves = {n: known[n].detach().requires_grad_() for n in g.wrt}
+        scale = self._scale(sizes)
+        unscaled = {} if scale == 1 else self._of_ones(known, sizes)
         found = self._outputs(known, leaves, sizes)
         if not (g.in_one and set(g.gives) <= set(found)):
             ends: list[Any] = [found.get(n) for n in g.cotangents]
             if not all(isinstance(e, torch.Tensor) and e.requires_grad for e in ends):
                 return self._without_gradients(found)
             weights = [
-                torch.ones_like(e) if w == "1" else given[w] for e, w in zip(ends, g.cotangents.values(), strict=True)
+                torch.full_like(e, scale) if w == "1" else given[w]
+                for e, w in zip(ends, g.cotangents.values(), strict=True)
             ]
             for e, w in zip(ends, weights, strict=True):
                 if e.shape != w.shape:
@@ -97,8 +100,36 @@ class Differentiated:
                         f"{self.forward.name} gives no gradient for {name}: for autograd, {', '.join(g.cotangents)} "
                         "does not depend on it",
                     )
-            found |= dict(zip(g.gives, slopes, strict=True))
+                if name in unscaled and slope.any() and torch.equal(slope, unscaled[name]):
+                    raise KernelFault(
+                        "no gradient",
+                        f"{self.forward.name} gives the same gradient for {name} when its outputs are weighted with 1 "
+                        f"and with {scale}: the backward pass takes no notice of the gradient that it is given",
+                    )
+            found |= {n: s if scale == 1 else s / scale for n, s in zip(g.gives, slopes, strict=True)}
         return tuple(found.get(p.name, Missing(f"autograd does not return {p.name}")) for p in g.equation.outputs)
+
+    def _scale(self, sizes: Mapping[str, int]) -> int:
+        """What the outputs are weighted with where the equation says 1: in every other size 2, and the gradients are
+        halved. Whoever scales a loss, or adds several, goes back with another number than 1, and a backward pass that
+        takes no notice of it is right for 1 alone. A factor of 2 changes no digit."""
+        ones = all(weight == "1" for weight in self.gradients.cotangents.values())
+        return 1 + sum(sizes.values()) % 2 if ones else 1
+
+    def _of_ones(self, known: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+        """The gradients where the outputs are weighted with 1, from a pass of their own; empty where there are none."""
+        import torch
+
+        g = self.gradients
+        leaves = {n: known[n].detach().requires_grad_() for n in g.wrt}
+        with contextlib.suppress(Exception):  # what fails here fails in the pass that is judged
+            found = self._outputs(known, leaves, sizes)
+            ends = [found[n] for n in g.cotangents]
+            slopes = torch.autograd.grad(ends, list(leaves.values()), [torch.ones_like(e) for e in ends])
+            begins_here()
+            return dict(zip(g.wrt, slopes, strict=True))
+        begins_here()
+        return {}
 
     def _outputs(self, known: Mapping[str, Any], leaves: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
         """What the function returns, by name: values of the forward equation, perhaps with the gradients."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .missing import Missing, NotOffered
+
 
 class Texts(np.ndarray):
     """Texts or byte strings on a grid, as objects. Comparisons are exact."""
@@ -51,12 +53,21 @@ def occurrences(x: Any, part: Any) -> Any:
 
 def join(*parts: Any) -> Any:
     """The texts one after the other."""
+    _offered(*parts)
     if not any(isinstance(p, np.ndarray) for p in parts):
         return parts[0][:0].join(parts)
     return _mapped(lambda *texts: texts[0][:0].join(texts), *parts).view(Texts)
 
 
+def _offered(*texts: Any) -> None:
+    """Raises `NotOffered` where one of the texts is an output that the binding does not have."""
+    for text in texts:
+        if isinstance(text, Missing):
+            raise NotOffered(text.reason)
+
+
 def _whole(function: Callable[..., int], *arguments: Any) -> Any:
+    _offered(*arguments)
     if not any(isinstance(a, np.ndarray) for a in arguments):
         return function(*arguments)
     return _mapped(function, *arguments).astype(np.int64)
