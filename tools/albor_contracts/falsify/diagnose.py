@@ -11,11 +11,15 @@ from ..checked import CheckedContract
 from ..library import open_library, read_closure
 from ..runtime.bounded import Bounded
 from ..runtime.claims import compared
+from ..runtime.dtypes import FORMATS
 from ..runtime.kernel import Kernel
 from ..runtime.missing import Missing
 from ..runtime.truth import Truth
 from ..runtime.values import Output
 from .wrong import rounded_to, wrong_definitions
+
+AS_NEAR = 8  # units roundoff that two explanations may differ by and still be as near as each other
+NAMED = 3  # explanations that are told
 
 
 def known_fault(root: Path, kernel: Kernel) -> tuple[str, str] | None:
@@ -26,38 +30,59 @@ def known_fault(root: Path, kernel: Kernel) -> tuple[str, str] | None:
 
 
 def behaves_like(contract: CheckedContract, kernel: Kernel) -> tuple[str, str] | None:
-    """Id and title of the fault whose outputs equal the kernel's on its last calls, where the definition's do not."""
+    """Id and title of the fault whose outputs equal the kernel's on its last calls, where the definition's do not.
+
+    Of several the nearest: where bounds are wide, many lie within them. Others that are as near, up to rounding, cannot
+    be told apart by these inputs and stand behind its title.
+    """
+    found: list[tuple[float, str, str]] = []
     for fault in contract.faults:
         try:
             wrong = wrong_definitions(contract, fault, kernel.spec)
         except Exception:  # a fault that cannot be compiled is reported by `falsify`
             continue
         calls = [entry for entry in kernel.log if entry[0] in wrong]
-        if calls and all(_same(wrong[name], kernel, name, inputs, outputs) for name, inputs, outputs in calls):
-            return str(fault.model.id), str(fault.model.title)
-    return None
+        apart = [_distance(wrong[name], kernel, name, inputs, outputs) for name, inputs, outputs in calls]
+        if calls and None not in apart:
+            found.append((max(d for d in apart if d is not None), str(fault.model.id), str(fault.model.title)))
+    if not found:
+        return None
+    nearest = min(d for d, _, _ in found) + AS_NEAR * FORMATS[kernel.dtype].unit
+    (_, identifier, title), *others = [entry for entry in found if entry[0] <= nearest]
+    return identifier, "; or like ".join([title, *(f"{i}: {words}" for _, i, words in others[: NAMED - 1])])
 
 
-def _same(function: Any, kernel: Kernel, name: str, inputs: Any, outputs: tuple[Any, ...]) -> bool:
+def _distance(function: Any, kernel: Kernel, name: str, inputs: Any, outputs: tuple[Any, ...]) -> float | None:
+    """How far the wrong definition is from what the kernel returned, relative to its largest number; None where it is
+    no explanation: beyond the bound somewhere, or nowhere apart from the right definition."""
     signature = kernel.signatures[name]
     plain = [i.value if isinstance(i, Bounded | Truth) else i for i in inputs.values()]
     try:
         with np.errstate(all="ignore"):
-            found = rounded_to(function, signature, kernel.dtype)(*plain)
+            wrong = rounded_to(function, signature, kernel.dtype)(*plain)
     except Exception:
-        return False
-    expected = found if isinstance(found, tuple) else (found,)
+        return None
+    expected = wrong if isinstance(wrong, tuple) else (wrong,)
     right = kernel.spec.functions[name](*plain)
     truths = right if isinstance(right, tuple) else (right,)
-    apart = False
+    apart, furthest = False, 0.0
     for got, want, true in zip(outputs, expected, truths, strict=True):
         if isinstance(got, Missing):
             continue
         value = np.asarray(want, dtype=np.float64) if not isinstance(got, Truth) else want
         if not bool(np.all(compared(got, value).possible)):
-            return False
+            return None
         error = got.errors() if isinstance(got, Output) else 0.0
         exact = true.value if isinstance(true, Bounded | Truth) else np.asarray(true)
         with np.errstate(invalid="ignore"):
             apart |= bool(np.any(np.abs(np.asarray(want, dtype=float) - np.asarray(exact, dtype=float)) > error))
-    return apart
+        if isinstance(got, Output):
+            furthest = max(furthest, _relative(np.asarray(got.value, dtype=float), value))
+    return furthest if apart else None
+
+
+def _relative(got: np.ndarray, want: np.ndarray) -> float:
+    with np.errstate(all="ignore"):
+        gap, size = np.abs(got - want), np.abs(want)
+        finite = np.isfinite(gap) & np.isfinite(size)
+        return float(gap[finite].max(initial=0.0) / max(size[finite].max(initial=0.0), np.finfo(float).tiny))

@@ -1,0 +1,51 @@
+"""Which known fault a failing kernel is said to behave like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from albor_contracts.falsify.diagnose import behaves_like
+from toys import HEAD, Toy, check
+
+# In float32 the bound of y is about 1e-3: what is added is rounded.
+TOY = (
+    HEAD
+    + """
+dims: {N: 1..4}
+equations:
+  f: {signature: "f(x: float[N]) -> y: float[N]", domain: {x: "in [1, 2]"}, define: "y[i] = (x[i] + 10000) - 10000"}
+proof_obligations:
+  - {id: TY-LAW, equation: f, type: conservation, property: "Finite.", let: "y = f(x)", check: "all[i](isfinite(y[i]))"}
+faults:
+  - {id: TY-NEAR, title: "three, and a bit", origin: Toy, define: {f: "y[i] = 3 * x[i] + 1 / 4096"}, killed_by: [TY-DEF-F]}
+  - {id: TY-THREE, title: "three", origin: Toy, define: {f: "y[i] = 3 * x[i]"}, killed_by: [TY-DEF-F]}
+  - {id: TY-SUM, title: "a sum of three", origin: Toy, define: {f: "y[i] = x[i] + x[i] + x[i]"}, killed_by: [TY-DEF-F]}
+  - {id: TY-FOUR, title: "four", origin: Toy, define: {f: "y[i] = 4 * x[i]"}, killed_by: [TY-DEF-F]}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return Toy(TOY)
+
+
+def said(toy, function):
+    kernel = toy.kernel("f32", f=function)
+    for values in ([1.0, 2.0], [1.5, 1.25]):
+        kernel.f(np.array(values, dtype=np.float32))
+    return behaves_like(check(TOY), kernel)
+
+
+def test_the_nearest_is_named_though_another_lies_within_the_bound_too(toy):
+    assert said(toy, lambda x: 4 * x) == ("TY-FOUR", "four")
+    assert said(toy, lambda x: 3 * x + np.float32(1 / 4096)) == ("TY-NEAR", "three, and a bit")
+
+
+def test_those_that_cannot_be_told_apart_are_named_together(toy):
+    assert said(toy, lambda x: 3 * x) == ("TY-THREE", "three; or like TY-SUM: a sum of three")
+
+
+def test_what_is_like_no_fault_and_what_is_right_are_like_none(toy):
+    assert said(toy, lambda x: 5 * x) is None
+    assert said(toy, lambda x: x) is None
