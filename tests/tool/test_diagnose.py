@@ -17,9 +17,9 @@ equations:
 proof_obligations:
   - {id: TY-LAW, equation: f, type: conservation, property: "Finite.", let: "y = f(x)", check: "all[i](isfinite(y[i]))"}
 faults:
-  - {id: TY-NEAR, title: "three, and a bit", origin: Toy, define: {f: "y[i] = 3 * x[i] + 1 / 4096"}, killed_by: [TY-DEF-F]}
+  - {id: TY-NEAR, title: "three and a bit", origin: Toy, define: {f: "y[i] = 3 * x[i] + 1 / 4096"}, killed_by: [TY-DEF-F]}
   - {id: TY-THREE, title: "three", origin: Toy, define: {f: "y[i] = 3 * x[i]"}, killed_by: [TY-DEF-F]}
-  - {id: TY-SUM, title: "a sum of three", origin: Toy, define: {f: "y[i] = x[i] + x[i] + x[i]"}, killed_by: [TY-DEF-F]}
+  - {id: TY-SUM, title: "three added", origin: Toy, define: {f: "y[i] = x[i] + x[i] + x[i]"}, killed_by: [TY-DEF-F]}
   - {id: TY-FOUR, title: "four", origin: Toy, define: {f: "y[i] = 4 * x[i]"}, killed_by: [TY-DEF-F]}
 """
 )
@@ -39,11 +39,11 @@ def said(toy, function):
 
 def test_the_nearest_is_named_though_another_lies_within_the_bound_too(toy):
     assert said(toy, lambda x: 4 * x) == ("TY-FOUR", "four")
-    assert said(toy, lambda x: 3 * x + np.float32(1 / 4096)) == ("TY-NEAR", "three, and a bit")
+    assert said(toy, lambda x: 3 * x + np.float32(1 / 4096)) == ("TY-NEAR", "three and a bit")
 
 
 def test_those_that_cannot_be_told_apart_are_named_together(toy):
-    assert said(toy, lambda x: 3 * x) == ("TY-THREE", "three; or like TY-SUM: a sum of three")
+    assert said(toy, lambda x: 3 * x) == ("TY-THREE", "three; or like TY-SUM: three added")
 
 
 def test_what_is_like_no_fault_and_what_is_right_are_like_none(toy):
