@@ -1,7 +1,7 @@
 """data/fim: Fill-in-the-middle.
 
 Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7195711dbdaa1bb9f1ee339f0a663616eec124e423a1af53754778a98ea2107c
+Meaning: 2ce06a1129bd5bb06ea6488c226a7f5ac5763de292c6d2a9b40d24aef74073e4
 """
 
 from albor_contracts.testing import (

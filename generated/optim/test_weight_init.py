@@ -1,7 +1,7 @@
 """optim/weight-init: Weight initialisation.
 
 Compiled from contracts/optim/weight-init-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 80fb2e898be0ebbd28c73a28a4eedb59b787f26476c68b72eae0d5974f9e1b01
+Meaning: f10a7f85073972e7f22ca182321f1c8d34300156b680d73fc092aeb3a32fc187
 """
 
 from albor_contracts.testing import (

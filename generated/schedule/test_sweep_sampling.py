@@ -1,7 +1,7 @@
 """schedule/sweep-sampling: Sampling of a sweep.
 
 Compiled from contracts/schedule/sweep-sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c799059c4edf4224477794100edfc9165562686181234f0f3ca8b3e8b1e51d1a
+Meaning: 08af374cc75038f0092ffd7e68c6a8a98f36794133be29a7946933c65eadeb88
 """
 
 from albor_contracts.testing import (

@@ -17,7 +17,7 @@ equations:
 proof_obligations:
   - {id: TY-LAW, equation: f, type: conservation, property: "Finite.", let: "y = f(x)", check: "all[i](isfinite(y[i]))"}
 faults:
-  - {id: TY-NEAR, title: "three and a bit", origin: Toy, define: {f: "y[i] = 3 * x[i] + 1 / 4096"}, killed_by: [TY-DEF-F]}
+  - {id: TY-NEAR, title: a bit more, origin: Toy, define: {f: "y[i] = 3 * x[i] + 2 ** -12"}, killed_by: [TY-DEF-F]}
   - {id: TY-THREE, title: "three", origin: Toy, define: {f: "y[i] = 3 * x[i]"}, killed_by: [TY-DEF-F]}
   - {id: TY-SUM, title: "three added", origin: Toy, define: {f: "y[i] = x[i] + x[i] + x[i]"}, killed_by: [TY-DEF-F]}
   - {id: TY-FOUR, title: "four", origin: Toy, define: {f: "y[i] = 4 * x[i]"}, killed_by: [TY-DEF-F]}
@@ -39,7 +39,7 @@ def said(toy, function):
 
 def test_the_nearest_is_named_though_another_lies_within_the_bound_too(toy):
     assert said(toy, lambda x: 4 * x) == ("TY-FOUR", "four")
-    assert said(toy, lambda x: 3 * x + np.float32(1 / 4096)) == ("TY-NEAR", "three and a bit")
+    assert said(toy, lambda x: 3 * x + np.float32(1 / 4096)) == ("TY-NEAR", "a bit more")
 
 
 def test_those_that_cannot_be_told_apart_are_named_together(toy):

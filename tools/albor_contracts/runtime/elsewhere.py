@@ -34,7 +34,7 @@ class Other(abc.ABC):
 class Asked:
     """How many calls of this obligation the other process is still asked for."""
 
-    def __init__(self, other: Other, calls: int = 8) -> None:
+    def __init__(self, other: Other, calls: int = 64) -> None:
         self.other, self.calls = other, calls
 
     def takes(self, signature: Signature, name: str, call: Callable[..., Any], raw: Sequence[Any]) -> bool:
