@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ecba2f2b30ae9d699810c5e1eb36a8fab2cb98ef40fd16074d58873c418954cc
+Meaning: b53a26589f74c74031171635c57a6a64cf82db528a4d251813baf4a468553974
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

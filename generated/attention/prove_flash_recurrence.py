@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f0ef40b37e72d5c19a73426be6fc15c44cbe1c432683d0bba3e4db6365ce550f
+Meaning: e6508c3da8e2af529b028d89263d548834938fe43fd4b7b74605d7c03a67def7
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where

@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ecba2f2b30ae9d699810c5e1eb36a8fab2cb98ef40fd16074d58873c418954cc
+Meaning: b53a26589f74c74031171635c57a6a64cf82db528a4d251813baf4a468553974
 """
 
 from albor_contracts.testing import (
@@ -342,7 +342,7 @@ def test_csm_two(kernel, case):
 def test_csm_square(kernel, case):
     """Scores that are not square are refused."""
     scale, wide = kernel.receives(case, "scale wide")
-    rejects(kernel, "causal_softmax", (wide, scale), ValueError, mentions=["x: expected scores [B, S, S]"])
+    rejects(kernel, "causal_softmax", (wide, scale), ValueError, mentions=["x"])
 
 
 @obligation("CSM-SQUARE-MASK", equation="causal_mask", type="rejection")
@@ -350,7 +350,7 @@ def test_csm_square(kernel, case):
 def test_csm_square_mask(kernel, case):
     """Scores that are not square are not masked either."""
     wide = kernel.receives(case, "wide")
-    rejects(kernel, "causal_mask", (wide,), ValueError, mentions=["x: expected scores [B, S, S]"])
+    rejects(kernel, "causal_mask", (wide,), ValueError, mentions=["x"])
 
 
 @obligation("CSM-FITS", equation="causal_softmax_backward", type="rejection")
@@ -358,7 +358,7 @@ def test_csm_square_mask(kernel, case):
 def test_csm_fits(kernel, case):
     """A gradient of another size than the scores is refused."""
     x, scale, other = kernel.receives(case, "x scale other")
-    rejects(kernel, "causal_softmax_backward", (other, x, scale), ValueError, mentions=["g: "])
+    rejects(kernel, "causal_softmax_backward", (other, x, scale), ValueError, mentions=["g"])
 
 
 @obligation("CSM-MULTIPLES", equation="causal_softmax", type="equivalence", cost=2)

@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f0ef40b37e72d5c19a73426be6fc15c44cbe1c432683d0bba3e4db6365ce550f
+Meaning: e6508c3da8e2af529b028d89263d548834938fe43fd4b7b74605d7c03a67def7
 """
 
 from albor_contracts.testing import (
@@ -332,7 +332,7 @@ def test_flr_shapes(kernel, case):
 def test_flr_tile(kernel, case):
     """A tile of nothing is refused."""
     q, k, v, none = kernel.receives(case, "q k v none")
-    rejects(kernel, "flash_attention", (q, k, v, none), ValueError, mentions=["tile: expected"])
+    rejects(kernel, "flash_attention", (q, k, v, none), ValueError, mentions=["tile"])
 
 
 @obligation("FLR-VALUES", equation="flash_attention", type="rejection")
@@ -340,7 +340,7 @@ def test_flr_tile(kernel, case):
 def test_flr_values(kernel, case):
     """As many values as keys: other numbers are refused."""
     q, k, tile, other = kernel.receives(case, "q k tile other")
-    rejects(kernel, "flash_attention", (q, k, other, tile), ValueError, mentions=["k and v must have one shape"])
+    rejects(kernel, "flash_attention", (q, k, other, tile), ValueError, mentions=["v"])
 
 
 @obligation("FLR-MODEL", equation="flash_step", type="equivalence", cost=4)

@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context, what is proved.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a171f82c049e4d06fcbdbcbd340f86fc141e9d293b82fd613eb129cdf9361372
+Meaning: 78b5721aa2db585f41ac68a3b4bef25683589f0aa9dc38498275a3563b66c89d
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """inference/prompt-guard: Prompts against the context.
 
 Compiled from contracts/inference/prompt-guard-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a171f82c049e4d06fcbdbcbd340f86fc141e9d293b82fd613eb129cdf9361372
+Meaning: 78b5721aa2db585f41ac68a3b4bef25683589f0aa9dc38498275a3563b66c89d
 """
 
 from albor_contracts.testing import (
@@ -217,7 +217,7 @@ def test_pgd_refuses(kernel, case):
     prompt, wanted, context, which, more = kernel.receives(case, "prompt wanted context which more")
     long = single(where(which == 0, context + more, where(which == 1, 0, prompt)))
     none = single(where(which == 2, 0, wanted))
-    rejects(kernel, "room", (long, none, context), ValueError, mentions=["1 <= prompt < context", "wanted >= 1"])
+    rejects(kernel, "room", (long, none, context), ValueError)
 
 
 @obligation("PGD-REFUSES-STRIDE", equation="windows", type="rejection")
@@ -231,7 +231,6 @@ def test_pgd_refuses_stride(kernel, case):
         "windows",
         (where(which == 0, 0, tokens), context, where(which == 1, 0, where(which == 2, context + 1, stride))),
         ValueError,
-        mentions=["tokens >= 1", "1 <= stride <= context"],
     )
 
 
@@ -253,7 +252,6 @@ def test_pgd_refuses_gaps(kernel, case):
         "window",
         (where(which == 0, 0, tokens), context, where(which == 1, 0, where(which == 2, context + 1, stride)), 0),
         ValueError,
-        mentions=["tokens >= 1", "1 <= stride <= context"],
     )
 
 
@@ -267,7 +265,6 @@ def test_pgd_refuses_cut(kernel, case):
         "first_kept",
         (where(which == 0, 0, prompt), context, where(which == 1, 0, where(which == 2, context + more, reserve))),
         ValueError,
-        mentions=["prompt >= 1", "1 <= reserve < context"],
     )
 
 

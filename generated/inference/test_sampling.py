@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1b55cb183f0eec29de99c5e0d46c12608bb555a125636eb8ce2fcd3bd0d2db0a
+Meaning: f3deda7b1aa35d2c19abb50f53b321322a83bea945e91dc6b7bb07bde0c91d3c
 """
 
 from albor_contracts.testing import (
@@ -464,13 +464,7 @@ def test_smp_refuses(kernel, case):
     t = single(where(which == 0, -temperature, temperature))
     n = single(where(which == 1, 0, k))
     mass = single(where(which == 2, 0, where(which == 3, max(1 + p, 1.001), p)))
-    rejects(
-        kernel,
-        "sample",
-        (logits, t, n, mass, seed),
-        ValueError,
-        mentions=["temperature >= 0", "k >= 1", "0 < p <= 1"],
-    )
+    rejects(kernel, "sample", (logits, t, n, mass, seed), ValueError)
 
 
 @obligation("SMP-REFUSES-NONE", equation="top_k", type="rejection")
@@ -478,7 +472,7 @@ def test_smp_refuses(kernel, case):
 def test_smp_refuses_none(kernel, case):
     """No token at all, or fewer, cannot be kept: refused."""
     logits, none = kernel.receives(case, "logits none")
-    rejects(kernel, "top_k", (logits, none), ValueError, mentions=["k >= 1"])
+    rejects(kernel, "top_k", (logits, none), ValueError, mentions=["k"])
 
 
 @obligation("SMP-REFUSES-MASS", equation="top_p", type="rejection")
@@ -486,7 +480,7 @@ def test_smp_refuses_none(kernel, case):
 def test_smp_refuses_mass(kernel, case):
     """A mass of 0 or below, or above 1, is refused."""
     logits, wrong = kernel.receives(case, "logits wrong")
-    rejects(kernel, "top_p", (logits, wrong), ValueError, mentions=["0 < p <= 1"])
+    rejects(kernel, "top_p", (logits, wrong), ValueError, mentions=["p"])
 
 
 @obligation("SMP-REFUSES-COLD", equation="probabilities", type="rejection")
@@ -494,7 +488,7 @@ def test_smp_refuses_mass(kernel, case):
 def test_smp_refuses_cold(kernel, case):
     """There are no probabilities at a temperature of 0 or below: refused."""
     logits, kept, cold = kernel.receives(case, "logits kept cold")
-    rejects(kernel, "probabilities", (logits, kept, cold), ValueError, mentions=["temperature > 0"])
+    rejects(kernel, "probabilities", (logits, kept, cold), ValueError, mentions=["temperature"])
 
 
 @obligation("SMP-WIDE", equation="top_k", type="equivalence", cost=8)

@@ -1,7 +1,7 @@
 """optim/gradient-accumulation: Gradient accumulation.
 
 Compiled from contracts/optim/gradient-accumulation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 85d55384f42df85b08e4603a3b682cc3be44e251333f9f03d3e6665b72c93dc2
+Meaning: 7d1315ecc74ec044a06436af203434d49a93858f3ecd225dba8d86af4cbcd0d4
 """
 
 from albor_contracts.testing import (
@@ -236,13 +236,7 @@ def test_ga_many(kernel, case):
 def test_ga_counts(kernel, case):
     """A cycle of no micro-batches is refused."""
     buffer, tokens, g, n, none = kernel.receives(case, "buffer tokens g n none")
-    rejects(
-        kernel,
-        "micro_step",
-        (buffer, tokens, 0, g, n, none),
-        ValueError,
-        mentions=["cycle: expected at least one"],
-    )
+    rejects(kernel, "micro_step", (buffer, tokens, 0, g, n, none), ValueError, mentions=["cycle"])
 
 
 @obligation("GA-SEEN", equation="micro_step", type="rejection")
@@ -264,7 +258,7 @@ def test_ga_seen(kernel, case):
 def test_ga_shapes(kernel, case):
     """A number of tokens for each micro-batch: more or fewer are refused."""
     g, other = kernel.receives(case, "g other")
-    rejects(kernel, "accumulate", (g, other), ValueError, mentions=["n[N]"])
+    rejects(kernel, "accumulate", (g, other), ValueError, mentions=["n"])
 
 
 @obligation("GA-WIDE", equation="accumulate", type="equivalence")

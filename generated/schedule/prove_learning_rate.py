@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules, what is proved.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8a19f5fa38651675dfc0a90ad94b7136488972d2a8f08cd57c04072d01029bd5
+Meaning: 9830765539dc1eeb4703b74ae45a596c0070cc432744cd8c2c6d9c638a175c05
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8a19f5fa38651675dfc0a90ad94b7136488972d2a8f08cd57c04072d01029bd5
+Meaning: 9830765539dc1eeb4703b74ae45a596c0070cc432744cd8c2c6d9c638a175c05
 """
 
 from albor_contracts.testing import (
@@ -418,13 +418,7 @@ def test_lrs_refuses_marks(kernel, case):
     horizon = single(where(which == 0, 0, total))
     late = single(where(which == 1, stable + 1, warmup))
     beyond = single(where(which == 2, total + 1, stable))
-    rejects(
-        kernel,
-        "wsd",
-        (step, late, beyond, horizon, peak, lowest),
-        ValueError,
-        mentions=["0 <= warmup <= stable <= total", "1 <= total"],
-    )
+    rejects(kernel, "wsd", (step, late, beyond, horizon, peak, lowest), ValueError)
 
 
 @obligation("LRS-REFUSES-RATES", equation="cosine_decay", type="rejection")
@@ -432,13 +426,7 @@ def test_lrs_refuses_marks(kernel, case):
 def test_lrs_refuses_rates(kernel, case):
     """A lowest rate above the peak, or below 0, is refused."""
     step, start, end, peak, wrong = kernel.receives(case, "step start end peak wrong")
-    rejects(
-        kernel,
-        "cosine_decay",
-        (step, start, end, peak, wrong * peak),
-        ValueError,
-        mentions=["0 <= lowest <= peak"],
-    )
+    rejects(kernel, "cosine_decay", (step, start, end, peak, wrong * peak), ValueError, mentions=["lowest"])
 
 
 @obligation("LRS-REFUSES-STEPS", equation="wsd", type="rejection")
@@ -457,7 +445,7 @@ def test_lrs_refuses_warmup(kernel, case):
     bad_step = single(where(which == 0, -1, step))
     bad_warmup = single(where(which == 1, -1, warmup))
     bad_peak = single(where(which == 2, -0.5, where(which == 3, inf, peak)))
-    rejects(kernel, "linear_warmup", (bad_step, bad_warmup, bad_peak), ValueError, mentions=["must"])
+    rejects(kernel, "linear_warmup", (bad_step, bad_warmup, bad_peak), ValueError)
 
 
 @obligation("LRS-REFUSES-ORDER", equation="cosine_decay", type="rejection")
@@ -466,7 +454,7 @@ def test_lrs_refuses_order(kernel, case):
     """A decay that ends where it starts, or before, or starts before the run, is refused."""
     step, start, end, peak, lowest, which = kernel.receives(case, "step start end peak lowest which")
     bad_start = single(where(which == 0, end, where(which == 1, end + 1, where(which == 2, -1, start))))
-    rejects(kernel, "cosine_decay", (step, bad_start, end, peak, lowest), ValueError, mentions=["0 <= start < end"])
+    rejects(kernel, "cosine_decay", (step, bad_start, end, peak, lowest), ValueError, mentions=["start"])
 
 
 @obligation("LRS-REFUSES-PERCENT", equation="wsd_marks", type="rejection")
@@ -477,7 +465,7 @@ def test_lrs_refuses_percent(kernel, case):
     bad_total = single(where(which == 0, 0, total))
     bad_warmup_percent = single(where(which == 1, -1, warmup_percent))
     bad_decay_percent = single(where(which == 2, -1, where(which == 3, 101 - warmup_percent, decay_percent)))
-    rejects(kernel, "wsd_marks", (bad_total, bad_warmup_percent, bad_decay_percent), ValueError, mentions=["at least"])
+    rejects(kernel, "wsd_marks", (bad_total, bad_warmup_percent, bad_decay_percent), ValueError)
 
 
 @obligation("LRS-REFUSES-WIDTHS", equation="width_rate", type="rejection")
@@ -520,7 +508,7 @@ def test_lrs_frozen_wsd(kernel, case):
 def test_lrs_refuses_nan_warmup(kernel, case):
     """A peak that is not a number is refused."""
     step, warmup, bad = kernel.receives(case, "step warmup bad")
-    rejects(kernel, "linear_warmup", (step, warmup, bad), ValueError, mentions=["must"])
+    rejects(kernel, "linear_warmup", (step, warmup, bad), ValueError, mentions=["peak"])
 
 
 @obligation("LRS-REFUSES-NAN-DECAY", equation="cosine_decay", type="rejection")
@@ -528,13 +516,7 @@ def test_lrs_refuses_nan_warmup(kernel, case):
 def test_lrs_refuses_nan_decay(kernel, case):
     """A peak or a lowest rate that is not a number, or not finite, is refused."""
     step, start, end, peak, lowest, which, bad = kernel.receives(case, "step start end peak lowest which bad")
-    rejects(
-        kernel,
-        "cosine_decay",
-        (step, start, end, where(which, bad, peak), where(which, lowest, bad)),
-        ValueError,
-        mentions=["0 <= lowest <= peak"],
-    )
+    rejects(kernel, "cosine_decay", (step, start, end, where(which, bad, peak), where(which, lowest, bad)), ValueError)
 
 
 @obligation("LRS-REFUSES-NAN-WSD", equation="wsd", type="rejection")
@@ -549,7 +531,6 @@ def test_lrs_refuses_nan_wsd(kernel, case):
         "wsd",
         (step, warmup, stable, total, where(which, bad, peak), where(which, lowest, low)),
         ValueError,
-        mentions=["0 <= lowest <= peak"],
     )
 
 
@@ -563,7 +544,6 @@ def test_lrs_refuses_nan_groups(kernel, case):
         "group_rates",
         (factors, step, warmup, stable, total, where(which, bad, peak), where(which, lowest, bad)),
         ValueError,
-        mentions=["0 <= lowest <= peak"],
     )
 
 

@@ -458,6 +458,12 @@ def test_a_wrong_error_and_changed_inputs_are_told_apart():
     assert "changed its input x" in judged("rejection", text, clamp=raising(ValueError, "low", spoil=True))
 
 
+def test_a_short_name_is_a_word_of_its_own():
+    text = "equation: clamp, call: 'clamp(x, low)', raises: ValueError, mentions: [lo]"
+    assert "does not mention lo" in judged("rejection", text, clamp=raising(ValueError, "too low"))
+    assert judged("rejection", text, clamp=raising(ValueError, "lo: too low")) == "passed"
+
+
 def refusing(kinds: str) -> Any:
     """double, but for elements of these kinds (letters of NumPy)."""
 

@@ -23,6 +23,7 @@ from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
+from hypothesis.vendor.pretty import pretty
 from toys import HEAD, Toy, load
 
 
@@ -484,3 +485,13 @@ def test_a_law_without_cases_says_so_in_words_about_the_contract(law, told, chec
         message = toy.judge("TY-LAW", "f16", f=lambda x: x + x)
     assert message.startswith("NoCase: ") and told in message
     assert "suppress_health_check" not in message and "<text>" not in message
+
+
+def test_a_kernel_prints_its_name_and_not_all_that_it_was_called_with():
+    """Hypothesis writes down the arguments of every case that fails."""
+    toy = Toy(
+        HEAD + 'equations: {f: {signature: "f(x: float[N]) -> y: float[N]", define: "y[i] = x[i]"}}\ndims: {N: 1..4}\n'
+    )
+    kernel = toy.kernel(f=lambda x: x)
+    kernel.f(np.arange(1000.0))
+    assert pretty(kernel) == repr(kernel) == "toy-f64"

@@ -82,6 +82,10 @@ class Kernel:
     def __repr__(self) -> str:
         return f"{self.binding}-{self.dtype}" + ("" if self.device == "cpu" else f"-{self.device}")
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints: not what has been called so far."""
+        printer.text(repr(self))
+
     @property
     def precision(self) -> str:
         """The dtype this kernel accumulates in."""
