@@ -495,3 +495,24 @@ def test_a_kernel_prints_its_name_and_not_all_that_it_was_called_with():
     kernel = toy.kernel(f=lambda x: x)
     kernel.f(np.arange(1000.0))
     assert pretty(kernel) == repr(kernel) == "toy-f64"
+
+
+def test_whole_numbers_of_a_kernel_are_compared_exactly():
+    """No rounding leaves a product undecided where it is at its limit."""
+    text = (
+        HEAD
+        + """
+dims: {N: 2..4}
+equations: {places: {signature: "places(x: float[N]) -> k: i64[N]"}}
+proof_obligations:
+  - id: TY-BELOW
+    equation: places
+    type: bound
+    property: "Every place is below N."
+    let: "k = places(x)"
+    check: "all[i](8 * k[i] < 8 * N and 0 - k[i] > -N and N + 8 * k[i] * k[i] < N + 8 * N * N)"
+"""
+    )
+    toy = Toy(text)
+    assert toy.judge("TY-BELOW", places=lambda x: np.arange(len(x))) == "passed"
+    assert "32 < 32 does not hold" in Toy(text.replace("2..4", "4")).judge("TY-BELOW", places=lambda x: np.full(4, 4))

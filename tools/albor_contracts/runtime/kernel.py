@@ -43,7 +43,7 @@ from .shared_state import left_alone
 from .target import Target, arranged, miscounted, raised, sizes_in, unrepeatable
 from .tolerance import carried, rounded_once, rounding
 from .truth import Truth
-from .values import Output, OutputTruth, Received, Whole, counted, plain, wide
+from .values import Output, OutputTruth, Received, Whole, WholeOutput, counted, plain, wide
 
 NO_TYPES: Mapping[str, str] = MappingProxyType({})
 _NOT_WATCHED = contextlib.nullcontext()
@@ -392,7 +392,8 @@ class Kernel:
             else:
                 label = f"{target.name.rpartition(':')[2] or target.name}: {p.name}"
                 tolerance = partial(self._tolerance, bounds, k, p.type, value, label)
-                values.append(Output(value, tolerance, p.name, signature.name))
+                kind = Output if p.type.is_floating or p.type.dtype == "real" else WholeOutput
+                values.append(kind(value, tolerance, p.name, signature.name))
         return tuple(values)
 
     def _promised(self, target: Target, name: str, type_: Type, got: Any, sizes: Mapping[str, int]) -> Any:

@@ -52,6 +52,51 @@ class Output(Bounded):
         return self.error
 
 
+class Count(Bounded):
+    """Whole numbers without doubt: sums, differences and products with others are exact."""
+
+    __slots__ = ()
+
+    def __getitem__(self, where: Any) -> Bounded:
+        return Count(super().__getitem__(where).value)
+
+    def reshape(self, *shape: int) -> Bounded:
+        return Count(self.value.reshape(shape))
+
+    def laid_out(self, full: tuple[int, ...], order: tuple[int, ...]) -> Bounded:
+        return Count(super().laid_out(full, order).value)
+
+    def __neg__(self) -> Bounded:
+        return Count(-self.value)
+
+
+def _exactly(name: str) -> Callable[[Count, Any], Bounded]:
+    operator = getattr(np.ndarray, name)
+    rounded = getattr(Bounded, name)
+
+    def method(self: Count, other: Any) -> Bounded:
+        if isinstance(other, Count):
+            return Count(operator(self.value, other.value))
+        whole = type(other) is int or (isinstance(other, np.ndarray) and other.dtype.kind in "iu")
+        return Count(operator(self.value, other)) if whole else rounded(self, other)
+
+    return method
+
+
+for _name in ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__"):
+    setattr(Count, _name, _exactly(_name))
+
+
+class WholeOutput(Output):
+    """Whole numbers that a kernel returned; their elements are a `Count` where the definition leaves no doubt."""
+
+    __slots__ = ()
+
+    def __getitem__(self, where: Any) -> Bounded:
+        found = super().__getitem__(where)
+        return found if np.any(found.error) else Count(found.value)
+
+
 class OutputTruth(Truth):
     """A kernel's truth values; undecided where the definition is."""
 
