@@ -39,6 +39,7 @@ class Failure:
     property: str
     stated: str = ""  # file:line:column of the obligation, or of the definition it compares with
     kernel: str = ""  # file:line of the callable under test
+    judged_as: str = ""  # the equation it was taken for, where it has another name
     message: str = ""
     case: str = ""  # the shrunk input
     expected: str = ""
@@ -49,6 +50,10 @@ class Failure:
     behaves_like_title: str = ""
     replay: str = ""  # the one command that reproduces it
     traceback: str = ""  # its last lines
+
+    def under_test(self) -> str:
+        """The callable, in words."""
+        return f"{self.kernel}, judged as {self.judged_as}" if self.kernel and self.judged_as else self.kernel
 
 
 @dataclass(frozen=True, kw_only=True)

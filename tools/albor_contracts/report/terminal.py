@@ -206,7 +206,7 @@ def failure_block(event: ObligationFinished, headline: str = "") -> str:
         lines.append(f"  {failure.property or event.property}")
     parts = (
         ("stated at", failure.stated),
-        ("kernel", failure.kernel),
+        ("kernel", failure.under_test()),
         ("", failure.message or event.reason),
         ("input", failure.case),
         ("expected", failure.expected),

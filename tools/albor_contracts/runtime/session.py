@@ -25,7 +25,6 @@ from .kernel_fault import KernelFault
 from .missing import Missing, NotOffered
 from .quiet import quiet
 from .repeated import Repeated
-from .target import Target
 
 HEARTBEAT = 1.0  # seconds between signs of life
 # Kinds of failure that have nothing to do with what a law is about: what may be wrong then stands in the message.
@@ -84,7 +83,7 @@ def render(failure: Failure) -> str:
     rows = [
         ("", failure.property),
         ("stated at", failure.stated),
-        ("kernel", failure.kernel),
+        ("kernel", failure.under_test()),
         ("", failure.message),
         ("input", failure.case),
         ("if this fails", failure.if_fails),
@@ -310,7 +309,8 @@ class Recorder:
         return Failure(
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
-            kernel=_placed(target, called) if target is not None else "",
+            kernel=target.place() if target is not None else "",
+            judged_as="" if target is None or target.is_named(called) else called,
             message=message,
             case=self._inputs(),
             expected=expected,
@@ -339,12 +339,6 @@ class Recorder:
             return self.kernel.called
         gap = getattr(error, "gap", None)
         return (gap.made_by if gap is not None else "") or self.equation
-
-
-def _placed(target: Target, equation: str) -> str:
-    """Where the callable is written, and what it was taken for, unless it has that name."""
-    place, name = target.place(), target.name.rpartition(":")[2].rpartition(".")[2]
-    return f"{place}, judged as {equation}" if place and name.replace("_", "") != equation.replace("_", "") else place
 
 
 def _shown(error: BaseException) -> BaseException:

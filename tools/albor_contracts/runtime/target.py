@@ -25,6 +25,11 @@ class Target:
     returns: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
 
+    def is_named(self, equation: str) -> bool:
+        """Whether the callable has the name of the equation, but for underscores."""
+        name = self.name.rpartition(":")[2].rpartition(".")[2]
+        return name.replace("_", "") == equation.replace("_", "")
+
     def place(self) -> str:
         """file:line of the callable's source; empty for what has none, such as functions of a library in C."""
         found: Any = inspect.unwrap(self.call)
