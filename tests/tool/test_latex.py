@@ -159,6 +159,10 @@ def test_latex_reads_as_mathematics(expression, expected):
     check(expected)
 
 
+def test_texts_are_joined_by_a_function_and_not_by_commas_alone():
+    assert latex(parsed("join(a, b)")) == r"\operatorname{join}\left(a, b\right)"
+
+
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_function_has_latex(function):
     low, high = FUNCTIONS[function].arity
