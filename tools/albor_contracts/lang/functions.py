@@ -95,7 +95,7 @@ FUNCTIONS: dict[str, Function] = {
             0,
             "how often the second text stands in the first, without overlap",
         ),
-        Function("join", (2, 8), "text", r"\operatorname{join}(%s)", 0, "the texts, or byte strings, one after the other"),
+        Function("join", (2, 8), "text", r"\operatorname{join}(%s)", 0, "the texts, or byte strings, in this order"),
     )
 }
 
