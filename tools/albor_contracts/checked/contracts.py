@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ..errors import ContractError, Diagnostic, Text, problem
 from ..lang import tree
@@ -18,6 +18,7 @@ from .laws import check_obligation
 from .model import CheckedContract, CheckedEquation
 from .names import Names
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -30,10 +31,10 @@ class Checking:
         self.signatures: dict[str, dict[str, Signature]] = {}
         self.complete = True
 
-    def attempt(self, action: Callable[[], T]) -> T | None:
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """The result, or None and one problem more. What the links report is not reported again."""
         try:
-            return action()
+            return action(*args, **kwargs)
         except ContractError as error:
             self.diagnostics += error.diagnostics
             self.complete = False
@@ -64,7 +65,7 @@ def check_each(
     for name, contract in contracts.items():
         checking.signatures[name] = {}
         for equation_name, equation in contract.equations.items():
-            signature = checking.attempt(lambda e=equation, n=equation_name: _signature(e, n))  # type: ignore[misc]
+            signature = checking.attempt(_signature, equation, equation_name)
             if signature is not None:
                 checking.signatures[name][equation_name] = signature
         signatures[name], checking.diagnostics = checking.diagnostics, []
@@ -122,33 +123,33 @@ def _contract(checking: Checking, contract: Contract) -> CheckedContract:
     names = Names(contract, visible, frozenset(own), defined)
     equations: dict[str, CheckedEquation] = {}
     for name, signature in own.items():
-        equation = checking.attempt(lambda n=name, s=signature: check_equation(names, n, s))  # type: ignore[misc]
+        equation = checking.attempt(check_equation, names, name, signature)
         if equation is not None:
             equations[name] = equation
-    checking.attempt(lambda: _acyclic(equations))
+    checking.attempt(_acyclic, equations)
     obligations = []
     for obligation in (*contract.proof_obligations, *implied_obligations(contract)):
         if obligation.equation not in equations or any(check_parameters(obligation)):
             checking.complete = False
             continue
-        checked = checking.attempt(lambda o=obligation: check_obligation(names, o, equations))  # type: ignore[misc]
+        checked = checking.attempt(check_obligation, names, obligation, equations)
         if checked is not None:
             obligations.append(checked)
     by_id = {o.id: o for o in obligations}
     tests = []
     for test in contract.falsification_tests:
         rule = by_id.get(test.rule)
-        law = None if rule is None else checking.attempt(lambda t=test, r=rule: check_falsification(names, t, r))  # type: ignore[misc]
+        law = None if rule is None else checking.attempt(check_falsification, names, test, rule)
         if law is None:
             checking.complete = False
         else:
             tests.append((test, law))
     faults = []
     for fault in contract.faults:
-        checked_fault = checking.attempt(lambda f=fault: check_fault(names, f, equations))  # type: ignore[misc]
+        checked_fault = checking.attempt(check_fault, names, fault, equations)
         if checked_fault is not None:
             faults.append(checked_fault)
-    checking.attempt(lambda: _distinct(contract))
+    checking.attempt(_distinct, contract)
     return CheckedContract(contract, equations, tuple(obligations), tuple(tests), tuple(faults), imports)
 
 

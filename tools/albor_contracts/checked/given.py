@@ -85,7 +85,7 @@ def not_a_value(value: object, type_: Type) -> str:
         wrong = next((w for v in flat if (w := not_a_value(v, Type(element)))), "")
         if not wrong and element == "int" and type_.dtype != "i64":
             low, high = INTEGER_RANGES[type_.dtype]
-            wrong = next((f"{v}, which does not fit" for v in flat if not low <= v <= high), "")  # type: ignore[operator]
+            wrong = next((f"{v}, which does not fit" for v in flat if isinstance(v, int) and not low <= v <= high), "")
         return wrong
     if type_.dtype == "bytes":
         whole = isinstance(value, list | tuple) and all(

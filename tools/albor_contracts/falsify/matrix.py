@@ -227,11 +227,11 @@ def _injected(
 @contextlib.contextmanager
 def _elsewhere(change: Planted) -> Iterator[None]:
     """While active, calls in another process meet the same change of the source."""
-    session.elsewhere = partial(Elsewhere, [change])
+    saved, session.elsewhere = session.elsewhere, partial(Elsewhere, [change])
     try:
         yield
     finally:
-        session.elsewhere = None
+        session.elsewhere = saved
 
 
 # What a changed source raises that lacks a name: it would fall under any law, and prove nothing about this one.

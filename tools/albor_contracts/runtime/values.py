@@ -103,9 +103,9 @@ class OutputTruth(Truth):
     __slots__ = ("_derive", "_unsure")
 
     def __init__(self, value: np.ndarray, derive: Callable[[], Any]) -> None:
-        self._unsure: Any = None
+        super().__init__(value)
+        self._unsure: Any = None  # until it is looked for
         self._derive = derive
-        super().__init__(value, None)  # type: ignore[arg-type]
 
     @property
     def unsure(self) -> Any:  # type: ignore[override]
