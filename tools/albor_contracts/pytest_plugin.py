@@ -44,8 +44,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kernel" not in metafunc.fixturenames or not hasattr(metafunc.function, "obligation") or spec is None:
         return
     _tell_more(metafunc.config)
+    if why := _outdated(metafunc):
+        pytest.fail(why, pytrace=False)
     kernels = _kernels(metafunc, spec)
     metafunc.parametrize("kernel", kernels, ids=[repr(k) for k in kernels])
+
+
+def _outdated(metafunc: pytest.Metafunc) -> str:
+    """Why the module is not what its contract says today; empty where it is, or where the contract is not at hand."""
+    from .evidence.hashing import meaning_hash
+    from .library import read_closure
+
+    cache = metafunc.config.stash.setdefault(_MEANING, {})
+    module = metafunc.module
+    if module not in cache:
+        name = module.CONTRACT
+        contracts = read_closure(_root(metafunc.config), name)
+        current = name not in contracts or meaning_hash(contracts[name], contracts) in (module.__doc__ or "")
+        words = f"{name} has changed since its tests were generated: run `albor-contracts generate {name}`"
+        cache[module] = "" if current else words
+    return cache[module]
 
 
 def _tell_more(config: pytest.Config) -> None:
@@ -103,6 +121,7 @@ def _kernels(metafunc: pytest.Metafunc, spec: Any) -> list[Kernel]:
 
 
 _BOUND = pytest.StashKey[dict[Any, Any]]()
+_MEANING = pytest.StashKey[dict[Any, str]]()
 
 
 def _equation_of_rule(metafunc: pytest.Metafunc) -> str:
