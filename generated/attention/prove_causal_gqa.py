@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads, what is proved.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3c0a95bb49968ae99760384d4303ba38445a97b91432c09d01276fd750dfeeb9
+Meaning: 61302551503d13f6e059a5c8d11a447afe460a0e27f7230b2d24004f6cce3224
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, log, max_over, min_over, over, proof, sqrt, sum_over

@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b53a26589f74c74031171635c57a6a64cf82db528a4d251813baf4a468553974
+Meaning: c1e11ea8a09afb4a8d39e5d9ec032bef5de6c8c773042db22f8c83845fb0698a
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

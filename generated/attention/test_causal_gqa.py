@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3c0a95bb49968ae99760384d4303ba38445a97b91432c09d01276fd750dfeeb9
+Meaning: 61302551503d13f6e059a5c8d11a447afe460a0e27f7230b2d24004f6cce3224
 """
 
 from albor_contracts.testing import (
@@ -193,6 +193,14 @@ att_deep_inputs = cases(
     k="float[B, K, S, D] in [-4, 4]",
     v="float[B, K, S, D] in [-4, 4]",
     order="permutation[S]",
+)
+att_billions_inputs = cases(
+    dims={"B": "1", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..17", "D": "1..17"},
+    work={"S * S": 2**18},
+    q="float[B, H, S, D] in [40000, 60000]",
+    k="float[B, K, S, D] in [-60000, -40000]",
+    v="float[B, K, S, D] in [-4, 4]",
+    other_v="float[B, K, S, D] in [-4, 4]",
 )
 att_batches_inputs = cases(
     dims={"B": "3, 4, 5", "G": "1..2", "K": "1..2", "H": "G * K", "S": "1..3", "D": "1..3"},
@@ -495,6 +503,24 @@ def test_att_deep(kernel, case):
     score = array[b, h, i](sum[d](q[b, h, i, d]) * (0 - 128 - 16 * least[i]) / sqrt(D))
     claim(all[b, h, i, d](o[b, h, i, d] == seen[b, h, i, d]))
     claim(all[b, h, i](approx(lse[b, h, i], score[b, h, i])))
+
+
+@obligation("ATT-BILLIONS", equation="attention", type="independence")
+@given(case=att_billions_inputs)
+def test_att_billions(kernel, case):
+    """Values after position i do not change row i by one bit where scores lie billions below zero either."""
+    q, k, v, other_v = kernel.receives(case, "q k v other_v")
+    B, K, H, S, D = case.B, case.K, case.H, case.S, case.D
+    b, h, i, d, c, j = grid(B, H, S, D, K, S)
+    independent(
+        lambda v: kernel.attention(q, k, v)[0],
+        v,
+        other_v,
+        when=j > i,
+        output=(b, h, i, d),
+        input=(b, c, j, d),
+        case=case,
+    )
 
 
 @obligation("ATT-BATCHES", equation="attention", type="equivalence", cost=3)

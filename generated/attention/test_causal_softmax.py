@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b53a26589f74c74031171635c57a6a64cf82db528a4d251813baf4a468553974
+Meaning: c1e11ea8a09afb4a8d39e5d9ec032bef5de6c8c773042db22f8c83845fb0698a
 """
 
 from albor_contracts.testing import (
@@ -149,6 +149,12 @@ csm_deep_inputs = cases(
     x="float[B, S, S] in [-20, 20]",
     scale="real in {1, 32}",
     order="permutation[S]",
+)
+csm_billions_inputs = cases(
+    dims={"B": "1..3", "S": "1..17"},
+    work={"B * S * S": 2**15},
+    x="float[B, S, S] in [-60000, -40000]",
+    scale="real in [65536, 131072]",
 )
 csm_wide_inputs = cases(
     dims={"B": "1", "S": "513"},
@@ -387,6 +393,19 @@ def test_csm_deep(kernel, case):
     a = kernel.causal_softmax(deep, scale)
     least = array[i](min[j](order[j], where=j <= i))
     claim(all[b, i, j](a[b, i, j] == where(order[j] == least[i], 1, 0)))
+
+
+@obligation("CSM-BILLIONS", equation="causal_softmax", type="bound")
+@given(case=csm_billions_inputs)
+def test_csm_billions(kernel, case):
+    """Weights of the future are exactly 0 where scores lie billions below zero either."""
+    x, scale = kernel.receives(case, "x scale")
+    B, S = case.B, case.S
+    b, i, j = grid(B, S, S)
+    a = kernel.causal_softmax(x, scale)
+    future = array[b, i, j](where(j <= i, 0 * x[b, i, j], a[b, i, j]))
+    nothing = array[b, i, j](where(j <= i, 0 * x[b, i, j], 0))
+    claim(all[b, i, j](exact(future[b, i, j], nothing[b, i, j])))
 
 
 @obligation("CSM-WIDE", equation="causal_softmax", type="equivalence", cost=25)

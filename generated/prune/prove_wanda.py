@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 629ce07f3556b502a95deff2ce4e1465b048518cba946b117bf0c7d786a7516d
+Meaning: d36a525c0f23d62ee29df6eb6c9c77d65141076dfa3111ccb27248da3474b197
 """
 
 from albor_contracts.prove import proof

@@ -6,7 +6,8 @@ import itertools
 from pathlib import Path
 
 import pytest
-from albor_contracts.bindings import Bound, bind, resolve
+from albor_contracts.bindings import Bound, bind
+from albor_contracts.callables import resolve
 from albor_contracts.errors import ContractError, Position
 from albor_contracts.lang.signature import Signature, parse_signature
 from albor_contracts.runtime.target import arranged
@@ -23,6 +24,7 @@ KERNELS = """
 def renamed(values, factor): pass
 def by_its_inputs(low, by, x): pass
 def Turn(anything): pass
+def TURN(anything): pass
 def with_more(x, by, low, inplace=False): pass
 def attention(q, k): pass
 def strange(a, b, c, d): pass
@@ -120,3 +122,36 @@ def test_a_callable_that_cannot_be_looked_up(path: str, words: str, module: str)
     (found,) = caught.value.diagnostics
     assert (found.code, found.message) == ("E507", words.format(module))
     assert ("did you mean `renamed`" in found.hint) == (path == "renamd")
+
+
+LENDER = "name: {0}\nframework: {1}\nkernels: {{core/scale: {{turn: {2}:Turn, scale: {2}:renamed}}}}\n"
+
+
+def test_kernels_that_a_function_lacks_are_lent_by_a_file(module: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "bindings/reference.yaml", LENDER.format("reference", "numpy", module))
+    alone = bound(f"{module}:by_its_inputs", tmp_path)
+    assert not alone.lent and alone.advice == "; +reference after it lends the project's"
+    for lender in ("reference", path):
+        found = bound(f"{module}:by_its_inputs+{module}:Turn+{lender}", tmp_path)
+        names = {equation: target.name.partition(":")[2] for equation, target in found.targets.items()}
+        assert names == {"shift": "by_its_inputs", "turn": "Turn", "scale": "renamed"}
+        assert found.lent == {"scale"} and not found.advice
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("{0}:TURN", "{0}:Turn and {0}:TURN both stand for turn"),
+        ("torches", "{0}:Turn takes NumPy arrays and torches torch tensors"),
+        ("others", "others has no kernel of core/scale to lend"),
+        ("nowhere", "there is no binding 'nowhere'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(more: str, words: str, module: str, tmp_path: Path) -> None:
+    write(tmp_path, "bindings/torches.yaml", LENDER.format("torches", "torch", module))
+    write(tmp_path, "bindings/others.yaml", 'name: others\nframework: numpy\nkernels: {core/none: {none: "a:b"}}\n')
+    with pytest.raises(ContractError) as caught:
+        bound(f"{module}:Turn+{more.format(module)}", tmp_path)
+    (found,) = caught.value.diagnostics
+    assert found.message == words.format(module)
+    assert found.code == ("E503" if more == "nowhere" else "E513")

@@ -589,6 +589,43 @@ def test_a_surviving_fault_fails(project, run):
     }  # fmt: skip
 
 
+def test_a_fault_dies_where_nothing_else_is_bound(project, run):
+    """Beyond the sizes of the definition only a law about two kernels notices: who binds one of them would pass."""
+    twice = """
+  twice:
+    signature: "twice(x: float[R, N]) -> y: float[R, N]"
+    formula: "y = 2 x"
+    domain: {x: "in [-50, 50]"}
+    define: |
+      y[r, i] = 2 * x[r, i]
+
+proof_obligations:
+  - id: SC-TWICE
+    equation: twice
+    type: equivalence
+    property: "To double is to scale by two."
+    if_fails: "One of them is limited."
+    dims: {N: 12}
+    left: "twice(x)"
+    right: "scale(x, 2)"
+"""
+    fault = """faults:
+  - id: SC-FEW
+    title: "from the tenth element on nothing is doubled"
+    origin: "a fixed width; hidden by short rows"
+    define: {twice: "y[r, i] = where(i < 9, 2, 1) * x[r, i]"}
+    killed_by: [SC-TWICE]
+"""
+    path = "contracts/core/scale-v1.yaml"
+    edit(project, path, "\nproof_obligations:\n", twice)
+    edit(project, path, "faults:\n", fault)
+    status, out, _ = run("falsify", "-n", "1")
+    assert status == 1 and "SC-FEW survives where twice is all that a binding has" in out
+    edit(project, path, 'right: "scale(x, 2)"', 'right: "spec.scale(x, 2)"')
+    out = run("falsify", "-n", "1")[1]
+    assert "SC-FEW" not in out or "SC-FEW survives" not in out
+
+
 def test_a_fault_that_cannot_run_proves_nothing(project, run):
     edit(project, "contracts/core/scale-v1.yaml", "a * x / 2", "a * half")
     status, out, err = run("falsify", "-n", "1")

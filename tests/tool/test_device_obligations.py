@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from albor_contracts.bindings import check_call
+from albor_contracts.callables import check_call
 from albor_contracts.errors import ContractError, Text
 from albor_contracts.runtime.actions import no_fallback, uses_at_most
 from albor_contracts.runtime.claims import Falsified

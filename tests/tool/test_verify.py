@@ -49,7 +49,26 @@ def test_a_right_kernel_passes(tmp_path: Path) -> None:
     found = verdicts(tmp_path / "e.jsonl")
     assert {v.outcome for v in found} <= {"passed", "partial", "not_applicable"}
     (tiles,) = (v for v in found if v.outcome == "partial")  # a law about the gradient as well
-    assert tiles.reason == "hostile:right has no kernel for rmsnorm_backward"
+    assert tiles.reason == "hostile:right has no kernel for rmsnorm_backward; +reference after it lends the project's"
+
+
+LONE = """
+import math
+
+def rungs(configurations, reduction):
+    return math.ceil(math.log(configurations) / math.log(reduction))
+"""
+
+
+def test_a_lone_function_is_judged_with_what_the_project_lends(tmp_path: Path) -> None:
+    (tmp_path / "lone.py").write_text(LONE)
+    done = verified("schedule/successive-halving", "lone:rungs+reference", tmp_path)
+    assert done.returncode == 1
+    found = {v.obligation: v for v in verdicts(tmp_path / "e.jsonl")}
+    assert "SHV-COMPOSE" not in found  # about what is lent alone
+    failed = found["SHV-LAST-RUNG"]
+    assert failed.outcome == "failed" and failed.failure is not None and "lone.py:4" in failed.failure.kernel
+    assert "lone:rungs" in failed.kernel.split()
     assert all(v.kernel_hash and v.contract_hash for v in found if v.outcome == "passed")
 
 

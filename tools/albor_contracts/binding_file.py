@@ -106,8 +106,9 @@ class Binding(Entry):
 
 
 def names_callable(binding: str) -> bool:
-    """Whether `--binding` names one callable, package.module:function, and not a file."""
-    return ":" in binding and not binding.endswith((".yaml", ".yml"))
+    """Whether `--binding` names a callable, package.module:function, and not a file; others may follow it after a +."""
+    first = binding.partition("+")[0]
+    return ":" in first and not first.endswith((".yaml", ".yml"))
 
 
 def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Binding:

@@ -2,19 +2,15 @@
 
 A binding is a file (`reference`, `impl`, `torch`: bindings/<name>.yaml, or a path to one) or a single callable
 `package.module:function`, which stands for the equation it is named after, for the first whose inputs it takes under
-their own names, or for the contract's first.
+their own names, or for the contract's first. `A+B` is callable A with callable B beside it, or with those kernels of
+the file B that A and what else is named do not have: they are lent, and not under test.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import inspect
-import operator
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +18,14 @@ from typing import Any
 from .arguments import check_names, evaluate_argument, parse_argument
 from .binding_file import Binding, load_binding, names_callable, unknown_returns
 from .binding_file import Target as TargetText
-from .errors import ContractError, Position, Text, problem, said
+from .callables import by_name, check_call, misfit, parameter_names, resolve, uses_torch
+from .errors import ContractError, Position, Text, problem
 from .lang.signature import Signature
 from .model import Contract
 from .runtime.autograd import Differentiated, Gradients
 from .runtime.definitions import Definitions
 from .runtime.kernel import Kernel
 from .runtime.target import Target
-from .suggest import did_you_mean
 
 DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
 
@@ -45,6 +41,8 @@ class Bound:
     targets: Mapping[str, Target]
     declined: Mapping[str, str] = field(default_factory=dict)
     deviates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # device -> obligation -> why
+    lent: frozenset[str] = frozenset()  # equations whose callables stand in for those that the binding lacks
+    advice: str = ""  # how to have the project's kernels stand in
 
     def kernels(
         self, spec: Definitions, device: str, dtypes: tuple[str, ...] | None = None, everything: bool = False
@@ -54,7 +52,7 @@ class Bound:
         return [
             Kernel(
                 spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates.get(device, {}),
-                simulated=self.framework == "numpy",
+                simulated=self.framework == "numpy", lent=self.lent, advice=self.advice,
             )
             for d in chosen
         ]  # fmt: skip
@@ -67,7 +65,7 @@ def bind(name: str, contract: str, signatures: Mapping[str, Signature], root: Pa
     """
     root = root or Path()
     if names_callable(name):
-        return _single(name, contract, signatures, root)
+        return _named(name, contract, signatures, root)
     path = Path(name) if name.endswith((".yaml", ".yml")) else root / "bindings" / f"{name}.yaml"
     if not path.is_file():
         raise problem(
@@ -125,7 +123,7 @@ def _target(text: TargetText, call: Text, signature: Signature, framework: str) 
     arguments = _arguments(text, signature)
     if arguments is None:
         check_call(function, call, signature, framework)
-        arguments = _by_name(function, signature, framework)
+        arguments = by_name(function, signature, framework)
     returns, dtypes = tuple(map(str, text.returns)), tuple(map(str, text.dtypes))
     return Target(function, str(call), arguments, returns, dtypes)
 
@@ -166,15 +164,58 @@ def _differentiable(contract: str, signature: Signature, where: Text, known: Seq
     )  # fmt: skip
 
 
+def _named(name: str, contract: str, signatures: Mapping[str, Signature], root: Path) -> Bound:
+    """`module:function`, with others after a + each."""
+    words = name.split("+")
+    mine = [_single(word, contract, signatures, root) for word in words if names_callable(word)]
+    files = [bind(word, contract, signatures, root) for word in words if not names_callable(word)]
+    first = mine[0]
+    for word, found in zip((w for w in words if not names_callable(w)), files, strict=True):
+        if found is None:
+            raise problem("E513", f"{word} has no kernel of {contract} to lend", Position(name))
+    together = [*mine, *filter(None, files)]
+    for other in together:
+        if other.framework != first.framework:
+            wanted = _ARRAYS[first.framework]
+            raise problem(
+                "E513", f"{first.name} takes {wanted} and {other.name} {_ARRAYS[other.framework]}", Position(name),
+                f"{_LENDERS[first.framework]} has kernels that take {wanted}",
+            )  # fmt: skip
+    own: dict[str, Target] = {}
+    for one in mine:
+        equation, target = next(iter(one.targets.items()))
+        if equation in own:
+            both = f"{own[equation].name} and {target.name} both stand for {equation}"
+            raise problem("E513", both, Position(name), "a binding file says which stands for what")
+        own[equation] = target
+    targets: dict[str, Target] = {}
+    for one in reversed(together):
+        targets |= one.targets
+    targets |= own  # what is named goes before what autograd makes of something else
+    served = {equation for one in mine for equation in one.targets}
+    lender = _LENDERS[first.framework]
+    lends = not any(files) and _lends(root / "bindings" / f"{lender}.yaml", contract)
+    advice = f"; +{lender} after it lends the project's" if lends else ""
+    return replace(first, name=name, targets=targets, lent=frozenset(targets) - served, advice=advice)
+
+
+_ARRAYS = {"numpy": "NumPy arrays", "torch": "torch tensors"}
+_LENDERS = {"numpy": "reference", "torch": "impl"}
+
+
+def _lends(path: Path, contract: str) -> bool:
+    return path.is_file() and contract in load_binding(path).kernels
+
+
 def _single(name: str, contract: str, signatures: Mapping[str, Signature], root: Path) -> Bound:
     function = resolve(name, Position(name))
     module = sys.modules.get(name.split(":", maxsplit=1)[0])
-    framework = "torch" if _uses_torch(module) else "numpy"
+    framework = "torch" if uses_torch(module) else "numpy"
     models = _models(contract, root)
     equation = _meant(name, function, _own(models, signatures), framework)
     signature = signatures[equation]
     check_call(function, Text(name, (Position(name),)), signature, framework)
-    arguments = _by_name(function, signature, framework)
+    arguments = by_name(function, signature, framework)
     forward = Target(function, name, arguments)
     targets = {equation: forward}
     if framework == "torch":
@@ -196,121 +237,13 @@ def _meant(name: str, function: Callable[..., Any], equations: Sequence[Signatur
     """The equation a callable stands for: its namesake, the first whose inputs it takes by name, or the first."""
     word = _folded(name.split(":", 1)[1].rsplit(".", maxsplit=1)[-1])
     namesakes = [e for e in equations if _folded(e.name) == word]
-    named = set(_names(function))
-    fitting = [e for e in equations if {p.name for p in e.inputs} <= named and not _misfit(function, e, framework)]
+    named = set(parameter_names(function))
+    fitting = [e for e in equations if {p.name for p in e.inputs} <= named and not misfit(function, e, framework)]
     return [*namesakes, *fitting, *equations][0].name
 
 
 def _folded(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
-
-
-def _uses_torch(module: Any) -> bool:
-    names = getattr(module, "__dict__", {}).values()  # what a module put in its place need not have
-    return any(inspect.ismodule(v) and v.__name__.split(".")[0] in ("torch", "triton") for v in names)
-
-
-def resolve(target: str, where: Position) -> Callable[..., Any]:
-    """The callable `package.module:function` names."""
-    module_name, _, path = target.partition(":")
-    if not path or not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
-        raise problem("E505", f"{target!r} does not name a callable", where, "package.module:function")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise problem(
-            "E506", f"cannot import {module_name!r}: {error}", where, "is its folder the current one, or installed?"
-        ) from None
-    except (Exception, SystemExit) as error:
-        words = f"importing {module_name!r} raised {type(error).__name__}: {said(error)}"
-        raise problem("E506", words, where) from None
-    for part in path.split("."):
-        found = _attribute(found, part, module_name, path, where)
-    if not callable(found):
-        raise problem("E507", f"{target} is not callable", where)
-    if inspect.isclass(found):
-        differentiable = {"apply", "forward", "backward"} <= set(dir(found))
-        raise problem(
-            "E507", f"{target} is a class, not a function", where,
-            f"name {target}.apply" if differentiable
-            else "name a function that takes the equation's inputs, makes an object of it and calls that",
-        )  # fmt: skip
-    if "triton" in sys.modules and not module_name.startswith("albor_impl"):
-        from albor_impl._triton.plain import interpret_plain_kernels
-
-        interpret_plain_kernels()  # so that kernels of users need no GPU
-    return found
-
-
-def _attribute(owner: Any, part: str, module: str, path: str, where: Position) -> Any:
-    try:
-        return getattr(owner, part)
-    except AttributeError:
-        names: list[str] = []
-        with contextlib.suppress(Exception):  # a class may have another idea of what is in it
-            names = [n for n in dir(owner) if not n.startswith("_")]
-        raise problem("E507", f"{module} has no {path!r}", where, did_you_mean(part, names)) from None
-    except (Exception, SystemExit) as error:
-        words = f"looking up {path!r} in {module} raised {type(error).__name__}: {said(error)}"
-        raise problem("E507", words, where) from None
-
-
-def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    try:
-        return inspect.signature(function).parameters
-    except Exception:
-        return None  # built in, or without a readable signature: nothing is known before the call
-
-
-def _names(function: Callable[..., Any]) -> list[str]:
-    """The parameters that can be given by name, as far as they are known."""
-    found = (_parameters(function) or {}).values()
-    return [p.name for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-
-
-def _takes_device(signature: Signature, framework: str) -> bool:
-    """Whether the kernel is a program for the simulated device, which is then its first argument."""
-    return bool(signature.on_device) and framework == "numpy"
-
-
-def check_call(function: Callable[..., Any], name: Text, signature: Signature, framework: str) -> None:
-    """Refuse a callable that cannot be called with the inputs of the equation."""
-    if error := _misfit(function, signature, framework):
-        given = _given(signature, framework)
-        raise problem(
-            "E508", f"{name} cannot be called with {len(given)} arguments ({', '.join(given)}): {error}", name.position,
-            "a binding file adapts other names and another order with `args`; for anything else write a small "
-            "function that takes these arguments and calls it",
-        )  # fmt: skip
-
-
-def _given(signature: Signature, framework: str) -> list[str]:
-    return [*(["device"] if _takes_device(signature, framework) else []), *(p.name for p in signature.inputs)]
-
-
-def _misfit(function: Callable[..., Any], signature: Signature, framework: str) -> str:
-    """Why the callable cannot take the inputs in their order; empty where it can, or nothing is known of it."""
-    if _parameters(function) is None:
-        return ""
-    try:
-        inspect.signature(function).bind(*_given(signature, framework))
-    except TypeError as error:
-        return str(error)
-    return ""
-
-
-def _by_name(
-    function: Callable[..., Any], signature: Signature, framework: str
-) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:
-    """The inputs under their own names, where the callable has all of these in another order; None elsewhere."""
-    known = _names(function)
-    wanted = [p.name for p in signature.inputs]
-    before = int(_takes_device(signature, framework))
-    if not set(wanted) <= set(known) or known[before : before + len(wanted)] == wanted:
-        return None
-    return {n: operator.itemgetter(n) for n in wanted}
 
 
 def _arguments(text: TargetText, signature: Signature) -> dict[str | int, Callable[[Mapping[str, Any]], Any]] | None:

@@ -482,6 +482,11 @@ _BINDINGS = (
          "would fall under any obligation, and prove nothing about those that it names.",
          "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x +\"}",
          "patch: {target: \"pkg.kernels:f\", find: \"x + y\", put: \"x - y\"}"),
+    Code("E513", "Bindings that do not go together",
+         "After a +, another function may stand for another equation, or a binding file lend kernels of equations that "
+         "no function stands for. All of them take NumPy arrays, or all take torch tensors.",
+         "--binding mypackage.numpy_ops:fim+impl",
+         "--binding mypackage.numpy_ops:fim+reference"),
 )  # fmt: skip
 
 _OLDER = (

@@ -35,11 +35,13 @@ def run(options: argparse.Namespace) -> int:
     moved = [c for c in changes if c.kind != "current"]
     for change in moved:
         print(f"{change.kind}: {change.path}")
+    if not options.check:
+        print(f"{len(moved)} of {len(changes)} generated files had to change")
+        return 0
     print(f"{len(changes) - len(moved)} of {len(changes)} generated files are current")
-    if options.check and moved:
+    if moved:
         print("run `albor-contracts generate` and commit the result")
-        return 1
-    return 0
+    return 1 if moved else 0
 
 
 def _opened(words: list[str]) -> list[tuple[Library, list[str]]]:

@@ -24,8 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--binding",
         action="append",
         metavar="B",
-        help="reference, impl, torch, a binding file, or package.module:function; may be repeated "
-        "(default: reference and impl)",
+        help="reference, impl, torch, a binding file, or package.module:function, with +package.module:function for "
+        "others beside it and +reference or +impl for what they lack; may be repeated (default: reference and impl)",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", action="append", choices=("f64", "f32", "bf16", "f16"))

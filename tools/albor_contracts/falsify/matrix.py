@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -188,6 +188,11 @@ def _try(
                             message=cell.message[:200],
                         )
                     )
+            if died and changed is not None and len(changed) == 1:
+                killers = sorted(obligations.values(), key=lambda o: not _killed(matrix, identifier, o.id))
+                if not _dies_alone(kernel, changed, killers, tests):
+                    words = f"{identifier} survives where {next(iter(changed))} is all that a binding has"
+                    matrix.problems.append(_at(fault.model.id, f"{words}: {fault.model.title}"))
     except ContractError as error:
         matrix.diagnostics += error.diagnostics
         return
@@ -196,6 +201,24 @@ def _try(
         matrix.problems.append(_at(fault.model.id, f"{identifier} survives: {fault.model.title}"))
     for missing in sorted(named - killed):
         matrix.problems.append(_at(fault.model.id, f"{identifier} is not killed by {missing}, which it names"))
+
+
+def _killed(matrix: Matrix, fault: str, obligation: str) -> bool:
+    cell = matrix.cells.get((fault, obligation))
+    return cell is not None and cell.killed
+
+
+def _dies_alone(
+    kernel: Kernel, changed: set[str], obligations: Iterable[CheckedObligation], tests: Mapping[str, Any]
+) -> bool:
+    """Whether a wrong kernel is noticed when nothing else is bound: who brings one function brings no others."""
+    alone = replace(kernel, targets={e: kernel.targets[e] for e in changed})
+    for o in obligations:
+        if o.calls() & changed and not _about_code(o):
+            with few_cases():
+                if _dies(tests[o.id], alone) is not None:
+                    return True
+    return False
 
 
 def _at(written: Text, words: str) -> str:

@@ -64,7 +64,7 @@ class Elsewhere(Other):
 
 
 def _answer(request: tuple[str, list[Any], dict[str, Any]]) -> tuple[bool, Any]:
-    from ..bindings import resolve
+    from ..callables import resolve
     from ..errors import Position, said
 
     name, positional, keywords = request

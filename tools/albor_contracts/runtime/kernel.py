@@ -73,6 +73,8 @@ class Kernel:
     simulated: bool = False  # equations with arrays on the device are programs for the simulated one
     repeated: Repeated | None = None  # where it is there, every call is made twice
     asked: Asked | None = None  # where it is there, the first calls are made in another process, too
+    lent: frozenset[str] = frozenset()  # equations whose targets are not the binding's own
+    advice: str = ""  # what to do about a kernel that the binding lacks
     watched: int = 0  # so many calls must leave generators and settings of the process as they were
 
     @property
@@ -136,7 +138,7 @@ class Kernel:
             signature = signature.with_elements(types)
         target = self.targets.get(name)
         if target is None:
-            return _not_offered(signature, f"{self.binding} has no kernel for {name}", judged)
+            return _not_offered(signature, f"{self.binding} has no kernel for {name}{self.advice}", judged)
         if target.dtypes and self.dtype not in target.dtypes:
             reason = f"{self.binding} offers {name} in {', '.join(target.dtypes)} only"
             return _not_offered(signature, reason, judged)

@@ -338,7 +338,10 @@ class Recorder:
         if isinstance(error, KernelFault) or not self.equation:
             return self.kernel.called
         gap = getattr(error, "gap", None)
-        return (gap.made_by if gap is not None else "") or self.equation
+        found = (gap.made_by if gap is not None else "") or self.equation
+        if found in self.kernel.lent:  # what a binding borrowed is not what it is judged for
+            found = next((name for name, _, _ in reversed(self.kernel.log) if name not in self.kernel.lent), found)
+        return found
 
 
 def _shown(error: BaseException) -> BaseException:

@@ -104,7 +104,7 @@ def _offers(root: Path, device: str, binding: str, contracts: list[str]) -> dict
         bound = bind(binding, name, signatures, root)
         if bound is not None and bound.targets:
             found[name] = {
-                "equations": list(bound.targets),
+                "equations": [e for e in bound.targets if e not in bound.lent],
                 "dtypes": list(bound.dtypes),
                 "on request": ["f64", "f32", "bf16", "f16"] if bound.framework == "torch" else ["f64", "f32", "f16"],
                 "devices": list(bound.devices),
