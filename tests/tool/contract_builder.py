@@ -7,7 +7,7 @@ from typing import Any
 
 from albor_contracts.errors import Text
 from albor_contracts.events import ObligationFinished
-from albor_contracts.evidence import Record, kernel_hash, obligation_hash
+from albor_contracts.evidence import Record, kernel_hash, obligation_hash, rules_hash
 from albor_contracts.model import Contract, Equation, FalsificationTest, Fault, Metadata, Obligation, Proof
 
 SOFTMAX = "e[b, i] = exp(x[b, i] - max[j](x[b, j]))\np[b, i] = e[b, i] / sum[j](e[b, j])\n"
@@ -102,6 +102,7 @@ def passed(contract: Contract, obligation: str, binding: str, **changes: Any) ->
         "dtype": "f32",
         "contract_hash": obligation_hash(contract, obligation),
         "kernel_hash": kernel_hash(KERNEL),
+        "rules": rules_hash(),
         **changes,
     }
     return Record(

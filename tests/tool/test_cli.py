@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from albor_contracts.cli.explain import TYPES
 from albor_contracts.cli.falsify import judge_all
 from albor_contracts.codes import CODES
 from albor_contracts.errors import Position
-from albor_contracts.events import FaultTried, KernelCompiled, ObligationFinished
+from albor_contracts.events import Failure, FaultTried, KernelCompiled, ObligationFinished
 from albor_contracts.evidence import read
+from albor_contracts.falsify.matrix import _dies
 from albor_contracts.falsify.wrong import planted
 from albor_contracts.library import open_library
 from albor_contracts.links import FORMS
 from albor_contracts.load import load_contract
+from albor_contracts.runtime.session import ObligationFailed
 from sample_project import CONTRACT, KERNEL, OLDER, edit, make_project, write
 
 ROOT = Path(__file__).parents[2]
@@ -631,6 +634,27 @@ def test_a_fault_that_cannot_run_proves_nothing(project, run):
     status, out, err = run("falsify", "-n", "1")
     assert status == 1 and "error[E512]" in out + err
     assert "the changed source of" in out + err and "does not run: NameError: name 'half' is not defined" in out + err
+
+
+def test_a_fault_that_never_answers_proves_nothing(project, run):
+    edit(project, "contracts/core/scale-v1.yaml", "a * x / 2", "a(x)")
+    status, out, err = run("falsify", "-n", "1")
+    assert status == 1 and "error[E512]" in out + err
+    assert re.search(r"answered no call at all: .* raised TypeError: '\w+' object is not callable", out + err)
+
+
+def test_a_fault_that_fails_now_and_then_is_one(project, run):
+    edit(project, "contracts/core/scale-v1.yaml", "a * x / 2", "a * x / (1 if len(x) < 3 else 0 // 0)")
+    status, out, err = run("falsify", "-n", "1", "--fault", "SC-HALF")
+    assert status == 0, out + err
+
+
+def test_a_law_that_stops_with_an_error_has_not_noticed():
+    def law(kernel):
+        raise ObligationFailed(Failure(property="", message="IndexError: 3", traceback="IndexError: 3"))
+
+    stopped = []
+    assert _dies(law, None, stopped) is None and stopped == ["IndexError: 3"]
 
 
 def test_a_fault_of_what_a_kernel_imports_finds_its_names(tmp_path, monkeypatch):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from albor_contracts import coverage, status
-from albor_contracts.coverage import Prose, compute
-from albor_contracts.events import FaultTried, KernelCompiled, ProofFinished
+from albor_contracts import status
+from albor_contracts.coverage import Named, Prose, compute
+from albor_contracts.events import BAD_OUTCOMES, OUTCOMES, FaultTried, KernelCompiled, ProofFinished
 from albor_contracts.evidence import (
     Record,
     fault_hash,
     kernel_hash,
     prediction_hash,
     proof_hash,
+    rules_hash,
 )
+from albor_contracts.report import coverage
 from contract_builder import KERNEL, passed, softmax, text, with_equation, with_obligation
 
 BASE = softmax()
@@ -27,7 +30,8 @@ TIME = "2026-01-01T00:00:00+00:00"
 
 
 def killed(contract, obligation, **changes):
-    values = {"killed": True, "contract_hash": fault_hash(contract, "F1", obligation), **changes}
+    values = {"killed": True, "contract_hash": fault_hash(contract, "F1", obligation), "rules": rules_hash()}
+    values |= changes
     return Record(FaultTried(contract=contract.name, fault="F1", obligation=obligation, **values), TIME)
 
 
@@ -89,10 +93,10 @@ def test_complete_evidence_reaches_the_levels():
 
 LACKS = {
     "falsification test": (lambda v: v.obligation == "SM-T-BIG" and v.binding == "impl", 1),
-    "run of the reference": (lambda v: v.obligation == "SM-SUM" and getattr(v, "binding", "") == "reference", 2),
+    "run of the reference": (lambda v: v.obligation == "SM-SUM" and getattr(v, "binding", "") == "reference", 1),
     "run of the implementation": (
         lambda v: v.kind == "obligation_finished" and v.obligation == "SM-SUM" and v.binding == "impl",
-        2,
+        1,
     ),
     "fault": (lambda v: v.kind == "fault_tried" and v.obligation == "SM-SUM", 2),
     "proof": (lambda v: v.kind == "proof_finished", 3),
@@ -117,6 +121,7 @@ NOT_ENOUGH = {
     "too few cases": ({"cases": 9_999}, "passed"),
     "no cases": ({"cases": 0}, "not run"),
     "another kernel": ({"kernel_hash": "0" * 64}, "stale"),
+    "other bounds": ({"rules": "0" * 16}, "stale"),
     "another meaning": ({"contract_hash": "0" * 64}, "stale"),
     "no hashes": ({"kernel_hash": "", "contract_hash": ""}, "stale"),
     "no kernel": ({"kernel": "", "kernel_hash": ""}, "stale"),
@@ -134,7 +139,7 @@ NOT_ENOUGH = {
 def test_what_does_not_count(changes, state):
     found = row(changed_run(complete(), **changes))
     assert found.cells["impl"].state == state
-    assert found.level == 2
+    assert found.level == (2 if state == "passed" else 1)
 
 
 def test_seeds_add_up_and_repetitions_do_not():
@@ -165,7 +170,46 @@ def test_what_does_not_apply_is_left_out_only_on_one_side():
         else r
         for r in one
     ]
-    assert row(neither).level == 2
+    assert row(neither).level == 1
+
+
+NAMED = Named(frozenset({KERNEL}), "", {"softmax": ("f32",)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named", "state", "reason"),
+    [
+        ({}, NAMED, "passed", ""),
+        ({}, replace(NAMED, kernels=frozenset({KERNEL, "more:kernels"})), "passed", ""),
+        ({}, replace(NAMED, kernels=frozenset({"math:exp"})), "stale", "the contract or the kernel has changed since"),
+        ({}, replace(NAMED, adapted="0" * 16), "stale", "the contract or the kernel has changed since"),
+        ({"adapted": "0" * 16}, NAMED, "stale", "the contract or the kernel has changed since"),
+        ({}, replace(NAMED, dtypes={"softmax": ("bf16", "f16", "f32")}), "not run", "not in bf16, f16"),
+        ({"outcome": "declined", "kernel": "", "kernel_hash": ""}, NAMED, "stale", None),
+    ],
+)
+def test_evidence_is_about_what_the_binding_names_now(changes, named, state, reason):
+    cell = row(changed_run(complete(), **changes), named={("impl", BASE.name): named}).cells["impl"]
+    assert cell.state == state and reason in (None, cell.reason)
+
+
+def test_every_dtype_is_judged():
+    def in_bf16(outcome):
+        found = changed_run(complete(), dtype="bf16", outcome=outcome, reason="no y")
+        return [r for r in found if getattr(r.verdict, "dtype", "") == "bf16"]
+
+    both = {("impl", BASE.name): replace(NAMED, dtypes={"softmax": ("bf16", "f32")})}
+    states = {o: row(complete() + in_bf16(o), named=both).cells["impl"].state for o in OUTCOMES}
+    bad = dict.fromkeys(BAD_OUTCOMES, "failed")
+    assert states == {
+        "passed": "passed", "partial": "not run", "not_applicable": "passed", "declined": "not run", **bad
+    }  # fmt: skip
+
+
+def test_all_there_is_in_one_dtype_is_not_all():
+    exhaustive = changed_run(complete(), cases=3, exhaustive=True)
+    other = [r for r in changed_run(complete(), cases=3, dtype="bf16") if getattr(r.verdict, "dtype", "") == "bf16"]
+    assert not row(exhaustive + other).cells["impl"].enough
 
 
 def test_what_was_judged_in_part_is_not_left_out():
@@ -247,6 +291,14 @@ def test_the_gate_names_its_denominator_and_can_go_red():
     assert "1 of 2" in words
     assert not found.gate(math.nextafter(50, 51), 4)[0]
     assert found.gate(50, 4)[0]
+
+
+def test_the_gate_is_red_where_anything_failed():
+    found = compute({BASE.name: BASE}, changed_run(complete(), outcome="failed"))
+    assert found.covered(2) == (1, 2)
+    ok, words = found.gate(50, 2)
+    assert not ok and words.endswith("but 1 of the obligations and predictions failed")
+    assert found.gate(None, 2)[0]  # a report
 
 
 def test_an_empty_set_is_not_covered():

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from albor_contracts.errors import Position, Text
-from albor_contracts.events import Failure, FaultTried, ObligationFinished, ObligationStarted, RunStarted
+from albor_contracts.events import BAD_OUTCOMES, Failure, FaultTried, ObligationFinished, ObligationStarted, RunStarted
 from albor_contracts.evidence import (
     Record,
     Recorder,
@@ -261,12 +261,11 @@ def test_comments_docstrings_and_layout_do_not_count(project):
     assert kernel_hash("kernelpkg.core.one:f") == before
 
 
-def test_the_folder_does_not_count_but_extra_text_does(project):
+def test_the_folder_does_not_count_but_every_module_does(project):
     before = kernel_hash("kernelpkg.core.one:f")
     assert kernel_hash("kernelpkg.core.one") == before
     assert kernel_hash(["kernelpkg.core.one:f", "kernelpkg.core.one:f2"]) == before
     assert kernel_hash("kernelpkg.core.one:f kernelpkg.sibling:h") != before
-    assert kernel_hash("kernelpkg.core.one:f", extra="x -> input") != before
 
 
 def test_packages_of_others_hash_as_name_and_version(monkeypatch):
@@ -426,6 +425,18 @@ def test_a_failure_stands_until_as_large_a_run_passes():
     assert compact([failed, small])[0].verdict.outcome == "failed"
     assert compact([large, small, failed])[0].verdict.outcome == "passed"
     assert compact([RECORD, failed])[0].verdict.outcome == "failed"
+
+
+@pytest.mark.parametrize("bad", BAD_OUTCOMES)
+def test_only_a_pass_as_large_redeems_what_went_wrong(bad):
+    wrong = at(seeded(0, outcome=bad), "2027-01-01")
+    for outcome in ("declined", "not_applicable", "partial"):
+        assert compact([wrong, at(seeded(0, outcome=outcome), "2027-01-02")])[0].verdict.outcome == bad
+    few = at(seeded(0, cases=25, case_budget=25), "2027-01-02")
+    assert compact([wrong, few])[0].verdict.outcome == bad
+    assert compact([wrong, at(RECORD, "2027-01-02")])[0].verdict.outcome == "passed"
+    for other in BAD_OUTCOMES:
+        assert compact([wrong, at(seeded(0, outcome=other), "2027-01-02")])[0].verdict.outcome == other
 
 
 def test_saving_is_compact_and_repeatable(tmp_path):

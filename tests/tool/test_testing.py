@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import types
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import torch
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
-from albor_contracts.runtime.claims import Falsified, watching
+from albor_contracts.runtime.claims import Falsified, approx, claim, watching
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel
 from albor_contracts.runtime.missing import NotOffered
@@ -516,3 +517,12 @@ proof_obligations:
     toy = Toy(text)
     assert toy.judge("TY-BELOW", places=lambda x: np.arange(len(x))) == "passed"
     assert "32 < 32 does not hold" in Toy(text.replace("2..4", "4")).judge("TY-BELOW", places=lambda x: np.full(4, 4))
+
+
+@pytest.mark.parametrize(("least", "off"), [(2**53, 1), (2**60, 200), (10**19, 1000), (2**70, 1), (5, 1)])
+def test_whole_numbers_are_equal_or_not_however_large(least, off):
+    claim(approx(least, least))
+    claim(approx(-least, -least))
+    words = f"{least} == {least + off} does not hold: they are {off:.3g} apart, the bound is 0"
+    with pytest.raises(Falsified, match=re.escape(words)):
+        claim(approx(least, least + off))

@@ -123,7 +123,6 @@ def action_of(
     equation: CheckedEquation,
     visible: Mapping[str, Signature],
     scope: Scope,
-    defined: frozenset[str],
     added: str,
 ) -> Action | None:
     """The action of an obligation; `scope` is that of its law. `added` is the variable that its template added."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .coverage import Coverage, describe
+from .coverage import Coverage
 from .evidence import obligations_of
 from .links import words_of
 from .model import Contract
+from .report.coverage import describe
 
 Targets = Mapping[tuple[str, str], Mapping[str, str]]  # (contract, equation) -> binding -> "module:function"
 

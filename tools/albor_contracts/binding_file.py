@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .arguments import parse_argument
 from .errors import ContractError, Diagnostic, Text
+from .evidence.canonical import digest
 from .load.bind import bind
 from .load.nodes import compose
 from .load.source import Source, read_source
@@ -87,6 +88,17 @@ class Target(Entry):
         """What differs on this device: everywhere, or there only."""
         return self.deviates | (self.deviates_on.on(device) if self.deviates_on is not None else {})
 
+    def adapted(self, equation: str, equations: Collection[str]) -> list[Any]:
+        """What else than the source of the callable decides how it is called: nothing where it takes the inputs as
+        they are, returns the outputs as they are, and does not bear the name of another equation."""
+        if self.function is None:
+            return []
+        name = self.function.rpartition(":")[2]
+        if not (self.args or self.returns or self.autograd) and (name == equation or name not in equations):
+            return []
+        args = {str(k): str(v) for k, v in self.args.items()}
+        return [equation, str(self.function), bool(self.autograd), args, list(map(str, self.returns))]
+
     @property
     def function(self) -> Text | None:
         """The callable that is named, whether it is called or differentiated; None where the equation is declined."""
@@ -103,6 +115,13 @@ class Binding(Entry):
     devices: tuple[Text, ...] = key("Devices they run on.", default=(Text("cpu"),), one_of=DEVICES)
     dtypes: tuple[Text, ...] = key("Dtypes they support.", default=(Text("f32"),), one_of=DTYPES)
     kernels: dict[str, dict[str, Target]] = key("family/kernel -> equation -> callable.", keys=CONTRACT_NAME)
+
+    def adapted(self, contract: str) -> str:
+        """A hash of how the callables for a contract are called; "" where each takes and returns what its equation
+        does. Evidence of one way of calling is none of another."""
+        entries = self.kernels.get(contract, {})
+        ways = [way for e, target in sorted(entries.items()) if (way := target.adapted(str(e), entries))]
+        return digest(ways)[:16] if ways else ""
 
 
 def names_callable(binding: str) -> bool:

@@ -41,6 +41,7 @@ class Bound:
     targets: Mapping[str, Target]
     declined: Mapping[str, str] = field(default_factory=dict)
     deviates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # device -> obligation -> why
+    adapted: str = ""  # a hash of how a file has them called
     lent: frozenset[str] = frozenset()  # equations whose callables stand in for those that the binding lacks
     advice: str = ""  # how to have the project's kernels stand in
 
@@ -52,7 +53,7 @@ class Bound:
         return [
             Kernel(
                 spec.contract, self.name, self.framework, d, device, self.targets, spec, self.deviates.get(device, {}),
-                simulated=self.framework == "numpy", lent=self.lent, advice=self.advice,
+                simulated=self.framework == "numpy", adapted=self.adapted, lent=self.lent, advice=self.advice,
             )
             for d in chosen
         ]  # fmt: skip
@@ -113,7 +114,8 @@ def _from_file(
         targets[equation] = _target(text, text.call, signature, str(binding.framework))
     dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
     devices = tuple(map(str, binding.devices))
-    return Bound(name, str(binding.framework), devices, dtypes, targets, declined, deviates)
+    adapted = binding.adapted(contract)
+    return Bound(name, str(binding.framework), devices, dtypes, targets, declined, deviates, adapted)
 
 
 def _target(text: TargetText, call: Text, signature: Signature, framework: str) -> Target:

@@ -106,8 +106,9 @@ class TestFinished(Event):
 class Subject(Event):
     """What is being checked: an obligation of a contract, on one binding, dtype and device.
 
-    `kernel` names the callables under test, "module:function" joined by blanks. The two hashes fix what the verdict
-    is about; see `albor_contracts.evidence`.
+    `kernel` names the callables under test, "module:function" joined by blanks. The hashes fix what the verdict is
+    about, `adapted` how a binding file has them called, and `rules` by which bounds they were judged; see
+    `albor_contracts.evidence`.
     """
 
     contract: str
@@ -125,6 +126,8 @@ class Subject(Event):
     case_budget: int = 0
     contract_hash: str = ""
     kernel_hash: str = ""
+    adapted: str = ""
+    rules: str = ""
     replay: str = ""
 
     def label(self) -> str:
@@ -196,6 +199,7 @@ class FaultTried(Event):
     seconds: float = 0.0
     contract_hash: str = ""
     kernel_hash: str = ""
+    rules: str = ""
     message: str = ""  # how it was noticed, or why it could not be tried
 
 

@@ -81,7 +81,7 @@ def own_adamw(lists: Any, rest: Sequence[float], chunks: Any) -> torch.Tensor:
     from albor_impl.optim.adamw import adamw_step_
 
     names = ("step", "lr", "beta1", "beta2", "eps", "weight_decay", "max_norm")
-    return adamw_step_(*lists, **dict(zip(names, rest, strict=True)), chunks=chunks)  # type: ignore[arg-type]
+    return adamw_step_(*lists, **dict(zip(names, rest, strict=True)), chunks=chunks)
 
 
 def adamw_arguments(p: torch.Tensor, g: torch.Tensor, m: torch.Tensor, v: torch.Tensor, *rest: float) -> list[Any]:

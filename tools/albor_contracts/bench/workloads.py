@@ -375,7 +375,7 @@ def _losses() -> Iterable[Workload]:
     )  # fmt: skip
 
 
-def _q4k_blocks(draw):  # type: ignore[no-untyped-def]
+def _q4k_blocks(draw):
     """Blocks whose two float16 scales are ordinary numbers; the other bytes are any."""
     blocks = torch.randint(256, (draw.dims["B"], 144), generator=draw.generator, device=draw.device, dtype=torch.uint8)
     blocks[:, 1] = blocks[:, 1] % 60  # exponents below that of infinity, sign 0
@@ -383,7 +383,7 @@ def _q4k_blocks(draw):  # type: ignore[no-untyped-def]
     return blocks
 
 
-def _q4k_weights(draw):  # type: ignore[no-untyped-def]
+def _q4k_weights(draw):
     return torch.randn(draw.dims["B"], 256, generator=draw.generator, device=draw.device)
 
 

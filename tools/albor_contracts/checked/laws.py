@@ -90,7 +90,7 @@ def check_obligation(names: Names, o: Obligation, equations: Mapping[str, Checke
         check_claim(check, source, scope)
     small_at_least(statements, scope, o.let or o.id)
     added = [n for n in template.forall if n not in o.forall]
-    action = action_of(o, equation, names.visible, scope, names.defined, added[0] if added else "")
+    action = action_of(o, equation, names.visible, scope, added[0] if added else "")
     if isinstance(action, Protocol):
         small_at_least(action.step, scope, o.step or o.id)
     found = CheckedObligation(o, equation, Law(space, statements, check, scope, action))

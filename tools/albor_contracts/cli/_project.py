@@ -18,7 +18,7 @@ from ..older_format import OlderContract, is_older, read_older
 from ..suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from ..coverage import Coverage
+    from ..coverage import Coverage, Named
     from ..evidence import Record
 
 
@@ -102,6 +102,21 @@ def stated_by(
     return found
 
 
+def named_by(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], Named]:
+    """(binding, contract) -> the kernels that the file names, how it has them called, and in which dtypes."""
+    from ..coverage import Named
+
+    found = {}
+    for name, binding in bindings.items():
+        for contract, kernels in binding.kernels.items():
+            there = {str(e): t for e, t in kernels.items() if t.function is not None}
+            known = set(map(str, binding.dtypes))
+            dtypes = {e: tuple(sorted(known & set(map(str, t.dtypes or known)))) for e, t in there.items()}
+            functions = frozenset(str(t.function) for t in there.values())
+            found[name, str(contract)] = Named(functions, binding.adapted(contract), dtypes)
+    return found
+
+
 def records_of(root: Path, more: Iterable[str | Path] = ()) -> tuple[Record, ...]:
     """Evidence of the project, committed and scratch, and of further files. What cannot be read is a warning."""
     from ..evidence import default_folders, read
@@ -127,6 +142,7 @@ def coverage_of(
     if not wanted:
         library.sound()
     known = bindings_of(project.root)
+    known |= {b: load_binding(b) for b in bindings if b.endswith((".yaml", ".yml")) and Path(b).is_file()}
     records = records_of(project.root, more)
     columns = dict.fromkeys((REFERENCE, IMPLEMENTATION, *bindings))
     _refuse_unknown(columns, known, records)
@@ -136,6 +152,7 @@ def coverage_of(
         bindings=tuple(columns),
         stated=stated_by(library, known),
         stated_on_gpu=stated_by(library, known, "cuda"),
+        named=named_by(known),
         prose=[Prose(name, count) for name, count in prose.items() if name in chosen],
     )
     return replace(found, tables=tuple(t for t in found.tables if t.contract in selected or t.contract in chosen))

@@ -186,7 +186,7 @@ def _measure(
     return judgements, ceilings, after
 
 
-def _clock(gpu: bool):  # type: ignore[no-untyped-def]
+def _clock(gpu: bool):
     """Clock, device, the context to measure in, and what tells the device's state."""
     import torch
 

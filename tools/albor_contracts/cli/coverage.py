@@ -26,12 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..coverage import to_dict, to_text
+    from ..report.coverage import to_dict, to_text
     from ._project import coverage_of, open_project, print_json
 
     found = coverage_of(open_project(), options.contracts, options.binding, options.evidence)
-    # Without a limit this is a report: only an empty set, which covers nothing, is refused.
-    holds, words = found.gate(0 if options.fail_under is None else options.fail_under, options.level)
+    holds, words = found.gate(options.fail_under, options.level)
     if options.format == "json":
         print_json({**to_dict(found), "gate": {"holds": holds, "level": options.level, "message": words}})
     else:

@@ -188,7 +188,7 @@ def _entry(contract: Contract, kind: str, identifier: str, entry: Any) -> tuple[
             and value != f.default
         ):
             told[f.name.rstrip("_")] = _words(value)
-    related = _related(contract, kind, identifier, entry)
+    related = _related(contract, kind, identifier)
     what = {"kind": kind, "id": identifier, "contract": contract.name, "where": str(entry.position)}
     data = {**what, "fields": told, **related}
     lines = [f"{identifier}: {kind} of {contract.name}", f"{entry.position}", ""]
@@ -205,7 +205,7 @@ def _entry(contract: Contract, kind: str, identifier: str, entry: Any) -> tuple[
     return data, "\n".join(lines)
 
 
-def _related(contract: Contract, kind: str, identifier: str, entry: Any) -> dict[str, Any]:
+def _related(contract: Contract, kind: str, identifier: str) -> dict[str, Any]:
     if kind == "fault":
         return {"command": f"albor-contracts falsify {contract.name} --fault {identifier}"}
     command = f"albor-contracts replay {identifier}"

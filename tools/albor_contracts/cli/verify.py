@@ -117,7 +117,7 @@ def _slips(library: Library, contracts: Iterable[str], bindings: Iterable[str]) 
     return words
 
 
-def _listener(form: str):  # type: ignore[no-untyped-def]
+def _listener(form: str):
     from ..events import json_lines
     from ..report.junit import Junit
     from ..report.terminal import Terminal

@@ -1,6 +1,7 @@
 """Evidence: what was run, on which meaning of a contract and which source of a kernel, and what came out.
 
 hashing   what a verdict depends on: the meaning of an obligation, the source of a kernel
+rules     the constants of the bounds, which every verdict depends on
 record    one line of evidence
 store     files of such lines: appended while a run goes on, read whatever state they are in
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         proof_hash,
     )
     from .record import Record, installed_versions, utc_now
+    from .rules import rules_hash
     from .store import Reading, Recorder, compact, default_folders, read, save, scratch_file
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "prediction_hash",
     "proof_hash",
     "read",
+    "rules_hash",
     "save",
     "scratch_file",
     "utc_now",
@@ -52,6 +55,7 @@ __getattr__ = lazily(
             "proof_hash"
         ),
         "record": "Record installed_versions utc_now",
+        "rules": "rules_hash",
         "store": "Reading Recorder compact default_folders read save scratch_file",
     },
 )

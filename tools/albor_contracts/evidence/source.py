@@ -1,7 +1,8 @@
 """The hash of a kernel: the source of the module that defines it, with the project modules that one imports.
 
 Nothing is imported or executed to compute it: modules are located with the import system's finders, and imports are
-read from the syntax tree. Comments, docstrings and layout do not count. A module is the project's own unless it
+read from the syntax tree, so that what a module imports in another way (`importlib.import_module`) is not in the hash.
+Comments, docstrings and layout do not count. A module is the project's own unless it
 belongs to the standard library or lies where packages are installed. Versions of other packages are recorded beside
 the hash, not in it, so that evidence from one machine can be judged on another; a kernel that itself lives in
 site-packages has nothing else to go by and hashes as name and version.
@@ -27,11 +28,10 @@ from .locate import locate
 OWN_PACKAGE = __name__.partition(".")[0]
 
 
-def kernel_hash(target: str | Sequence[str] | Callable[..., Any], extra: str = "") -> str:
+def kernel_hash(target: str | Sequence[str] | Callable[..., Any]) -> str:
     """Sha256 of the source behind `target`.
 
-    `target` is "module:function" (several joined by blanks, or as a sequence), or a callable. `extra` is further
-    text that the verdict depends on, such as the part of a binding that reorders arguments.
+    `target` is "module:function" (several joined by blanks, or as a sequence), or a callable.
     Raises `LookupError` when a module cannot be found.
     """
     if callable(target):
@@ -43,7 +43,7 @@ def kernel_hash(target: str | Sequence[str] | Callable[..., Any], extra: str = "
     sources: dict[str, str] = {}
     for name in names:
         sources.update(_sources(name))
-    return digest([sources, extra] if extra else sources)
+    return digest(sources)
 
 
 def project_modules(root: str) -> list[str]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import ContractError, Diagnostic, Position
-from ..events import Event, EventError, ObligationFinished, RunStarted
+from ..events import BAD_OUTCOMES, Event, EventError, ObligationFinished, RunStarted
 from ..load.source import open_regular
 from .record import VERDICTS, Record, utc_now
 
 LONGEST_LINE = 1 << 20
+HASHES = ("contract_hash", "kernel_hash", "adapted", "rules")
 OTHERS = b'{"event":"trial_'  # lines about tolerances, not about a kernel: `trials.record` reads them
 
 
@@ -125,8 +126,8 @@ def read(paths: Iterable[str | Path]) -> Reading:
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:
     """Runs of the same thing with the same seed and the same hashes count once; the others stay.
 
-    A failure stands until the same seed has passed later with at least as large a budget of cases. Among passes of
-    one seed the one with the most cases is kept: a smaller one is a prefix of it.
+    A failure, a crash or a stall stands until the same seed has passed later with at least as large a budget of cases.
+    Among passes of one seed the one with the most cases is kept: a smaller one is a prefix of it.
     """
     groups: dict[object, list[Record]] = {}
     for record in records:
@@ -160,7 +161,7 @@ def _key(record: Record) -> tuple[object, ...]:
     v = record.verdict
     names = ("contract", "fault", "obligation", "binding", "kernel", "architecture", "dtype", "device", "seed")
     measured = ("size", "device_name")
-    return (v.kind, *(getattr(v, name, "") for name in (*names, *measured, "contract_hash", "kernel_hash")))
+    return (v.kind, *(getattr(v, name, "") for name in (*names, *measured, *HASHES)))
 
 
 def _strongest(group: Sequence[Record]) -> Record:
@@ -172,7 +173,8 @@ def _strongest(group: Sequence[Record]) -> Record:
         if isinstance(old, ObligationFinished) and isinstance(new, ObligationFinished):
             if old.outcome == new.outcome == "passed" and new.cases < old.cases:
                 continue
-            if old.outcome == "failed" and new.outcome != "failed" and new.case_budget < old.case_budget:
+            redeemed = new.outcome == "passed" and new.case_budget >= old.case_budget
+            if old.outcome in BAD_OUTCOMES and new.outcome not in BAD_OUTCOMES and not redeemed:
                 continue
         standing = record
     return standing

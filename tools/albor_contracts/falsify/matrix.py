@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from hypothesis import Phase, settings
 
@@ -21,6 +21,7 @@ from ..checked import CheckedContract, CheckedFault, CheckedObligation
 from ..errors import ContractError, Diagnostic, Text, problem
 from ..events import FaultTried
 from ..evidence.hashing import fault_hash, kernel_hash
+from ..evidence.rules import rules_hash
 from ..library import Library
 from ..run.elsewhere import Elsewhere, Planted
 from ..runtime.kernel import Kernel
@@ -117,7 +118,8 @@ def kill_matrix(
         for o in contract.obligations:
             # A control: a kernel that computes the definition must pass, or a kill proves nothing.
             if o.calls() <= set(module.spec.functions) and not _about_code(o):
-                died = _dies(tests[o.id], control)
+                stopped: list[str] = []
+                died = _dies(tests[o.id], control, stopped) or next(iter(stopped), None)
                 if died is not None:
                     matrix.problems.append(_at(o.model.id, f"{o.id} rejects its own definition: {died}"))
         for fault in chosen:
@@ -150,6 +152,7 @@ def _try(
     try:
         with _injected(contract, fault, module, library.root) as (kernel, changed):
             died = False
+            raised: dict[str, str] = {}  # equation -> what its kernel raised
             for o in sorted(obligations.values(), key=lambda o: o.id not in named):
                 if died and not full and o.id not in named and o.id in proved:
                     continue
@@ -159,10 +162,15 @@ def _try(
                     continue
                 begin = time.monotonic()
                 cases = CASES if o.id in named else OTHER_CASES
+                stopped: list[str] = []
                 with few_cases(cases):
-                    message = _dies(tests[o.id], kernel)
+                    message = _dies(tests[o.id], kernel, stopped)
+                for why in stopped:
+                    matrix.problems.append(_at(o.model.id, f"{o.id} stops with an error under {identifier}: {why}"))
                 if fault.model.patch is not None and message is not None:
                     _refuse_broken(fault.model.patch.target, message)
+                    if "raised" in message and str(o.model.type) != "rejection" and _reaches(fault, kernel):
+                        raised.setdefault(kernel.called, message)
                 cell = Cell(
                     identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin
                 )
@@ -183,11 +191,16 @@ def _try(
                             cases=cases,
                             kernel=target,
                             kernel_hash=kernel_hash(target) if target else "",
+                            rules=rules_hash(),
                             contract_hash=fault_hash(contract.model, identifier, o.id, library.contracts),
                             seconds=round(cell.seconds, 3),
                             message=cell.message[:200],
                         )
                     )
+            for equation, message in raised.items():
+                reaching = (tests[o.id] for o in obligations.values() if equation in o.calls() and not _about_code(o))
+                if not _answers(equation, kernel, reaching):
+                    _refuse(fault.model.patch.target if fault.model.patch else fault.model.id, message)
             if died and changed is not None and len(changed) == 1:
                 killers = sorted(obligations.values(), key=lambda o: not _killed(matrix, identifier, o.id))
                 if not _dies_alone(kernel, changed, killers, tests):
@@ -271,19 +284,49 @@ def _refuse_broken(target: Text, message: str) -> None:
         )  # fmt: skip
 
 
+def _reaches(fault: CheckedFault, kernel: Kernel) -> bool:
+    """Whether a changed source may be what the last call raised: it is the kernel's own, or no kernel's."""
+    assert fault.model.patch is not None
+    target = str(fault.model.patch.target)
+    return kernel.targets[kernel.called].name == target or target not in {t.name for t in kernel.targets.values()}
+
+
+def _refuse(target: Text, message: str) -> NoReturn:
+    raise problem(
+        "E512", f"the changed source of {target} does not run, it has answered no call at all: {message}", target,
+        "what answers no call falls under any obligation, and proves nothing",
+    )  # fmt: skip
+
+
+def _answers(equation: str, kernel: Kernel, tests: Iterable[Any]) -> bool:
+    """Whether the kernel of an equation has returned anything, or does under one of these laws."""
+    for test in tests:
+        if equation in kernel.answered:
+            break
+        with few_cases(OTHER_CASES):
+            _dies(test, kernel)
+    return equation in kernel.answered
+
+
 def _about_code(o: CheckedObligation) -> bool:
     """Whether a law is about a program, not a formula: a definition says nothing on bad inputs or on launches."""
     return str(o.model.type) in ("rejection", "resource", "dispatch")
 
 
-def _dies(test: Any, kernel: Kernel) -> str | None:
-    """The first line of the failure, or None when the test passes or does not apply."""
+def _dies(test: Any, kernel: Kernel, stopped: list[str] | None = None) -> str | None:
+    """The first line of the failure, or None when the test passes or does not apply, or stops: why goes into
+    `stopped`."""
     import _pytest.outcomes
 
     try:
         test(kernel)
     except ObligationFailed as failed:
-        return failed.failure.message.split("\n")[0]
+        message = failed.failure.message.split("\n")[0]
+        if failed.failure.traceback:  # the law ended in an error of its own: it has not noticed anything
+            if stopped is not None:
+                stopped.append(message)
+            return None
+        return message
     except (NotOffered, _pytest.outcomes.Skipped):
         return None
     return None

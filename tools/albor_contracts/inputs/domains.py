@@ -62,15 +62,6 @@ class FloatRegion:
             result = np.where(same, value, result)
         return result
 
-    def contains(self, x: np.ndarray, dtype: str = "f64") -> np.ndarray:
-        """Whether each element lies in the region (values of a set count as rounded to `dtype`)."""
-        inside = np.zeros(np.shape(x), dtype=bool)
-        for low, high in self.intervals:
-            inside |= (x >= low) & (x <= high)
-        for value in snapped(self, dtype)[1]:
-            inside |= np.isnan(x) if math.isnan(value) else x == value
-        return inside
-
 
 @lru_cache(maxsize=4096)
 def snapped(region: FloatRegion, dtype: str) -> tuple[tuple[tuple[float, float], ...], tuple[float, ...]]:
@@ -103,12 +94,6 @@ class IntegerRegion:
         which = np.searchsorted(ends, index, side="right")
         starts = np.array([low for low, _ in self.intervals]) - np.concatenate([[0], ends[:-1]])
         return index + starts[which]
-
-    def contains(self, x: np.ndarray) -> np.ndarray:
-        inside = np.isin(x, np.array(self.values, dtype=np.int64))
-        for low, high in self.intervals:
-            inside |= (x >= low) & (x <= high)
-        return inside
 
 
 class Bounds:

@@ -220,7 +220,7 @@ def _ast(source: Source, code: str, mode: str) -> ast.AST:
         source.starts = [start - blank for start in source.starts]
         code = source.code = code.lstrip()
     try:
-        return _quiet_parse(code, mode)  # type: ignore[no-any-return]
+        return _quiet_parse(code, mode)
     except SyntaxError as error:
         place = source.place(max((error.lineno or 1) - 1, 0), max((error.offset or 1) - 1, 0))
         if isinstance(error, IndentationError):

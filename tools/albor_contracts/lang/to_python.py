@@ -22,8 +22,6 @@ _COMPARISONS: dict[str, ast.cmpop] = {
     "==": ast.Eq(), "!=": ast.NotEq(), "<": ast.Lt(), "<=": ast.LtE(), ">": ast.Gt(), ">=": ast.GtE(),
 }  # fmt: skip
 
-Values = Mapping[str, Type]
-
 
 class Emitter:
     """Emits Python for trees checked in `scope`; `kernel` and `spec` are the objects calls go through.

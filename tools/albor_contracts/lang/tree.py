@@ -133,10 +133,6 @@ def _names(kind: type) -> tuple[str, ...]:
     return found
 
 
-def children(node: Node) -> Iterator[Node]:
-    return iter(below(node))
-
-
 def below(node: Node) -> list[Node]:
     """The nodes just below."""
     found: list[Node] = []

@@ -186,7 +186,7 @@ class _Binder:
         if shape.kind == "map":
             return self.mapping(node, shape, rule, path)
         if shape.kind == "entry":
-            return self.nested(node, shape, rule, path)
+            return self.nested(node, shape, path)
         if not isinstance(node, Scalar):
             return self.wrong(node, f"`{path}`", _EXPECTED[shape.kind])
         return self.text(node, rule, path) if shape.kind == "text" else self.number(node, shape, rule, path)
@@ -246,7 +246,7 @@ class _Binder:
             return False
         return True
 
-    def nested(self, node: Node, shape: Shape, rule: Rule, path: str) -> Any:
+    def nested(self, node: Node, shape: Shape, path: str) -> Any:
         assert shape.entry is not None
         alone = getattr(shape.entry, "shorthand", "")
         if alone and isinstance(node, Scalar):

@@ -107,7 +107,7 @@ class _Attempt:
         answer, model = self.solver.check([*self.facts, ~goal], self.left())
         if answer == "unsat":
             return None
-        for point in itertools.chain([model] if model else [], self.candidates(both(*self.assumed, ~goal), goal)):
+        for point in itertools.chain([model] if model else [], self.candidates(both(*self.assumed, ~goal))):
             broken = self.broken(point)
             if broken:
                 return self.result(REFUTED, counterexample=f"{_describe(point)}: {broken}", replayed=True)
@@ -137,7 +137,7 @@ class _Attempt:
                 return f"the claim is not defined there: {error}"
         return ""
 
-    def candidates(self, constraint: Term, goal: Term | None = None) -> Iterator[Point]:
+    def candidates(self, constraint: Term) -> Iterator[Point]:
         """Points worth trying where z3's own model does not help: random ones, and models with variables pinned."""
         names = list(self.problem.variables)
         kinds = {name: v.op for name, v in self.problem.variables.items()}

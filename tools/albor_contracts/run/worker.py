@@ -102,7 +102,6 @@ class Worker:
         self._channel = io.FileIO(channel)
         self._rest = b""
         self.last_sign = time.monotonic()
-        self.spoke = False
         try:
             line = list(command(tests, channel))
             taken = None if ahead is None else ahead.take(line)
@@ -146,7 +145,7 @@ class Worker:
             except EventError:
                 self.garbage += 1
         if events:
-            self.last_sign, self.spoke = time.monotonic(), True
+            self.last_sign = time.monotonic()
         return events
 
     def silent_for(self) -> float:

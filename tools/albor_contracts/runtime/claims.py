@@ -36,7 +36,12 @@ def approx(left: Any, right: Any) -> Truth | Missing:
 
 
 def compared(left: Any, right: Any) -> Truth:
-    """Equal within the derived bounds of both sides. Truth values: equal except where undecided."""
+    """Equal within the derived bounds of both sides. Truth values: equal except where undecided. Two whole numbers
+    are equal or not, however large."""
+    if type(left) is int and type(right) is int:
+        numbers = np.asarray(left, object), np.asarray(right, object)  # of any size
+        ratio = np.asarray(0.0 if left == right else np.inf)
+        return Truth(np.asarray(left == right), False, (Gap(*numbers, np.zeros(()), "approx", ratio),))
     if _is_truth(left) or _is_truth(right):
         return Truth.of(_unwrapped(left)) == Truth.of(_unwrapped(right))
     result = bounded.approx(left, right)
@@ -100,7 +105,7 @@ def explain(gap: Gap) -> str:
         return f"not the same: {_shown(got)} and {_shown(wanted)}"
     if gap.relation == "exact":
         return f"not bitwise equal{place}: {_digits(got)} and {_digits(wanted)}"
-    apart = abs(float(got) - float(wanted))
+    apart = float(abs(got - wanted))
     relation = "==" if gap.relation == "approx" else gap.relation
     place = _where(gap, place)
     claimed = f"{_shown(got)} {relation} {_shown(wanted)}"

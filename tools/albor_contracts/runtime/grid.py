@@ -50,7 +50,7 @@ class _Shaped:
     def __init__(self, axes: tuple[Index, ...]) -> None:
         self.axes = axes
 
-    def __call__(self, value):  # type: ignore[no-untyped-def]
+    def __call__(self, value):
         return _lay_out(value, *_axes(tuple([a.place for a in self.axes])))
 
 
@@ -63,7 +63,7 @@ def _axes(places: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, ...], tu
     return tuple(full), tuple(axis for _, axis, _ in places)
 
 
-def _lay_out(value, full: tuple[int, ...], order: tuple[int, ...]):  # type: ignore[no-untyped-def]
+def _lay_out(value, full: tuple[int, ...], order: tuple[int, ...]):
     if hasattr(value, "laid_out"):
         return value.laid_out(full, order)
     return lay_out(np.asarray(value), full, order)
@@ -91,7 +91,7 @@ def reshaped(shape: tuple[int, ...], full: tuple[int, ...], order: tuple[int, ..
 array = _Array()
 
 
-def single(value):  # type: ignore[no-untyped-def]
+def single(value):
     """A value without indices: everything of size one is dropped."""
     if hasattr(value, "laid_out"):
         return value.laid_out((1,) * value.ndim, ())

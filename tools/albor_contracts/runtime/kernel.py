@@ -65,6 +65,7 @@ class Kernel:
     deviates: Mapping[str, str] = field(default_factory=dict)  # obligation -> the documented convention that differs
     calls: int = 0
     called: str = ""  # the equation whose kernel was called last
+    answered: set[str] = field(default_factory=set)  # the equations whose kernels have returned something
     log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
     on_case: Callable[[Any], None] | None = None
     on_step: Callable[[Any], None] | None = None
@@ -73,6 +74,7 @@ class Kernel:
     simulated: bool = False  # equations with arrays on the device are programs for the simulated one
     repeated: Repeated | None = None  # where it is there, every call is made twice
     asked: Asked | None = None  # where it is there, the first calls are made in another process, too
+    adapted: str = ""  # a hash of how a binding file has the targets called
     lent: frozenset[str] = frozenset()  # equations whose targets are not the binding's own
     advice: str = ""  # what to do about a kernel that the binding lacks
     watched: int = 0  # so many calls must leave generators and settings of the process as they were
@@ -270,6 +272,7 @@ class Kernel:
                     raise raised(target, error) from error
             else:
                 outputs = self._call(target, signature, plain, True)
+            self.answered.add(signature.name)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(places):
                 raise miscounted(target, given, [name for name, _, _ in places])
@@ -355,11 +358,14 @@ class Kernel:
             else:
                 keywords = {"device": program.device, **keywords}
         try:
-            if not signature.has_arrays:
-                return target.call(*positional, **keywords)  # single values and texts: there are no buffers to poison
-            with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
+            if not signature.has_arrays:  # single values and texts: there are no buffers to poison
                 outputs = target.call(*positional, **keywords)
-                return outputs if program is None else program.finished(outputs)
+            else:
+                with poisoned(self.framework, self.calls), counting_waits(self.framework), quiet:
+                    outputs = target.call(*positional, **keywords)
+                    outputs = outputs if program is None else program.finished(outputs)
+            self.answered.add(signature.name)
+            return outputs
         except (KernelFault, NotOffered, *NOT_ITS_OWN):
             raise
         except BaseException as error:

@@ -51,6 +51,7 @@ class Session:
     replay: Callable[[Kernel, str], str] | None = None
     note: Callable[[str], None] | None = None  # keeps the input that the kernel is given next, should it not return
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
+    rules: str = ""  # a hash of the constants of the bounds, for the record
     elsewhere: Callable[[], Other] | None = None  # another process that can make the same calls
     override: hypothesis.settings | None = None  # used instead of the profile's settings
     draw: Callable[[Any, Callable[[Any], None]], None] | None = None  # (cases, test of one) -> runs it, for Hypothesis
@@ -171,6 +172,8 @@ class Recorder:
             case_budget=1 if self.type == "falsification" else session.settings().max_examples,
             contract_hash=texts.get("contract_hash", ""),
             kernel_hash=session.hash_kernel(names) if session.hash_kernel else "",
+            adapted=k.adapted,
+            rules=session.rules,
             replay=session.replay(k, self.id) if session.replay else "",
         )
         self._tell(started)

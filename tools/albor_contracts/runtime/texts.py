@@ -16,13 +16,13 @@ from .missing import Missing, NotOffered
 class Texts(np.ndarray):
     """Texts or byte strings on a grid, as objects. Comparisons are exact."""
 
-    def __eq__(self, other: object) -> Any:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
         return _mapped(lambda a, b: a == b, self, other).astype(bool)
 
-    def __ne__(self, other: object) -> Any:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
         return _mapped(lambda a, b: a != b, self, other).astype(bool)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def boxed(text: Any) -> np.ndarray:

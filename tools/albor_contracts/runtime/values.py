@@ -108,7 +108,7 @@ class OutputTruth(Truth):
         self._derive = derive
 
     @property
-    def unsure(self) -> Any:  # type: ignore[override]
+    def unsure(self) -> Any:
         if self._unsure is None:
             self._unsure = self._derive()
         return self._unsure

@@ -18,6 +18,7 @@ from ..bindings import bind
 from ..errors import ContractError
 from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
+from ..evidence.rules import rules_hash
 from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
 from ..links import if_fails_of
@@ -47,7 +48,7 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
     context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.replay, session.hash_kernel = context.describe, context.replay, context.kernel_hash
-    session.elsewhere = Elsewhere
+    session.elsewhere, session.rules = Elsewhere, rules_hash()
     session.locate, session.diagnose = partial(where_stated, context.root), partial(known_fault, context.root)
     if why := device.unusable(options["device"]):
         sys.exit(f"the GPU cannot be used, before any kernel was called: {why}")

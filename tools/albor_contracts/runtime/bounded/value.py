@@ -245,7 +245,7 @@ def whole_axes(where: Any, shape: tuple[int, ...]) -> _Axes:
     """`x[r, i]` with every index running over the whole of an axis of its own is a view: its order and shape."""
     indices = where if isinstance(where, tuple) else (where,)
     places = tuple([i.place if type(i) is Index else None for i in indices])
-    return (None, None) if None in places else _view(places, shape)  # type: ignore[arg-type]
+    return (None, None) if None in places else _view(places, shape)
 
 
 @lru_cache(maxsize=4096)
