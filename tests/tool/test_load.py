@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from albor_contracts.codes import CODES
 from albor_contracts.errors import ContractError, Position
-from albor_contracts.load import contract_name, find_root, load_contract, load_contracts
+from albor_contracts.load import contract_name, find_root, load_contract, load_contracts, paths
 from albor_contracts.suggest import did_you_mean, edit_distance, near_miss
 from contract_samples import (
     GOOD,
@@ -286,13 +286,11 @@ def test_project_is_found_from_below(tmp_path, monkeypatch):
     assert find_root() == tmp_path
 
 
-def test_without_a_project_the_repository_or_an_error(tmp_path):
-    repository = Path(__file__).parents[2]
-    if (repository / "contracts").is_dir():
-        assert find_root(tmp_path) == repository
-    else:
-        with pytest.raises(ContractError, match="E119"):
-            find_root(tmp_path)
+def test_without_a_project_the_repository_or_an_error(tmp_path, monkeypatch):
+    assert find_root(tmp_path) == Path(__file__).parents[2]
+    monkeypatch.setattr(paths, "__file__", str(tmp_path / "tools" / "albor_contracts" / "load" / "paths.py"))
+    with pytest.raises(ContractError, match="E119"):
+        find_root(tmp_path)
 
 
 def test_reading_imports_nothing_heavy_and_is_fast():

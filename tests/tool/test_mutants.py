@@ -106,6 +106,11 @@ def test_equal_lines_of_a_function_are_told_apart():
     assert [(m.function, m.nth) for m in found if m.put == "x = x - 1"] == [("f", 1), ("f", 2), ("g", 1)]
 
 
+def test_functions_inside_functions_are_changed_as_well():
+    found = mutants_of("def f(x):\n    def g(y):\n        return y + 1\n\n    return g(x)\n")
+    assert ("f", "return y - 1") in {(m.function, m.put) for m in found}
+
+
 def test_columns_of_lines_that_are_not_ascii():
     found = mutants_of('def f(x):\n    return "ä" * x + 1\n')
     assert "return \"ä\" * x - 1" in {m.put for m in found}  # fmt: skip

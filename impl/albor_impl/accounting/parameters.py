@@ -1,6 +1,9 @@
 """Parameters and bytes of a decoder (grouped-query attention, SwiGLU, RMSNorm, no biases), by formula.
 
 V vocabulary, H hidden, L layers, D width of all key heads, I inner width, S sequence. Whole numbers throughout.
+
+Sources: Korthikanti and others, "Reducing activation recomputation in large transformer models" (2022), for what is
+kept; Rajbhandari and others, "ZeRO" (2020), for weights, gradients and optimizer states.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ def training_bytes(parameters: int, compute_bytes: int) -> tuple[int, int, int, 
     """Bytes of float32 weights, their gradients, Adam's moments, and a copy in the compute type if that is narrower.
 
     Errors: ValueError for parameters < 1 or compute_bytes other than 1, 2, 4.
+    4 P, 4 P, 8 P, and compute_bytes P where that is below 4.
     """
     _check("parameters", parameters)
     if compute_bytes not in (1, 2, 4):

@@ -1,6 +1,13 @@
 """What a step costs, in closed form: operations, bytes, launches, and the share of a device that they use.
 
 B sequences of S tokens, width H, L layers, P parameters, T tokens; a multiplication with its addition is 2 operations.
+
+Operations, bytes, launches and tokens are whole numbers. Times are seconds, rates operations, bytes or tokens a second,
+shares 1 for the whole; these are floats.
+Errors: ValueError for a size or count below 1, where a function says nothing else.
+Sources: Kaplan and others, "Scaling laws for neural language models" (2020); Chowdhery and others, "PaLM" (2022),
+appendix B; Williams, Waterman and Patterson, "Roofline" (2009). Counts of launches, products, bytes and tokens are the
+definitions in contracts/accounting/performance-v1.yaml.
 """
 
 from __future__ import annotations
@@ -118,7 +125,9 @@ def step_products(layers: int, attention: bool) -> int:
 def step_budget(times: torch.Tensor, budgets: torch.Tensor, step: float) -> tuple[bool, bool]:
     """Whether the parts of times[N] are at least 95 % of the step, and whether one takes 2 of its budgets[N] or more.
 
-    Errors: ValueError without parts, for a negative time, or budgets or a step that are not positive.
+    All in one unit; the sum is formed in float64.
+    Errors: ValueError without parts, for shapes that differ, a negative time, or budgets or a step that are not
+    positive.
     """
     fits = times.numel() and times.shape == budgets.shape
     if not (fits and bool((times >= 0).all()) and bool((budgets > 0).all()) and step > 0):

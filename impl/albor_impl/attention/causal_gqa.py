@@ -21,6 +21,10 @@ bfloat16 and float16 inputs, because the matrix units take no other operands:
   ds_ij is the rounded output.
 All other arithmetic is float32, and each result is rounded once when it is stored.
 
+Shapes: q, o, g and dq [B, H, S, D]; k, v, dk and dv [B, K, S, D]; lse [B, H, S], in nats. lse is float32, the others
+have the dtype of q.
+Errors: TypeError for dtypes that differ or are not float32, bfloat16 or float16; ValueError for shapes that do not fit
+together, empty tensors, several devices, or D above 128. `forward` and `backward` check nothing.
 Sources: Dao et al., "FlashAttention" (2022), algorithms 1 and 4; Dao, "FlashAttention-2" (2023), section 3;
 Ainslie et al., "GQA" (2023), section 2.2.
 """
@@ -53,6 +57,7 @@ class Tiles:
     stages: int
 
     def options(self) -> dict[str, int]:
+        """The options of a launch."""
         return {"BM": self.queries, "BN": self.keys, "num_warps": self.warps, "num_stages": self.stages}
 
 

@@ -13,6 +13,9 @@ result is rounded to the dtype of x.
 For long sequences `attention.causal_gqa`, which never stores scores, is the right kernel; this one is for scores that
 exist anyway (bias, capping or capture between product and softmax).
 
+x, g, a and dx are [B, S, S], of one dtype; the scaled scores are in nats.
+Errors: TypeError for dtypes that differ or are not float32, bfloat16 or float16; ValueError for another shape, several
+devices, an S of 0 or above 16384, or a scale that is not finite.
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.3.
 """
 

@@ -13,6 +13,8 @@ in float32 between calls. It is read and written once, q, k and v are read once 
 bfloat16 and float16 inputs: exp(s - m') is rounded to the input dtype before it meets v, as in `attention.causal_gqa`;
 everything else is float32, and products of float32 are IEEE float32.
 
+Scores, m and lse are in nats. Errors: TypeError for dtypes that are not supported or differ; ValueError for shapes that
+do not fit together, empty tensors, several devices, or D above 128.
 Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention" (2022),
 algorithm 1; Liu et al., "Ring Attention with Blockwise Transformers" (2023).
 """

@@ -2,6 +2,7 @@
 
 Formula, with `used` places filled, the T new tokens included
     s_ij = sum_d q_id k_jd / sqrt(D) for j <= used - T + i,   o_i = softmax(s_i) v,   lse_i = log sum_j exp(s_ij)
+The keys and values of all layers are 2 layers B K C D elements, of so many bytes each.
 
 Decoding reads the whole cache for a few queries, so that its traffic is the cache. The queries of the G heads that
 share a key head, times the T new tokens, are the rows of one tile: each key and value is read once for the group, where
@@ -10,6 +11,8 @@ a program for each query head would read it G times. Places from `used` on are n
 bfloat16 and float16 inputs: exp(s - m) is rounded to the input dtype before it meets v, m being the largest score up to
 the end of the tile; everything else is float32, and products of float32 are IEEE float32.
 
+Scores and lse are in nats. Errors: TypeError for dtypes that differ or are not float32, bfloat16 or float16; ValueError
+for shapes, devices or places that do not fit together.
 Sources: Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need" (2019); Ainslie et al., "GQA" (2023).
 """
 

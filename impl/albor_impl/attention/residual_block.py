@@ -12,6 +12,9 @@ Recomputation trades one more forward pass of a segment for its activations: `ev
 the backward pass, the inputs and h of one segment. The same kernels run on the same numbers, so that the gradients are
 those of kept activations bit for bit, as long as no weight changes in between.
 
+All tensors have one dtype. Errors: TypeError for dtypes that differ or are not float32, bfloat16 or float16; ValueError
+for shapes that do not fit together, several devices, or a negative eps. `stack_forward` and `stack_backward` have
+no checks of their own.
 Sources: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020); Chen et al., "Training Deep Nets
 with Sublinear Memory Cost" (2016).
 """

@@ -3,6 +3,8 @@
     c_h = a_h b_(h // Q)          c_h = a_h b_(h // Q)^T          Q = H / G
 
 The Q products that share an operand are one product with Q M rows: one strided-batched call, and b is not repeated.
+
+Source: the definition in contracts/core/batched-gemm-v1.yaml.
 """
 
 from __future__ import annotations

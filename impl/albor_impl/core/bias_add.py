@@ -4,6 +4,9 @@
 
 Traffic: x read and y written once; the backward reads g once. Its programs take slices of rows and leave one float32
 partial each, and these are summed in a fixed order: two runs agree.
+
+Errors: ValueError for shapes that do not fit, TypeError for other dtypes than float32, bfloat16, float16.
+Source: the definition in contracts/core/bias-add-v1.yaml.
 """
 
 from __future__ import annotations

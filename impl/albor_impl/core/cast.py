@@ -2,6 +2,9 @@
 
 One read and one write of each element; there is nothing to fuse. The functions exist to be judged and named: each
 accepts one dtype, and nothing is cast by accident. One kernel does all four, in hardware's own conversions.
+
+Tensors of any shape. Errors: TypeError for another dtype than the function's own.
+Source: IEEE 754-2019, section 4.3.1.
 """
 
 from __future__ import annotations

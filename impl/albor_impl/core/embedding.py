@@ -14,6 +14,10 @@ cache.
 
 On a GPU the host does not wait for the device to look at ids: one outside the table makes its row of y NaN, and every
 element of dw. No address is formed from it.
+
+Errors: ValueError for (CPU tensors) an id outside [0, V), or for shapes or devices that do not fit; TypeError for ids
+that are not int64, and for other dtypes that differ or are not float32, bfloat16 or float16.
+Source: Bengio, Ducharme, Vincent, Jauvin, "A Neural Probabilistic Language Model" (2003).
 """
 
 from __future__ import annotations

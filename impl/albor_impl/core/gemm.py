@@ -6,6 +6,10 @@
 
 float32 is multiplied in IEEE float32 (no TF32); bfloat16 and float16 are accumulated in float32 and rounded once, with
 no reduction in the narrow type. PyTorch's global switches are set for the length of the call and put back.
+
+Results have the dtype of the operands. Errors: ValueError for shapes or devices that do not fit, TypeError for dtypes
+that differ or are not float64, float32, bfloat16 or float16.
+Source: Dongarra, Du Croz, Hammarling, Duff, "A Set of Level 3 Basic Linear Algebra Subprograms" (1990).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Traffic: the forward reads x and writes y, the backward reads g and x and writes
 (16,384 columns forward, 4,096 backward); a longer row is read again, mostly from L2. The mean is taken off before
 anything is squared; over several blocks mean and squares are merged (Chan, Golub, LeVeque 1979), in one sweep.
 The rows' contributions to dw and db go to one float32 partial for each program, and these are summed in a fixed order.
+Errors: ValueError for shapes that do not fit or eps < 0, TypeError for other dtypes than float32, bfloat16, float16.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
     y = x W^T + b          dx = g W,  dW = g^T x,  db = sum over rows of g
 
 float32 is multiplied in IEEE float32; narrow types are accumulated in float32, the bias included, and rounded once.
+
+Errors: ValueError for shapes that do not fit, TypeError for dtypes that differ or are not float32, bfloat16, float16.
+Source: the definition in contracts/core/linear-v1.yaml.
 """
 
 from __future__ import annotations

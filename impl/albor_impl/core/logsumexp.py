@@ -7,6 +7,8 @@ Traffic: x once, and a float32 for each row and chunk. Whole rows take one progr
 vocabulary that leaves the device idle, and chunks of a row go to programs of their own. The backward reads x once and
 writes dx once while a row fits its block, and sweeps a longer row twice.
 
+Errors: ValueError for shapes that do not fit or chunk < 1, TypeError for other dtypes of x than float32, bfloat16,
+float16, and of g than float32.
 Source: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018), section 3.1.
 """
 

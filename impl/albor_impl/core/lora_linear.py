@@ -6,6 +6,9 @@
 Every product is accumulated in float32; products that enter another product, and the frozen layer's before the update
 is added to it, are kept in the operands' dtype, as matrix units take them. Factors and additions ride in the epilogue
 of a product: nothing of size [M, N] is read twice, and the update is never formed as a matrix [N, K].
+
+Errors: ValueError for shapes that do not fit or a rank of 0, TypeError for dtypes that differ or are not float32,
+bfloat16, float16.
 """
 
 from __future__ import annotations

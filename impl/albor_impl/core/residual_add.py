@@ -3,6 +3,9 @@
     y = x + c f          dx = g,  df = c g
 
 Traffic: x and f read, y written, each once. Backward g is read once and df written once; dx is g itself, not a copy.
+
+Errors: ValueError for shapes that differ, TypeError for dtypes that differ or are not float32, bfloat16, float16.
+Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015).
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ Traffic: the forward reads x and writes y, the backward reads g and x and writes
 block (16,384 columns forward, 8,192 backward); a longer row is read a second time, mostly from L2. One launch for all
 rows in each direction; the rows' contributions to dw go to one float32 partial for each program, and a second launch
 sums these in a fixed order.
+
+Errors: ValueError for shapes that do not fit or eps < 0, TypeError for other dtypes than float32, bfloat16, float16.
 """
 
 from __future__ import annotations

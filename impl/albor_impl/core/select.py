@@ -2,6 +2,10 @@
 
 One read of each operand and one write; there is nothing to fuse. The functions exist for their checks: the condition
 comes first and is boolean, and no shape or dtype is adapted silently.
+
+Errors: TypeError unless pred is boolean, or for dtypes of the others that differ or are not float32, bfloat16 or
+float16; ValueError for shapes that differ.
+Source: the definition in contracts/core/select-v1.yaml.
 """
 
 from __future__ import annotations

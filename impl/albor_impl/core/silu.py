@@ -3,6 +3,7 @@
     y = x s(x)          dx = g s(x) (1 + x s(-x))
 
 Traffic: two tensors forward, three backward, each once.
+Errors: ValueError for shapes that do not fit, TypeError for dtypes that differ or are not float32, bfloat16, float16.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ once while a row fits a block (16,384 columns forward, 8,192 backward); a longer
 from L2, forward as `_sweep` tells. The backward takes x and not p: the same traffic, and p is not rounded to a narrow
 type on the way.
 
+Errors: ValueError for shapes that do not fit, TypeError for dtypes that differ or are not float32, bfloat16, float16.
 Source: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018), algorithm 3.
 """
 

@@ -5,6 +5,9 @@
 Traffic: each element read once. A program takes CHUNK elements and leaves one float32 in its own place of the buffer;
 nothing is added atomically, so two runs agree. The partials of all tensors lie in one buffer, each tensor's at its own
 offset, and only they are read again.
+
+Errors: ValueError for other shapes, TypeError for other dtypes than float32, bfloat16, float16.
+Source: the definition in contracts/core/squared-sum-v1.yaml.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A tile is read along the rows of x and written along the rows of y; the exchange happens in shared memory, so that both
 sides move whole cache lines. Traffic: each element read once and written once. The output has B C R elements of its
 own, whatever the shape: a buffer cut for another one would be overrun.
+
+Source: the definition in contracts/core/transpose-v1.yaml.
 """
 
 from __future__ import annotations

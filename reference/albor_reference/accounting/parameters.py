@@ -1,6 +1,12 @@
 """Parameters and bytes of a decoder with grouped-query attention, SwiGLU and RMSNorm, from its list of tensors.
 
 Nothing here is a formula: the shapes of all tensors are written down and their elements counted.
+
+Sizes are whole numbers, and so are all results: parameters, tensors, elements and bytes.
+Errors: ValueError for sizes below 1 (`layers`: below 0, in `cache_bytes` below 1) or kv_width > hidden. The functions
+that list shapes check nothing.
+Sources: Korthikanti and others, "Reducing activation recomputation in large transformer models" (2022), for what is
+kept; Rajbhandari and others, "ZeRO" (2020), for weights, gradients and optimizer states.
 """
 
 from __future__ import annotations

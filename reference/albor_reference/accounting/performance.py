@@ -1,6 +1,13 @@
 """Operations, traffic and utilization, built up from single products: what a step costs before it is timed.
 
 A multiplication with its addition is two operations.
+
+Operations, bytes, launches and tokens are whole numbers. Times are seconds, rates operations, bytes or tokens a second,
+shares 1 for the whole; these are floats.
+Errors: ValueError for a size, count, time or rate that is not positive, where a function says nothing else.
+Sources: Kaplan and others, "Scaling laws for neural language models" (2020); Chowdhery and others, "PaLM" (2022),
+appendix B; Williams, Waterman and Patterson, "Roofline" (2009). Counts of launches, products, bytes and tokens are the
+definitions in contracts/accounting/performance-v1.yaml.
 """
 
 from __future__ import annotations
@@ -127,7 +134,9 @@ def step_products(layers: int, attention: bool) -> int:
 def step_budget(times: Sequence[float], budgets: Sequence[float], step: float) -> tuple[bool, bool]:
     """Whether the parts are at least 95 % of the step, and whether one takes twice its budget or more.
 
-    Errors: ValueError without parts, for a negative time, or budgets or a step that are not positive.
+    times[N] and budgets[N], in the unit of the step.
+    Errors: ValueError without parts, for other numbers of times than of budgets, for a negative time, or budgets or a
+    step that are not positive.
     """
     if len(times) == 0 or len(times) != len(budgets):
         raise ValueError(f"there must be a budget for each of at least one part, got {len(times)} and {len(budgets)}")

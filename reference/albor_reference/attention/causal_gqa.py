@@ -12,6 +12,7 @@ Backward, for the gradient g of o
     dk_jd  = sum over i >= j and the G query heads of the group of ds_ij q_id / sqrt(D)
     dv_jd  = sum over the same of a_ij g_id
 
+Arrays in, float64 out; scores and lse are in nats. `attention_weights` takes what was `checked`, and checks nothing.
 Sources: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.1; Ainslie et al., "GQA" (2023), section 2.2;
 Dao et al., "FlashAttention" (2022), appendix B.2, for the backward pass.
 """

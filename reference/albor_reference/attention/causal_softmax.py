@@ -6,6 +6,7 @@ Formula, with j <= i for what position i sees
 Backward, for the gradient g of a
     dx_ij = scale a_ij (g_ij - sum_l a_il g_il)
 
+Arrays in, float64 out; the scaled scores are in nats.
 Source: Vaswani et al., "Attention Is All You Need" (2017), section 3.2.3.
 """
 

@@ -7,6 +7,7 @@ values relative to m. A tile of keys with scores s moves it on:
     o' = exp(m - m') o + sum_j exp(s_j - m') v_j
 At the end o / l is the attention and m + log l the logarithm of the sum of exponentials.
 
+Arrays in, float64 out; scores, m and lse are in nats.
 Sources: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention"
 (2022), algorithm 1.
 """

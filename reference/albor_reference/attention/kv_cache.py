@@ -4,6 +4,7 @@ With `used` places filled, the T new tokens included, query i stands at position
     s_ij = sum_d q_id k_jd / sqrt(D) for j <= used - T + i,   o_i = softmax(s_i) v,   lse_i = log sum_j exp(s_ij)
 Query head h reads key head h // G, G = H / K. Size of the cache: 2 layers batch K capacity D elements.
 
+Arrays in, float64 out; scores and lse are in nats. `cache_bytes` refuses nothing.
 Sources: Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need" (2019); Ainslie et al., "GQA" (2023).
 """
 

@@ -6,6 +6,7 @@ Formula, with r = 1 / sqrt(mean_j x_j^2 + eps) of a row and n = x r
     dx = r (dh w - n mean_j(dh_j w_j n_j)) + g
 Two paths lead back from y to x, and their gradients add: the branch's through the norm, the skip's as it is.
 
+Arrays in, float64 out. Errors: ValueError, as each function says.
 Sources: Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020); Chen et al., "Training Deep Nets
 with Sublinear Memory Cost" (2016).
 """

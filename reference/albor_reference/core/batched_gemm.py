@@ -2,6 +2,9 @@
 
 Product h of H uses right operand h // Q of G, Q = H / G: consecutive products share one, as the query heads of grouped
 attention share a key head. G = H is the plain batch, G = 1 one operand for all.
+
+Errors: ValueError for operands that are no batches, inner sizes that differ, or an H that is no multiple of G.
+Source: the definition in contracts/core/batched-gemm-v1.yaml.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A bias added to every row, y = x + b, and its gradient. Float64 throughout."""
+"""A bias added to every row, y = x + b, and its gradient. Float64 throughout.
+
+Errors: ValueError for shapes that do not fit.
+Source: the definition in contracts/core/bias-add-v1.yaml.
+"""
 
 from __future__ import annotations
 

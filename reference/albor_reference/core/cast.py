@@ -1,6 +1,9 @@
 """Casts between float32 and the 16-bit types, to nearest with ties to even (IEEE 754-2019, section 4.3.1).
 
 bfloat16 has no type in NumPy: its values are returned as float32 with the lower 16 bits zero.
+
+Arrays of one axis or more in; float32 of the same shape out, float16 of `to_f16`. Every value has its answer: nothing
+is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Embedding: rows of a table looked up by id, and the gradient of the table. Arrays in, float64 out."""
+"""Embedding: rows of a table looked up by id, and the gradient of the table. Arrays in, float64 out.
+
+Errors: ValueError for an id outside [0, V) or shapes that do not fit, TypeError for ids that are no whole numbers.
+Source: Bengio, Ducharme, Vincent, Jauvin, "A Neural Probabilistic Language Model" (2003).
+"""
 
 from __future__ import annotations
 

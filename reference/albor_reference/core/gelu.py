@@ -5,6 +5,7 @@ tanh    y = x (1 + tanh(z)) / 2, z = sqrt(2 / pi) (x + 0.044715 x^3)
 
 The two differ by up to 4.7e-4 and are not interchangeable: a model must run with the form it was trained with.
 Arrays of any shape in, float64 out.
+Errors: ValueError where g has another shape than x.
 """
 
 from __future__ import annotations

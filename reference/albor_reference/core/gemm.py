@@ -1,6 +1,7 @@
 """Matrix products: c[m, n] = sum_k a[m, k] b[k, n], with either operand transposed, and the gradients.
 
 Arrays in, float64 out. Shapes that do not fit raise ValueError.
+Source: Dongarra, Du Croz, Hammarling, Duff, "A Set of Level 3 Basic Linear Algebra Subprograms" (1990).
 """
 
 from __future__ import annotations

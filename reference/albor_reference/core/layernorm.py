@@ -2,6 +2,7 @@
 
 d = x - mean_j x_j,  r = 1 / sqrt(mean_j d_j^2 + eps),  n = d r,  y = n w + b. The variance is the mean of squares
 (divided by N, not N - 1). Arrays in, float64 out.
+Errors: ValueError for shapes that do not fit, or eps < 0.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 W is stored as [N, K], output features first. Another convention stores [K, N] and multiplies x W; for square layers
 nothing but the values tells them apart.
+
+Errors: ValueError for shapes that do not fit.
+Source: the definition in contracts/core/linear-v1.yaml.
 """
 
 from __future__ import annotations

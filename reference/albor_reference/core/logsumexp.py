@@ -1,6 +1,7 @@
 """log sum_j exp(x_j) over the last axis, whole or chunk by chunk, and its gradient.
 
 Arrays in, float64 out. Over the empty set of finite logits, a row of -inf, the value is -inf.
+Errors: ValueError for other shapes than x[R, N] and g[R], and for chunk < 1.
 Source: Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax functions" (2021).
 """
 

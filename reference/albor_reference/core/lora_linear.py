@@ -2,6 +2,7 @@
 
 y = x W^T + (alpha / r) (x A) B for x[M, K], the frozen W[N, K], and the trained A[K, r], B[r, N]. B starts at zero, so
 that the update does. The weight of the merged layer is W + (alpha / r) (A B)^T.
+Errors: ValueError for shapes that do not fit, or a rank of 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The residual connection y = x + c f, with the scale c of the branch f, and its gradients. Float64 throughout."""
+"""The residual connection y = x + c f, with the scale c of the branch f, and its gradients. Float64 throughout.
+
+Arrays of any shape. Errors: ValueError where those of x and f differ.
+Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition" (2015).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Root-mean-square normalisation (Zhang and Sennrich 2019, arXiv:1910.07467).
 
 r = 1 / sqrt(mean_j x_j^2 + eps),  n = x r,  y = n w. Arrays in, float64 out.
+Errors: ValueError for shapes that do not fit, or eps < 0.
 """
 
 from __future__ import annotations

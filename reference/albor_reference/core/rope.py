@@ -1,6 +1,7 @@
 """Rotary position embedding (Su et al. 2021, arXiv:2104.09864), half-split form.
 
 Each pair (x_k, x_{k + D/2}) of position t is turned by the angle (t + offset) base^(-2k/D). Arrays in, float64 out.
+Errors: ValueError unless x is [B, H, T, D] with an even D, and base > 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Selection by a condition, y = a where pred holds and b elsewhere, and its gradient. Float64 throughout."""
+"""Selection by a condition, y = a where pred holds and b elsewhere, and its gradient. Float64 throughout.
+
+Arrays of any shape. Errors: TypeError unless pred holds truth values, ValueError for shapes that differ.
+Source: the definition in contracts/core/select-v1.yaml.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """SiLU, x s(x) with s the logistic sigmoid (Elfwing, Uchibe, Doya 2017, arXiv:1702.03118), and its gradient.
 
 Arrays of any shape in, float64 out.
+Errors: ValueError where g has another shape than x.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Arrays in, float64 out. -inf is an impossible class with probability 0; a row of nothing else has no distribution and
 gives NaN.
+Errors: ValueError for other shapes than x[R, N] and g[R, N].
 Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), sections 4.1 and 6.2.2.3.
 """
 

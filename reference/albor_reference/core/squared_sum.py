@@ -1,6 +1,9 @@
 """Sums of squares of several tensors, each by itself: what a global gradient norm is the root of.
 
 Not the root: clipping takes one root, of the total.
+
+Arrays of any shape in, float64 [] out; nothing is refused.
+Source: the definition in contracts/core/squared-sum-v1.yaml; Shewchuk (1997) for the summation, as in `math.fsum`.
 """
 
 from __future__ import annotations

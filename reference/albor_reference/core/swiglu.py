@@ -1,6 +1,7 @@
 """The gated activation SwiGLU (Shazeer 2020, arXiv:2002.05202): h = silu(gate) up, silu(x) = x / (1 + exp(-x)).
 
 Arrays in, float64 out.
+Errors: ValueError for shapes that differ.
 """
 
 from __future__ import annotations

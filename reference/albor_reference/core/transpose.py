@@ -1,4 +1,8 @@
-"""The transposes of a batch of matrices. Float64 throughout."""
+"""The transposes of a batch of matrices. Float64 throughout.
+
+Errors: ValueError unless x has three axes.
+Source: the definition in contracts/core/transpose-v1.yaml.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib.util
 import re
@@ -169,7 +170,7 @@ def _try(
                     matrix.problems.append(_at(o.model.id, f"{o.id} stops with an error under {identifier}: {why}"))
                 if fault.model.patch is not None and message is not None:
                     _refuse_broken(fault.model.patch.target, message)
-                    if "raised" in message and str(o.model.type) != "rejection" and _reaches(fault, kernel):
+                    if _slipped(message) and str(o.model.type) != "rejection" and _reaches(fault, kernel):
                         raised.setdefault(kernel.called, message)
                 cell = Cell(
                     identifier, o.id, message is not None, o.id in named, message or "", time.monotonic() - begin
@@ -282,6 +283,13 @@ def _refuse_broken(target: Text, message: str) -> None:
             "E512", f"the changed source of {target} does not run: {found[1]}", target,
             "the names of its module can be used; a fault that stops for want of a name proves nothing",
         )  # fmt: skip
+
+
+def _slipped(message: str) -> bool:
+    """Whether a kernel was rejected for an error that nobody raises on purpose: of Python's own, but for ValueError,
+    or of a compiler."""
+    found = re.search(r"\braised (\w+): ", message)
+    return found is not None and found[1] != "ValueError" and (hasattr(builtins, found[1]) or "Compil" in found[1])
 
 
 def _reaches(fault: CheckedFault, kernel: Kernel) -> bool:

@@ -157,6 +157,9 @@ class _Editor:
 
     def edits(self, node: ast.AST) -> Iterator[Edit]:
         yield from self.here(node)
+        if isinstance(node, ast.FunctionDef):  # one inside another
+            for statement in node.body:
+                yield from self.edits(statement)
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.FunctionDef | ast.Import | ast.ImportFrom):
             return
         options: list[ast.AST] = []
