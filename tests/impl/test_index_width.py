@@ -9,7 +9,7 @@ import torch
 import triton.language as tl
 from albor_contracts.aot import contract_of
 from albor_contracts.bindings import bind
-from albor_contracts.falsify.matrix import load_generated
+from albor_contracts.falsify.generated import load_generated
 from albor_contracts.library import find_root
 from albor_contracts.mutate import known_mutants
 from albor_contracts.mutate.width import wide_launches

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from albor_contracts.falsify.matrix import load_generated
+from albor_contracts.falsify.generated import load_generated
 from albor_contracts.library import find_root
 from albor_impl.core import linear
 from albor_reference.core import linear as reference

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from albor_contracts.falsify.matrix import load_generated
+from albor_contracts.falsify.generated import load_generated
 from albor_contracts.library import find_root
 from albor_impl.core.rmsnorm import rmsnorm
 from albor_impl.training import llama_step as step

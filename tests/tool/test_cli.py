@@ -22,7 +22,7 @@ from albor_contracts.codes import CODES
 from albor_contracts.errors import Position
 from albor_contracts.events import Failure, FaultTried, KernelCompiled, ObligationFinished
 from albor_contracts.evidence import read
-from albor_contracts.falsify.matrix import _dies
+from albor_contracts.falsify.generated import dies
 from albor_contracts.falsify.wrong import planted
 from albor_contracts.library import open_library
 from albor_contracts.links import FORMS
@@ -654,7 +654,7 @@ def test_a_law_that_stops_with_an_error_has_not_noticed():
         raise ObligationFailed(Failure(property="", message="IndexError: 3", traceback="IndexError: 3"))
 
     stopped = []
-    assert _dies(law, None, stopped) is None and stopped == ["IndexError: 3"]
+    assert dies(law, None, stopped) is None and stopped == ["IndexError: 3"]
 
 
 def test_a_fault_of_what_a_kernel_imports_finds_its_names(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from albor_contracts.falsify.matrix import load_generated
+from albor_contracts.falsify.generated import load_generated
 from albor_contracts.inputs.strategy import Cases
 from hypothesis import HealthCheck, Phase
 from toys import HEAD, load, problems

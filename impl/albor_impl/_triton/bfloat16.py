@@ -1,4 +1,7 @@
-"""bfloat16 as the upper half of a float32, in NumPy: the interpreter keeps such values as uint16 patterns."""
+"""bfloat16 as the upper half of a float32, in NumPy: the interpreter keeps such values as uint16 patterns.
+
+Arrays of any shape in and out; nothing is refused.
+"""
 
 from __future__ import annotations
 

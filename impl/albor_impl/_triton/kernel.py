@@ -86,7 +86,8 @@ class Kernel(JITFunction):
 
     Launched as usual, `k[grid](arguments, num_warps=4)`; `k.fn` is the plain function. `reachable=[tensors]`
     names tensors that the kernel reaches through pointers kept in memory. Called from another kernel it is a
-    device function. Raises ValueError when tensors of several devices are mixed.
+    device function. Raises ValueError when tensors of several devices are mixed or lie on none of these two,
+    TypeError for an argument that the kernel has not, RuntimeError where TRITON_INTERPRET keeps it from being compiled.
     """
 
     def __init__(self, fn: Callable, examples: tuple[Example, ...] = ()) -> None:

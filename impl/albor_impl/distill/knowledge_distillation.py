@@ -13,6 +13,7 @@ Arithmetic weighs nearly as much as traffic: in 16 bits and at T = 2 or 4, long 
 maxima, relative to a logit that is known before, and the few rows that this does not suit are done again with them.
 Everything is computed in float32; only ds is rounded to the dtype of s. The result is the same in every run.
 
+Logits and losses are in nats. Errors: as `knowledge_distillation` says; `launch` checks nothing.
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2.
 """
 
@@ -562,5 +563,7 @@ def knowledge_distillation_loss(
     """The loss alone, float32 [], for a training script; `loss.backward()` reaches the student's logits.
 
     With `inplace` the gradient overwrites the student's logits: nothing may read them afterwards.
+    Errors: as `knowledge_distillation`; ValueError where the logits to overwrite are not contiguous; RuntimeError in a
+    second backward pass.
     """
     return KnowledgeDistillation.apply(s, t, y, alpha, temperature, ignore, inplace)

@@ -3,6 +3,10 @@
 Each expert multiplies the tokens that chose it, all at once. Its results go back to the slot (token, k) they belong to,
 and the slots of a token are added in their order: the sum does not depend on the order of experts, and repeats bitwise.
 Matrices are multiplied in the storage type with float32 accumulation; sums over experts are float32.
+
+x and all matrices have one dtype. `mlp` leaves what does not fit to PyTorch.
+Sources: Shazeer, "GLU Variants Improve Transformer" (2020); Qwen team, Qwen1.5-MoE (2024), for the shared expert and
+its gate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Limits of the context, in whole numbers; a server and an evaluation ask here before they run anything."""
+"""Limits of the context, in whole numbers; a server and an evaluation ask here before they run anything.
+
+They count tokens; `windows` and `index` count windows.
+Sources: Press, Smith and Lewis, "Shortformer" (2021), for scoring with a sliding window; room and cut are the
+definitions in contracts/inference/prompt-guard-v1.yaml.
+"""
 
 from __future__ import annotations
 
@@ -59,5 +64,8 @@ def window(tokens: int, context: int, stride: int, index: int) -> tuple[int, int
 
 
 def all_windows(tokens: int, context: int, stride: int) -> Iterator[tuple[int, int, int]]:
-    """The windows of a text in order; every token is scored by one of them."""
+    """The windows of a text in order; every token is scored by one of them.
+
+    Errors: as `windows`.
+    """
     return (window(tokens, context, stride, index) for index in range(windows(tokens, context, stride)))

@@ -5,6 +5,10 @@
 
 A program holds the logits of several tokens in registers and takes the largest k times; k is small. Traffic: logits
 once, k weights and k numbers a token; backward: logits and g once, dlogits once.
+
+Errors: ValueError unless 1 <= k <= E <= 4096, or for shapes that do not fit, TypeError for other dtypes than float32,
+bfloat16, float16.
+Sources: Shazeer and others, "Outrageously large neural networks" (2017); Jiang and others, "Mixtral of experts" (2024).
 """
 
 from __future__ import annotations

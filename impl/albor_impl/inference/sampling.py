@@ -1,6 +1,10 @@
 """Sampling for a batch on its device: one stable sort, cuts by rank and cumulative mass, a draw by the Gumbel maximum.
 
 The largest of log q + Gumbel noise is a draw from q: no cumulative sum has to be searched, and rows are independent.
+
+Logits of any float dtype. Errors: ValueError, as each function says; `greedy` refuses nothing.
+Sources: Fan, Lewis and Dauphin, "Hierarchical neural story generation" (2018), for top-k; Holtzman and others, "The
+curious case of neural text degeneration" (2020), for top-p.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ A longer row is swept twice by the same program, as `core/_sweep.py` tells: DRAM
 flight fit into the L2 cache. Two small launches beside it count the valid tokens and add up the rows' losses.
 Everything is computed in float32; only dz is rounded to the dtype of z. The result is the same in every run.
 
+Errors: TypeError for dtypes that are not supported, ValueError for shapes, devices or (CPU tensors) labels that do not
+fit. `launch` and `scale_` check nothing.
 Sources: Milakov, Gimelshein, "Online normalizer calculation for softmax" (2018), algorithm 3; Goodfellow, Bengio,
 Courville, "Deep Learning" (2016), section 6.2.2.3.
 """
@@ -278,5 +280,7 @@ def cross_entropy_loss(z: torch.Tensor, y: torch.Tensor, ignore: int = -100, *, 
 
     With `inplace` the gradient overwrites the logits: nothing may read them afterwards, and no other operation may
     have kept them for its own backward pass (a linear layer does not keep its output).
+    Errors: as `cross_entropy`; ValueError where the logits to overwrite are not contiguous; RuntimeError in a second
+    backward pass.
     """
     return CrossEntropy.apply(z, y, ignore, inplace)

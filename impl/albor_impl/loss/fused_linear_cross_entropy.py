@@ -12,6 +12,8 @@ as without fusing. The buffer takes as many elements as h, or a few rows; withou
 
 Logits and their gradient are stored in the dtype of h; dw is accumulated in float32 and rounded once at the end.
 
+Errors: TypeError for dtypes that differ or are not supported, ValueError for shapes, devices or (CPU tensors) labels
+that do not fit. `product_` and `add_product_` check nothing.
 Source: Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM Training" (2024), section 3.3.
 """
 
@@ -144,5 +146,8 @@ class FusedLinearCrossEntropy(torch.autograd.Function):
 def fused_linear_cross_entropy_loss(
     h: torch.Tensor, w: torch.Tensor, y: torch.Tensor, ignore: int = -100
 ) -> torch.Tensor:
-    """The loss alone, float32 [], for a training script; `loss.backward()` reaches h and w."""
+    """The loss alone, float32 [], for a training script; `loss.backward()` reaches h and w.
+
+    Errors: as `fused_linear_cross_entropy`; RuntimeError in a second backward pass.
+    """
     return FusedLinearCrossEntropy.apply(h, w, y, ignore)

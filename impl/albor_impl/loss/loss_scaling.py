@@ -6,6 +6,7 @@
 unscale reads each gradient once and writes it once, in float32: divided in float16, what the scale saved would vanish
 again. Whether all were finite stays on the device, so that the host can go on launching.
 
+Scales and factors are floats, `good` and `interval` counts of steps. `loss_scale` refuses nothing.
 Source: Micikevicius et al., "Mixed Precision Training" (2018), section 3.2.
 """
 

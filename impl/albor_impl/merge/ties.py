@@ -1,4 +1,8 @@
-"""TIES merging (trim, elect sign, disjoint mean), in PyTorch."""
+"""TIES merging (trim, elect sign, disjoint mean), in PyTorch.
+
+Densities and counts are exact: fractions and whole numbers.
+Source: Yadav, Tam, Choshen, Raffel, Bansal, "TIES-Merging: Resolving Interference When Merging Models" (2023).
+"""
 
 from __future__ import annotations
 

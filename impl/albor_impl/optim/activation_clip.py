@@ -1,4 +1,7 @@
-"""The clip of a gradient on its way to another device; it never waits for the host."""
+"""The clip of a gradient on its way to another device; it never waits for the host.
+
+Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1.
+"""
 
 from __future__ import annotations
 

@@ -103,6 +103,9 @@ def clip_gradients(
 def global_clip(
     a: torch.Tensor, b: torch.Tensor, max_norm: float, eps: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """a[L, P] and b[M, Q] scaled by one coefficient, that coefficient, and the norm before clipping."""
+    """a[L, P] and b[M, Q] scaled by one coefficient, that coefficient, and the norm before clipping.
+
+    Dtypes and errors: as `clip_gradients`.
+    """
     (a2, b2), coefficient, norm = clip_gradients([a, b], max_norm, eps)
     return a2, b2, coefficient, norm

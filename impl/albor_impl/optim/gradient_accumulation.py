@@ -1,6 +1,10 @@
 """Gradient accumulation over micro-batches, weighted by valid tokens, in float32 buffers.
 
 `GradientAccumulator` is what a training loop uses: one flat buffer for all parameters, one cycle for each step.
+
+Gradients of any float dtype in, float32 out; n and `tokens` count valid tokens.
+Errors: ValueError for shapes that do not fit and counts out of range, RuntimeError for a mean that is not due.
+Source: Ott et al., "Scaling Neural Machine Translation" (2018), section 3.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class GradientAccumulator:
         self.cycle, self.seen, self.tokens = cycle, 0, 0
 
     def add(self, gradients: Sequence[torch.Tensor], tokens: int) -> bool:
+        """Add the gradients of one micro-batch, means over `tokens` tokens. Whether the cycle is complete."""
         if self.seen == 0:
             self.buffer.zero_()
             self.tokens = 0
@@ -51,6 +56,7 @@ class GradientAccumulator:
         return self.seen == self.cycle
 
     def finish(self) -> list[torch.Tensor]:
+        """The means of the cycle, in the views. RuntimeError before it is complete."""
         if self.seen != self.cycle:
             raise RuntimeError(f"{self.seen} of {self.cycle} micro-batches were added: no step is due")
         self.buffer /= max(self.tokens, 1)

@@ -1,4 +1,11 @@
-"""Gradient noise scale for a training loop with micro-batches: their norms and that of their mean come for free."""
+"""Gradient noise scale for a training loop with micro-batches: their norms and that of their mean come for free.
+
+    signal = (B large - b small) / (B - b)     noise = b B (small - large) / (B - b)     scale = noise / signal
+
+for squared norms `small` and `large` over b and B samples. Norms and results are floats, batch sizes whole numbers.
+Errors: ValueError for batch sizes below 1 or equal ones, and for a decay outside [0, 1).
+Source: McCandlish et al., "An Empirical Model of Large-Batch Training" (2018), appendix A.1.
+"""
 
 from __future__ import annotations
 

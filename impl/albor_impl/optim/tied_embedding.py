@@ -1,4 +1,12 @@
-"""One parameter as embedding and head, and its gradient from autograd: torch adds what both uses contribute."""
+"""One parameter as embedding and head, and its gradient from autograd: torch adds what both uses contribute.
+
+    z = W[ids] A W^T          dW = dembedding + dhead
+
+Computed in float32; logits have the dtype of w, gradients that of g.
+Errors: ValueError for shapes of table, a and ids that do not fit, or (CPU tensors) an id outside the table, TypeError
+for ids that are not int64. On a GPU an id outside makes NaN.
+Source: Press and Wolf, "Using the Output Embedding to Improve Language Models" (2017).
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 `interleaved` hangs the update on autograd's own order by hooks, as a memory-saving training loop does; `decoupled` is
 the ordinary loop. Both for y = W2 tanh(W1 tanh(W0 x)).
+
+Weights w[3, N, N], inputs x[B, N], gradients g[B, N] of y, all of one dtype, which the results have.
+Errors: ValueError for other shapes of w or x, TypeError for dtypes that differ or are not float64, float32, bfloat16 or
+float16.
+Source: Lv et al., "Full Parameter Fine-tuning for Large Language Models with Limited Resources" (2023), section 3.
 """
 
 from __future__ import annotations

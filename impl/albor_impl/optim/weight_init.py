@@ -1,4 +1,8 @@
-"""Normal initial weights from a seed and a parameter's name, drawn on the host so that every device gets the same."""
+"""Normal initial weights from a seed and a parameter's name, drawn on the host so that every device gets the same.
+
+Errors: ValueError, as named below; OverflowError for a seed outside [-2^127, 2^127).
+Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), section 2.3: N(0, 0.02^2).
+"""
 
 from __future__ import annotations
 

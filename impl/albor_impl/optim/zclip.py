@@ -1,4 +1,14 @@
-"""Spike clipping of gradient norms, as a function and as what a training loop keeps between its steps."""
+"""Spike clipping of gradient norms, as a function and as what a training loop keeps between its steps.
+
+    z = (norm - mean) / sigma, sigma^2 = variance
+    target = mean + threshold^2 sigma / z where z > threshold, else norm
+    mean' = decay mean + (1 - decay) target
+    variance' = decay variance + (1 - decay) (target - mean')^2
+
+Norms and statistics are floats. Where sigma is 0 nothing is clipped.
+Errors: ValueError for a norm that is not finite, variance < 0, a decay outside [0, 1), threshold <= 0.
+Source: Kumar et al., "ZClip: Adaptive Spike Mitigation for LLM Pre-Training" (2025), reciprocal clipping.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +41,7 @@ class ZClip:
     seen: int = 0
 
     def coefficient(self, norm: float) -> float:
+        """The factor for a gradient of this norm; takes note of the norm. ValueError where it is not finite."""
         if self.seen < self.warmup:
             if not math.isfinite(norm):
                 raise ValueError(f"the gradient norm is {norm}: it must be finite to be judged")

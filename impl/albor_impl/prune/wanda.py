@@ -1,4 +1,8 @@
-"""Wanda pruning (weight magnitude times activation norm, row by row), in PyTorch."""
+"""Wanda pruning (weight magnitude times activation norm, row by row), in PyTorch.
+
+Sparsities and counts are exact: fractions and whole numbers.
+Source: Sun, Liu, Bair, Kolter, "A Simple and Effective Pruning Approach for Large Language Models" (2023).
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,10 @@ def q4k_decode(blocks: torch.Tensor) -> torch.Tensor:
 def q4k_fields(
     blocks: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Take super-blocks apart: d f32[B], dmin f32[B], sc u8[B, 8], m u8[B, 8], q u8[B, 8, 32]."""
+    """Take super-blocks apart: d f32[B], dmin f32[B], sc u8[B, 8], m u8[B, 8], q u8[B, 8, 32].
+
+    Errors: as `q4k_decode`.
+    """
     _check_blocks(blocks)
     # A copy: a view of two bytes as one float16 must begin at an even place.
     halves = blocks[:, :4].clone(memory_format=torch.contiguous_format).view(torch.float16).float()

@@ -1,4 +1,10 @@
-"""The size of a step as a training script computes and reads it; texts become whole numbers, never floating point."""
+"""The size of a step as a training script computes and reads it; texts become whole numbers, never floating point.
+
+Tokens, sequences and steps are whole numbers; noise scales, rates and what they are computed from are floats.
+Sources: McCandlish and others, "An Empirical Model of Large-Batch Training" (2018); Li and others, step law (2025); Hu
+and others, MiniCPM (2024); Hoffmann and others, "Training Compute-Optimal Large Language Models" (2022). Steps, counts
+and rules are the definitions in contracts/schedule/batch-algebra-v1.yaml.
+"""
 
 from __future__ import annotations
 

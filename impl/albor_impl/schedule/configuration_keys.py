@@ -1,4 +1,9 @@
-"""A configuration whose keys are all read: `Settings` notes which ones a program asked for, and names the others."""
+"""A configuration whose keys are all read: `Settings` notes which ones a program asked for, and names the others.
+
+Texts in, texts or whole numbers out. `edit_distance`, `nearest_key` and `dead_keys` refuse nothing.
+Sources: Levenshtein, "Binary codes capable of correcting deletions, insertions and reversals" (1966), for the distance;
+the keys and what they do are the definitions in contracts/schedule/configuration-keys-v1.yaml.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,10 @@
 
 The decay is evaluated as a squared cosine of half the angle, lowest + (peak - lowest) cos^2(pi/2 progress): no
 cancellation near its end, where 1 + cos(pi progress) loses its digits.
+
+Steps, marks and percents are whole numbers; rates are floats, all in one unit. Errors: ValueError, as each function
+says; `set_rate` refuses nothing.
+Sources: Loshchilov and Hutter, SGDR (2017); Hu and others, MiniCPM (2024); Yang and others, Tensor Programs V (2022).
 """
 
 from __future__ import annotations

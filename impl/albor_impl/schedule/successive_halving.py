@@ -2,6 +2,9 @@
 
 Everything follows from one step: a rung of n configurations at u units each costs n u and leaves ceil(n / eta) at
 eta u. Rounding up in turn is rounding up once.
+
+Sources: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (2016); Li and
+others, "Hyperband" (2018).
 """
 
 from __future__ import annotations

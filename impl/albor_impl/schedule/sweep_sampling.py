@@ -1,6 +1,12 @@
 """Values for the trials of a sweep, on the host: a hash of seed, name and number is the random number of a trial.
 
 No generator has a state: trial 17 can be drawn by itself, on any machine, in any order.
+
+    log-uniform   x = low (high / low)^u, within [low, high]          choice   floor(options u)          u in [0, 1)
+
+Values are float64, choices int64, one a trial. Errors: ValueError, as each function says; OverflowError for a seed
+outside [-2^127, 2^127).
+Source: Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization" (2012), section 4.
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ def log_uniform(seed: int, name: str, low: float, high: float, like: torch.Tenso
 
 
 def choice(seed: int, name: str, options: int, like: torch.Tensor) -> torch.Tensor:
-    """One of 0 ... options - 1 for each trial of like[N], int64, equally likely. ValueError for a options below 1."""
+    """One of 0 ... options - 1 for each trial of like[N], int64, equally likely. ValueError for options below 1."""
     if options < 1:
         raise ValueError(f"options: expected something to choose from, got {options}")
     return torch.tensor([_word(seed, name, i) * options >> 53 for i in range(like.numel())], device=like.device)

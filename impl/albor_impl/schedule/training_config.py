@@ -3,6 +3,10 @@
 A micro-batch has `batch` sequences of `sequence` tokens; one optimizer step consumes `accumulation` micro-batches;
 `samples` is the number of sequences in the data, and what is left over after the last whole step of an epoch is
 dropped. The counts are plain Python integers, so that they can be proved for all integers.
+
+Errors, beside those named below: TypeError for a count that is a float or a truth value.
+Sources: Loshchilov and Hutter, SGDR (2017), for one cycle; Goyal and others, "Accurate, Large Minibatch SGD" (2017),
+for the linear warm-up. Steps, epochs and tokens are the definitions in contracts/schedule/training-config-v1.yaml.
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""Alert rules for a training loop: made once, asked at every step with two numbers of the host."""
+"""Alert rules for a training loop: made once, asked at every step with two numbers of the host.
+
+Losses are floats in nats, norms and factors floats, reasons and steps whole numbers.
+Errors: ValueError as `AlertRules` says, and where loss and norm of a log differ in length. `guarded_clip` refuses
+nothing.
+Sources: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1, for
+the clip; the rules are the definitions in contracts/training/alert-rules-v1.yaml.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +43,7 @@ class AlertRules:
         object.__setattr__(self, "loss_limit", self.factor * math.log(self.vocabulary))
 
     def check(self, loss: float, norm: float) -> int:
+        """The reason to stop at this loss and norm, the first that applies, or NONE."""
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return NOT_FINITE
         if loss > self.loss_limit:

@@ -2,6 +2,9 @@
 
 Models travel as listings, a line `name dtype rows,columns hexadecimal-bytes` a tensor. safetensors files are written
 and taken apart by the safetensors package; GGUF files by a cursor over NumPy's little-endian types.
+
+Errors: CheckpointError (a ValueError), as each function says; `pack`, `data_offsets` and `tensor_info` check nothing.
+Sources: ggml, docs/gguf.md, for GGUF version 3; Hugging Face, safetensors, for the format and its Rust reader.
 """
 
 from __future__ import annotations
@@ -91,6 +94,7 @@ class Entry:
 
     @property
     def line(self) -> str:
+        """Its line of a listing."""
         return f"{self.name} {self.dtype} {','.join(map(str, self.shape))} {self.data.hex()}\n"
 
 

@@ -4,6 +4,8 @@ Network: z = silu(x W1) W2, loss = sum (z - y)^2 / (2 A T) over A micro-batches 
 float32 over the micro-batches, clipped by their global norm and applied by Adam, in place nowhere. Products by cuBLAS,
 activations and update by Triton. Loss and norm are float32 [] on the device: who needs them waits for them.
 
+Weights and activations have one dtype, moments are float32. Errors: ValueError for step < 1 or shapes that do not fit,
+TypeError for dtypes that differ or that no kernel takes; `snapshot_between` and `compiled_updates` leave it to PyTorch.
 Sources: Rumelhart, Hinton, Williams (1986) for the backward pass; Kingma, Ba, "Adam" (2015), algorithm 1.
 """
 

@@ -1,4 +1,9 @@
-"""Early stopping for a training loop: a state of three numbers, so that it can be kept in a checkpoint."""
+"""Early stopping for a training loop: a state of three numbers, so that it can be kept in a checkpoint.
+
+Losses are floats in one unit, evaluations and steps whole numbers.
+Errors: ValueError for a patience, delta or count that is negative, and as `run_status` says.
+Source: Prechelt, "Early Stopping - But When?" (1998).
+"""
 
 from __future__ import annotations
 
@@ -32,6 +37,7 @@ class EarlyStopping:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
     def update(self, value: float) -> bool:
+        """Take note of the value of one more evaluation. Whether to stop."""
         self.improved = not math.isnan(value) and value < self.best - self.delta
         self.waited = 0 if self.improved else self.waited + 1
         if self.improved:

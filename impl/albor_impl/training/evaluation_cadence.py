@@ -1,4 +1,8 @@
-"""After which steps a training loop evaluates and saves."""
+"""After which steps a training loop evaluates and saves.
+
+Steps are whole numbers. Errors: ValueError for a negative `every`.
+Source: Prechelt, "Early Stopping - But When?" (1998), for evaluation in strips of k steps.
+"""
 
 from __future__ import annotations
 

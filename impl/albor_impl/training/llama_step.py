@@ -10,6 +10,9 @@ All weights live in one float32 buffer p[R, E], so that the optimizer sees one t
 
 follow each other in it. The gradients lie in a second buffer with the same views, cleared once a step.
 
+Tokens are int64 in [0, V), losses float32 in nats. Errors: ValueError where the shapes of weights, tokens and targets
+do not fit, TypeError for weights that are not float32, and as the kernels say that a step is made of; `block` and
+`block_backward` leave it to these. `train` and `resume` end with FloatingPointError where a loss is not finite.
 Source: Touvron et al., "LLaMA" (2023), section 2.2, for the architecture.
 """
 
@@ -190,6 +193,7 @@ class Trainer:
         return found
 
     def checkpoint(self) -> bytes:
+        """The file that `save` makes of this state."""
         return save(*self.weights, self.m, self.v, self.done)
 
 
@@ -335,7 +339,10 @@ def _library() -> torch.Tensor:
 
 
 def library_text(first: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens x[N, A, B, S] from byte `first` on, sequence after sequence, and the bytes that follow each of them."""
+    """Tokens x[N, A, B, S] from byte `first` on, sequence after sequence, and the bytes that follow each of them.
+
+    FileNotFoundError where the standard library has no source.
+    """
     text = _library()
     around = text.repeat(2 + (first + like.numel()) // len(text))[first : first + like.numel() + 1]
     return tuple(part.reshape(like.shape).to(like.device) for part in (around[:-1], around[1:]))  # type: ignore[return-value]

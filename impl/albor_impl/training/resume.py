@@ -1,4 +1,9 @@
-"""The counters of a run: where it begins, and where in the data each of its steps is."""
+"""The counters of a run: where it begins, and where in the data each of its steps is.
+
+All numbers are whole, and count steps and epochs. Errors: ValueError for negative ones, or an epoch without a step.
+Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, for the count that the
+correction takes; places in the data are the definition in contracts/training/resume-v1.yaml.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ Formula, for a token with teacher logits t, student logits s and label y
 Both are averaged over the n tokens whose label is not ignored. T^2 keeps the size of the soft gradient comparable
 when T changes (it is not constant in T; only its limit for T -> infinity is).
 
+Arrays in, float64 out; logits and losses are in nats. `kl_divergence` takes log-probabilities, and checks nothing.
 Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2.
 """
 

@@ -1,6 +1,7 @@
 """Feed-forward layer of a mixture of experts, token by token: routed SwiGLU experts and a shared one with its gate.
 
 Layouts: gate and up [E, I, H], down [E, H, I] (rows are outputs). Source: Shazeer 2020; Qwen1.5-MoE, 2024.
+Arrays are float64, experts whole numbers. `mlp` leaves shapes that do not fit to NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""What fits the context of a model: generated tokens, the end of a long prompt, the windows of an evaluation."""
+"""What fits the context of a model: generated tokens, the end of a long prompt, the windows of an evaluation.
+
+All numbers are whole. They count tokens; `windows` and `index` count windows.
+Sources: Press, Smith and Lewis, "Shortformer" (2021), for scoring with a sliding window; room and cut are the
+definitions in contracts/inference/prompt-guard-v1.yaml.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Router of a mixture of experts: which experts see a token, and with which weights.
 
 Source: Shazeer and others 2017; Jiang and others, Mixtral of experts, 2024.
+Arrays are float64, experts int64.
 """
 
 from __future__ import annotations

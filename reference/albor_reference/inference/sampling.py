@@ -1,6 +1,7 @@
 """The next token from logits: greedy, or drawn after temperature, top-k and top-p.
 
 Source: Fan and others 2018 (top-k); Holtzman and others 2020 (top-p).
+Logits and probabilities are float64, masks bool[V], ids int64. `greedy` refuses nothing.
 """
 
 from __future__ import annotations

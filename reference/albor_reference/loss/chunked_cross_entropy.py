@@ -7,6 +7,7 @@ At the end
     loss  = 1/n sum over valid t of (m_t + log l_t - z_t,y_t)
     dz_tv = (exp(z_tv - m_t) / l_t - [v == y_t]) / n       valid rows; exactly 0 on ignored rows
 
+Arrays in, float64 out; logits, m and losses are in nats.
 Source: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018).
 """
 

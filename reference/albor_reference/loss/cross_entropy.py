@@ -5,6 +5,7 @@ Formula
     loss    = 1/n * sum over valid t of (lse_t - z_t,y_t)          n = number of valid tokens, y_t != ignore
     dz_tj   = (exp(z_tj - lse_t) - [j == y_t]) / n                 valid rows; exactly 0 on ignored rows
 
+Arrays in, float64 out; logits and losses are in nats. `log_softmax` checks nothing.
 Source: the negative log-likelihood of a categorical distribution in its exponential-family form; see
 Goodfellow, Bengio, Courville, "Deep Learning" (2016), sections 4.1 and 6.2.2.3.
 """

@@ -5,6 +5,7 @@ Formula, with log P = log softmax(p) and log Q = log softmax(q)
     dp_tv = g_t P_tv (log P_tv - log Q_tv - KL_t)          dq_tv = g_t (Q_tv - P_tv)
 A class with P = 0 adds nothing (x log x goes to 0); one with P > 0 and Q = 0 makes the divergence infinite.
 
+Arrays in, float64 out.
 Source: Cover and Thomas, "Elements of Information Theory" (2006), section 2.3.
 """
 

@@ -3,6 +3,8 @@
 The backward pass of a loss times S carries S times every gradient; they are divided by S again before anything reads
 them. S is found by trial: halved whenever a gradient overflows, doubled after a number of steps without overflow.
 
+Arrays in, float64 out; scales and factors are floats, `good` and `interval` counts of steps. `loss_scale` refuses
+nothing.
 Source: Micikevicius et al., "Mixed Precision Training" (2018), section 3.2.
 """
 

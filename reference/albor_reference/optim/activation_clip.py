@@ -1,4 +1,7 @@
-"""The unconditional clip of a gradient that leaves for another device (Pascanu et al. 2013, algorithm 1)."""
+"""The unconditional clip of a gradient that leaves for another device (Pascanu et al. 2013, algorithm 1).
+
+An array in, float64 out.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ Formula, for every element of every tensor, step = 1, 2, ...
 Weight decay is decoupled: it sees the old p and never enters m or v. One scalar c for all tensors keeps the
 direction of the whole gradient. A norm that is NaN or infinite means that the step must not happen.
 
+Arrays in, float64 out. `clip_coefficient` checks nothing.
 Sources: Kingma, Ba, "Adam" (2015), algorithm 1; Loshchilov, Hutter, "Decoupled Weight Decay Regularization" (2019),
 algorithm 2; Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1.
 """

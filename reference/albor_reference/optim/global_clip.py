@@ -9,6 +9,7 @@ read from the norm, on the device or later.
 
 The kernels below are written as on a GPU: flat memory without lengths, `n` elements, and a sum over 32 lanes.
 
+Gradients have the dtype of the device, sums, norm and coefficient that of its sums. The kernels check nothing.
 Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1; eps as
 in `torch.nn.utils.clip_grad_norm_`.
 """

@@ -1,6 +1,7 @@
 """The gradient noise scale from squared gradient norms at two batch sizes.
 
 E |G_b|^2 = |G|^2 + tr(S) / b for a gradient over b samples; two sizes give both unknowns.
+Norms and results are floats, batch sizes whole numbers.
 Source: McCandlish et al., "An Empirical Model of Large-Batch Training" (2018), appendix A.1.
 """
 

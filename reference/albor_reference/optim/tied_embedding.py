@@ -1,6 +1,7 @@
 """One table as embedding and head: z = W[ids] A W^T, and the two gradients that sum to that of W.
 
 Arrays in, float64 out. Source: Press and Wolf, "Using the Output Embedding to Improve Language Models" (2017).
+Errors: ValueError for shapes of table, a and ids that do not fit, or an id outside the table.
 """
 
 from __future__ import annotations

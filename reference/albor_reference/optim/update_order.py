@@ -2,6 +2,7 @@
 
 Weights w[3, N, N], inputs x[B, N], gradients g[B, N] of y. Arrays in, float64 out.
 Source: Rumelhart, Hinton, Williams (1986) for the gradients; Lv et al. (2023), section 3, for the fused update.
+Errors: ValueError for other shapes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Normal initial weights that depend on a seed and a name alone (Radford et al. 2019, section 2.3: N(0, 0.02^2))."""
+"""Normal initial weights that depend on a seed and a name alone (Radford et al. 2019, section 2.3: N(0, 0.02^2)).
+
+The generator is Philox: Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011).
+"""
 
 from __future__ import annotations
 

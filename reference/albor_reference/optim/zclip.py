@@ -1,4 +1,7 @@
-"""Spike clipping by z-score with running statistics (Kumar et al. 2025, "ZClip", reciprocal clipping)."""
+"""Spike clipping by z-score with running statistics (Kumar et al. 2025, "ZClip", reciprocal clipping).
+
+Norms and statistics are floats. sigma is the root of the variance; where it is 0 nothing is clipped.
+"""
 
 from __future__ import annotations
 

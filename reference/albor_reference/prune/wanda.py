@@ -1,4 +1,8 @@
-"""Wanda: pruning by weight magnitude times activation norm, row by row."""
+"""Wanda: pruning by weight magnitude times activation norm, row by row.
+
+Sparsities and counts are exact: fractions and whole numbers.
+Source: Sun, Liu, Bair, Kolter, "A Simple and Effective Pruning Approach for Large Language Models" (2023).
+"""
 
 from __future__ import annotations
 

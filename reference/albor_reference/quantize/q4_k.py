@@ -23,7 +23,10 @@ LARGEST = 63 * 65504
 
 
 def q4k_fields(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Take super-blocks apart: d f64[B], dmin f64[B], sc u8[B, 8], m u8[B, 8], q u8[B, 8, 32]."""
+    """Take super-blocks apart: d f64[B], dmin f64[B], sc u8[B, 8], m u8[B, 8], q u8[B, 8, 32].
+
+    Errors: as `q4k_decode`.
+    """
     blocks = np.asarray(blocks)
     if blocks.dtype != np.uint8:
         raise TypeError(f"blocks must be uint8, got {blocks.dtype}")

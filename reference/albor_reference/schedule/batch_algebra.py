@@ -2,6 +2,11 @@
 
 A micro-batch has `micro` sequences on each of `world` workers; one optimizer step accumulates several of them.
 Counts as text: K, M, G are 1024, 1024^2, 1024^3; B and T are 10^9 and 10^12; either case.
+
+Tokens, sequences and steps are whole numbers; noise scales, rates and what they are computed from are floats.
+Sources: McCandlish and others, "An Empirical Model of Large-Batch Training" (2018); Li and others, step law (2025); Hu
+and others, MiniCPM (2024); Hoffmann and others, "Training Compute-Optimal Large Language Models" (2022). Steps, counts
+and rules are the definitions in contracts/schedule/batch-algebra-v1.yaml.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """Reading a configuration so that no key of it is lost: strict names, explicit defaults, and what they make a run do.
 
 A configuration is lines `key: value`; blank lines and those that begin with # do not count.
+
+Texts in, texts or whole numbers out. `edit_distance`, `nearest_key` and `dead_keys` refuse nothing.
+Sources: Levenshtein, "Binary codes capable of correcting deletions, insertions and reversals" (1966), for the distance;
+the keys and what they do are the definitions in contracts/schedule/configuration-keys-v1.yaml.
 """
 
 from __future__ import annotations

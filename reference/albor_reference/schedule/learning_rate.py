@@ -2,6 +2,7 @@
 
 Marks are steps counted from 0: the warm-up ends at `warmup`, the plateau at `stable`, the decay at `total`. At `warmup`
 and `stable` the rate is exactly the peak, from `total` on exactly `lowest`, which is a rate and no share of the peak.
+Steps, marks and percents are whole numbers; rates are floats, all in one unit.
 Source: Loshchilov and Hutter, SGDR, 2017; Hu and others, MiniCPM, 2024 (there with an exponential decay).
 """
 

@@ -2,6 +2,7 @@
 
 Rung k has ceil(N / eta^k) configurations and trains each for first * eta^k units; it keeps the best of them. The last
 rung has one configuration. Source: Jamieson and Talwalkar, 2016; Li and others, Hyperband, 2018.
+Configurations, rungs and units are whole numbers, losses float64.
 """
 
 from __future__ import annotations

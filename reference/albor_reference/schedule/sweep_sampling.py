@@ -1,4 +1,7 @@
-"""Values for the trials of a sweep, from a seed and a parameter's name (Bergstra and Bengio 2012)."""
+"""Values for the trials of a sweep, from a seed and a parameter's name (Bergstra and Bengio 2012).
+
+Values are float64, choices int64, one a trial. Errors: ValueError, as each function says.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def log_uniform(seed: int, name: str, low: float, high: float, like: ArrayLike) 
 
 
 def choice(seed: int, name: str, options: int, like: ArrayLike) -> NDArray[np.int64]:
-    """One of 0 ... options - 1 for each trial of `like`[N], equally likely. ValueError for a options below 1."""
+    """One of 0 ... options - 1 for each trial of `like`[N], equally likely. ValueError for options below 1."""
     if options < 1:
         raise ValueError(f"options: expected at least 1, got {options}")
     u = _uniform(seed, name, np.size(like))

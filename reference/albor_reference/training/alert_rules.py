@@ -1,4 +1,9 @@
-"""Which loss or gradient norm stops a run: limits that know where a run begins, and what clipping hides."""
+"""Which loss or gradient norm stops a run: limits that know where a run begins, and what clipping hides.
+
+Losses are floats in nats, norms and factors floats, reasons and steps whole numbers. `guarded_clip` refuses nothing.
+Sources: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1, for
+the clip; the rules are the definitions in contracts/training/alert-rules-v1.yaml.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,10 @@ def alert(loss: float, norm: float, vocabulary: int, factor: float, norm_limit: 
 
 
 def first_alert(loss: ArrayLike, norm: ArrayLike, vocabulary: int, factor: float, norm_limit: float) -> tuple[int, int]:
-    """The first step of loss[T] and norm[T] whose `alert` is not 0, and that alert; T and 0 when there is none."""
+    """The first step of loss[T] and norm[T] whose `alert` is not 0, and that alert; T and 0 when there is none.
+
+    Errors: as `alert`; ValueError where loss and norm differ in length.
+    """
     reasons = [alert(l, n, vocabulary, factor, norm_limit) for l, n in zip(np.array(loss), np.array(norm), strict=True)]
     raised = np.flatnonzero(reasons)
     return (int(raised[0]), reasons[raised[0]]) if len(raised) else (len(reasons), 0)

@@ -2,6 +2,9 @@
 
 A listing is a model as a text: a line `name dtype shape bytes` a tensor, the shape as `rows,columns`, the bytes in
 hexadecimal, in memory order. Names are those of safetensors files (model.layers.0.self_attn.q_proj.bias).
+
+Errors: CheckpointError (a ValueError), as each function says; `pack`, `data_offsets` and `tensor_info` check nothing.
+Sources: ggml, docs/gguf.md, for GGUF version 3; Hugging Face, safetensors, for the format and its Rust reader.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ class CheckpointError(ValueError):
 
 
 class Tensor(NamedTuple):
+    """One tensor: its shape with the slowest dimension first, its bytes in memory order."""
+
     name: str
     dtype: str
     shape: tuple[int, ...]

@@ -12,6 +12,8 @@ device; rows go there, two numbers come back, and the host waits once, for them.
 
 The kernels are written as on a GPU: flat memory without lengths, sizes as arguments, one output element at a time.
 
+Matrices have the dtype of the device; moments, and gradients, loss and norm of a step, that of its sums. The kernels
+check nothing. Errors: ValueError, as `train_step` says; those of the device reach the caller.
 Sources: Rumelhart, Hinton, Williams (1986) for the backward pass; Kingma, Ba, "Adam" (2015), algorithm 1.
 """
 
@@ -105,6 +107,8 @@ def momentum(g: Any, w: Any, m: Any, n: int, lr: float, beta: float) -> None:
 
 
 def plain_update(rate: float) -> Kernel:
+    """The kernel that takes a step of this rate."""
+
     def update(w: Any, g: Any, out: Any, n: int) -> None:
         """out = w - rate g, for n elements."""
         i = np.arange(n)
@@ -114,6 +118,8 @@ def plain_update(rate: float) -> Kernel:
 
 
 def decayed_update(rate: float) -> Kernel:
+    """The kernel that takes a step of this rate with weight decay."""
+
     def update(w: Any, g: Any, out: Any, n: int) -> None:
         """out = w - rate (g + w), for n elements: the same name, another source."""
         i = np.arange(n)

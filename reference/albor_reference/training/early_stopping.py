@@ -1,4 +1,7 @@
-"""When a run stops because it no longer improves (Prechelt 1998)."""
+"""When a run stops because it no longer improves (Prechelt 1998).
+
+Losses are floats in one unit, evaluations and steps whole numbers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""After which steps a run is evaluated and saved. Steps are counted after they are done, from 1."""
+"""After which steps a run is evaluated and saved. Steps are counted after they are done, from 1.
+
+Steps are whole numbers. Errors: ValueError for a negative `step` or `every`.
+Source: Prechelt, "Early Stopping - But When?" (1998), for evaluation in strips of k steps.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ then the last rmsnorm and the head. Weights, every one with the width E as its l
     wmlp[L, 3, F, E]     gate, up, down
 Gradients are composed by hand, the backward of each kernel after the other. Arrays in, float64 out.
 
+Tokens are whole numbers in [0, V), losses in nats. Errors: ValueError where the shapes of weights, tokens and targets
+do not fit, for a target outside [0, V) that is not `ignore`, and as the kernels say that a step is made of; `block` and
+`block_backward` leave it to these. `train` and `resume` end with FloatingPointError at a loss that is not finite.
 Sources: Touvron et al., "LLaMA" (2023), section 2.2, for the architecture; Rumelhart, Hinton, Williams (1986) for the
 order of the backward pass; Press and Wolf (2017) for tied weights.
 """
@@ -226,11 +229,13 @@ class Accumulator:
         self.loss = 0.0
 
     def clear(self) -> None:
+        """Set all sums to 0."""
         for g in self.gradients:
             g.fill(0.0)
         self.loss = 0.0
 
     def add(self, share: float, found: float, gradients: Weights) -> None:
+        """Add a micro-batch's loss and gradients, times its share."""
         self.loss += share * found
         for own, g in zip(self.gradients, gradients, strict=True):
             np.add(own, share * g, out=own)
@@ -380,7 +385,7 @@ def save(
 
 
 def load(file: bytes) -> tuple[Array, Array, Array, Array, Array, Array, Array, int]:
-    """What `save` was given. ValueError for a file that is cut short."""
+    """What `save` was given. ValueError for a file that is cut short, struct.error within the first 8 bytes."""
     (size,) = struct.unpack("<Q", file[:8])
     header = json.loads(file[8 : 8 + size])
     body = file[8 + size :]
@@ -498,6 +503,7 @@ def library_text(first: int, like: ArrayLike) -> tuple[NDArray[np.int64], NDArra
 
     Sequence after sequence covers the next S bytes from byte `first` on, beginning again at the end of the text; the
     target of a byte is the byte after it.
+    FileNotFoundError where the standard library has no source.
     """
     text, shape = _library(), np.shape(like)
     place = first + np.arange(math.prod(shape)).reshape(shape)

@@ -1,4 +1,9 @@
-"""Where a run begins and which data its steps read. Steps are counted from 0 before they are made."""
+"""Where a run begins and which data its steps read. Steps are counted from 0 before they are made.
+
+All numbers are whole, and count steps and epochs.
+Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, for the count that the
+correction takes; places in the data are the definition in contracts/training/resume-v1.yaml.
+"""
 
 from __future__ import annotations
 

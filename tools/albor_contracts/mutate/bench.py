@@ -68,7 +68,7 @@ class Bench:
         cases: int,
         changed: Sequence[str],
     ) -> None:
-        from ..falsify.matrix import load_generated, tests_of
+        from ..falsify.generated import load_generated, tests_of
         from ..inputs import profiles
 
         self.root, self.contract, self.binding, self.large = root, contract, binding, large
@@ -131,14 +131,14 @@ class Bench:
     def dies(self, trial: Trial, kernel: Any, cases: int) -> str | None:
         from hypothesis import Phase, settings
 
-        from ..falsify.matrix import _dies
+        from ..falsify.generated import dies
         from ..runtime.session import session
 
         session.override = settings(
             settings.get_profile("quick"), max_examples=cases, phases=(Phase.explicit, Phase.generate),
             report_multiple_bugs=False,
         )  # fmt: skip
-        return _dies(self.tests[trial.obligation], kernel)
+        return dies(self.tests[trial.obligation], kernel)
 
     def wide(self) -> str | None:
         return overflows(self.module.spec.signatures, self.bound().targets, self.large)

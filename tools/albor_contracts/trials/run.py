@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis.errors import HypothesisDeprecationWarning, UnsatisfiedAssumption
 
 from ..checked import CheckedContract, CheckedEquation, CheckedObligation
-from ..falsify.matrix import few_cases, load_generated, tests_of
+from ..falsify.generated import few_cases, load_generated, tests_of
 from ..library import Library
 from ..links import definition_id
 from ..runtime.definitions import Definitions

@@ -120,7 +120,7 @@ class _Context:
 
     def module(self, path: Path) -> Any:
         if path not in self.modules:
-            from ..falsify.matrix import load_generated
+            from ..falsify.generated import load_generated
 
             self.modules[path] = load_generated(path)
         return self.modules[path]
