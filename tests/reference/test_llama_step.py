@@ -125,6 +125,9 @@ def test_the_file_is_a_safetensors_file():
     assert step.load(file)[-1] == 17
     with pytest.raises(ValueError, match=r"v ends at byte .* but the file holds"):
         step.load(file[:-8])
+    for length in (0, 7, 8, 100):
+        with pytest.raises(ValueError):  # JSON's error is one, too
+            step.load(file[:length])
 
 
 def test_text_is_the_library():

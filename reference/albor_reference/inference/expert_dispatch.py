@@ -57,4 +57,5 @@ def unfuse(fused: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if fused.shape[1] % 2:
         raise ValueError(f"fused must have an even number of rows an expert, got {fused.shape[1]}")
-    return tuple(np.split(fused, 2, axis=1))
+    gate, up = np.split(fused, 2, axis=1)
+    return gate, up

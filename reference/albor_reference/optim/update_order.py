@@ -27,18 +27,18 @@ def _inputs(w: ArrayLike, x: ArrayLike) -> tuple[Array, list[Array]]:
 
 def network(w: ArrayLike, x: ArrayLike) -> Array:
     """y[B, N]."""
-    w, inputs = _inputs(w, x)
-    return inputs[-1] @ w[-1].T
+    layers, inputs = _inputs(w, x)
+    return inputs[-1] @ layers[-1].T
 
 
 def weight_gradients(g: ArrayLike, w: ArrayLike, x: ArrayLike) -> Array:
     """dw[3, N, N] of sum(g * network(w, x)). tanh' = 1 - tanh^2."""
-    w, inputs = _inputs(w, x)
-    g = np.asarray(g, dtype=np.float64)
-    found = np.empty_like(w)
+    layers, inputs = _inputs(w, x)
+    dy = np.asarray(g, dtype=np.float64)
+    found = np.empty_like(layers)
     for layer in (2, 1, 0):
-        found[layer] = g.T @ inputs[layer]
-        g = (g @ w[layer]) * (1 - inputs[layer] ** 2)  # for the layer below; that of x itself is not needed
+        found[layer] = dy.T @ inputs[layer]
+        dy = (dy @ layers[layer]) * (1 - inputs[layer] ** 2)  # for the layer below; that of x itself is not needed
     return found
 
 
@@ -49,11 +49,11 @@ def decoupled(g: ArrayLike, w: ArrayLike, x: ArrayLike, lr: float) -> Array:
 
 def interleaved(g: ArrayLike, w: ArrayLike, x: ArrayLike, lr: float) -> Array:
     """Each layer is updated as soon as the gradient of its own input has been formed."""
-    w, inputs = _inputs(w, x)
-    w = w.copy()
-    g = np.asarray(g, dtype=np.float64)
+    layers, inputs = _inputs(w, x)
+    layers = layers.copy()
+    dy = np.asarray(g, dtype=np.float64)
     for layer in (2, 1, 0):
-        below = (g @ w[layer]) * (1 - inputs[layer] ** 2)
-        w[layer] -= lr * (g.T @ inputs[layer])
-        g = below
-    return w
+        below = (dy @ layers[layer]) * (1 - inputs[layer] ** 2)
+        layers[layer] -= lr * (dy.T @ inputs[layer])
+        dy = below
+    return layers

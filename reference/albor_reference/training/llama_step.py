@@ -225,7 +225,8 @@ class Accumulator:
     """Sums the gradients of the micro-batches of one step, each weighted by its share of the step's valid tokens."""
 
     def __init__(self, weights: Weights) -> None:
-        self.gradients = tuple(np.zeros_like(w) for w in weights)
+        table, norm, wqo, wkv, wmlp = map(np.zeros_like, weights)
+        self.gradients: Weights = (table, norm, wqo, wkv, wmlp)
         self.loss = 0.0
 
     def clear(self) -> None:
@@ -248,7 +249,7 @@ def _accumulate(
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 3 or x.shape != y.shape:
         raise ValueError(f"x and y must have one shape [A, B, S], got {list(x.shape)} and {list(y.shape)}")
-    valid = np.count_nonzero(y != ignore)
+    valid = int(np.count_nonzero(y != ignore))
     into.clear()
     for tokens, targets in zip(x, y, strict=True):
         share = np.count_nonzero(targets != ignore) / max(valid, 1)
@@ -385,17 +386,20 @@ def save(
 
 
 def load(file: bytes) -> tuple[Array, Array, Array, Array, Array, Array, Array, int]:
-    """What `save` was given. ValueError for a file that is cut short, struct.error within the first 8 bytes."""
+    """What `save` was given. ValueError for a file that is cut short, wherever."""
+    if len(file) < 8:
+        raise ValueError(f"the file holds {len(file)} bytes, and the length of its header alone takes 8")
     (size,) = struct.unpack("<Q", file[:8])
     header = json.loads(file[8 : 8 + size])
     body = file[8 + size :]
-    found = []
+    found: list[Array] = []
     for name in (*NAMES, "m", "v"):
         start, end = header[name]["data_offsets"]
         if end > len(body):
             raise ValueError(f"{name} ends at byte {end} of the data, but the file holds {len(body)}")
         found.append(np.frombuffer(body[start:end], dtype="<f8").reshape(header[name]["shape"]).astype(np.float64))
-    return (*found, int(header["__metadata__"]["done"]))
+    table, norm, wqo, wkv, wmlp, m, v = found
+    return table, norm, wqo, wkv, wmlp, m, v, int(header["__metadata__"]["done"])
 
 
 def _run(
