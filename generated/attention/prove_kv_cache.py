@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fda93ffda18187c7805e9fadefeb32a09f569f906a5618b6e6ed4ded8d3a5da2
+Meaning: a708a29c3e1eccfa4112ac4f61cc37a30b53cba6668bb4a467b967332619901c
 """
 
 from albor_contracts.prove import (

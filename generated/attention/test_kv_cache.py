@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fda93ffda18187c7805e9fadefeb32a09f569f906a5618b6e6ed4ded8d3a5da2
+Meaning: a708a29c3e1eccfa4112ac4f61cc37a30b53cba6668bb4a467b967332619901c
 """
 
 from albor_contracts.testing import (
@@ -127,6 +127,15 @@ cache_bytes_inputs = cases(
     batch="int in [1, 4096]",
     heads="int in {8, 16, 64}",
     kv_heads="int in {1, 2, 4, 8}",
+    capacity="int in [1, 2000000]",
+    head_dim="int in {64, 80, 128}",
+    element="int in {1, 2, 4}",
+)
+kvc_uneven_inputs = cases(
+    layers="int in [1, 200]",
+    batch="int in [1, 4096]",
+    heads="int in {9, 15, 63}",
+    kv_heads="int in {2, 4, 8}",
     capacity="int in [1, 2000000]",
     head_dim="int in {64, 80, 128}",
     element="int in {1, 2, 4}",
@@ -302,6 +311,20 @@ def test_kvc_share(kernel, case):
     """A cache of n_kv heads is n_kv / n_q of that of all query heads."""
     layers, batch, heads, kv_heads, capacity, head_dim, element = kernel.receives(case, "layers batch heads kv_heads capacity head_dim element")
     claim(kernel.cache_bytes(layers, batch, heads, kv_heads, capacity, head_dim, element) * heads == kernel.cache_bytes(layers, batch, heads, heads, capacity, head_dim, element) * kv_heads)
+
+
+@obligation("KVC-UNEVEN", equation="cache_bytes", type="rejection")
+@given(case=kvc_uneven_inputs)
+def test_kvc_uneven(kernel, case):
+    """Query heads that are no multiple of the key heads are refused, with both numbers."""
+    layers, batch, heads, kv_heads, capacity, head_dim, element = kernel.receives(case, "layers batch heads kv_heads capacity head_dim element")
+    rejects(
+        kernel,
+        "cache_bytes",
+        (layers, batch, heads, kv_heads, capacity, head_dim, element),
+        ValueError,
+        mentions=["heads"],
+    )
 
 
 @obligation("KVC-LAUNCH", equation="cached_attention", type="resource")

@@ -78,8 +78,13 @@ def cache_bytes(layers: int, batch: int, heads: int, kv_heads: int, capacity: in
 
     Args:
         layers, batch, kv_heads, capacity, head_dim: sizes of the cache.
-        heads: query heads, for callers that have both at hand.
+        heads: query heads, a multiple of kv_heads, for callers that have both at hand.
         element: bytes of one number.
+
+    Raises:
+        ValueError: heads is not a multiple of kv_heads.
     """
+    if heads % kv_heads:
+        raise ValueError(f"heads must be a multiple of kv_heads, got {heads} and {kv_heads}")
     keys = layers * batch * kv_heads * capacity * head_dim
     return 2 * keys * element
