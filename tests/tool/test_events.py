@@ -183,6 +183,23 @@ def test_the_line_of_a_group_comes_with_its_last_verdict():
     assert stream.getvalue().count("ok   ") == 1
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "label"),
+    [
+        (["not_applicable"], "none "),
+        (["declined"], "none "),
+        (["not_applicable", "partial"], "ok   "),
+        (["error"], "FAIL "),
+    ],
+)
+def test_where_nothing_was_judged_nothing_is_ok(outcomes, label):
+    stream = io.StringIO()
+    terminal = Terminal(stream, expected={("core/softmax", "impl"): len(outcomes)})
+    for outcome in outcomes:
+        terminal(STARTED.finished(outcome))
+    assert f"{label}core/softmax [impl]: 0 of {len(outcomes)} passed" in stream.getvalue()
+
+
 @pytest.mark.parametrize("replay", ["", "albor-contracts replay 1"])
 def test_a_failure_names_the_command_that_replays_it_if_there_is_one(replay):
     stream = io.StringIO()

@@ -136,7 +136,9 @@ class Terminal:
         text = f"{group[0]} [{group[1]}]: {counts['passed']} of {counts.total()} passed"
         text += f" ({told})" if told else ""
         rate = f", {self.cases[group] / self.seconds[group]:,.0f} a second" if self.seconds[group] > 0 else ""
-        self._say((self._red("FAIL ") if bad else "ok   ") + f"{text}, {self.cases[group]:,} cases{rate}{worst}")
+        judged = counts["passed"] + counts["partial"]
+        label = self._red("FAIL ") if bad else "ok   " if judged else "none "  # nothing judged is no success
+        self._say(f"{label}{text}, {self.cases[group]:,} cases{rate}{worst}")
         for reason, number in self.reasons[group].items():
             self._say(_printable(f"     {number} {reason}"))
 
