@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 import numpy as np
@@ -153,10 +153,53 @@ class Recorder:
         self.rows -= _rows(self.last)
 
     def run(self, test: Callable[[Kernel], None]) -> None:
+        """Run the obligation's test on the kernel, and tell what came of it."""
+        k, started = self.kernel, self._started()
+        self._tell(started)
+        self._note()
+        if (why := k.deviates.get(self.id)) is not None:
+            # The library documents another convention: neither passed nor failed.
+            self._skipped(started.finished("declined", reason=why), f"declined: {why}")
+        begin = time.monotonic()
+        with watching() as seen, self._hooked() as deviation, quiet:
+            try:
+                with profiles.seeded(self.id), self._as_found():
+                    test(k)
+                device.check_device(k.device)
+                self._unbiased(deviation)
+                if seen.missing and not seen.judged:
+                    raise NotOffered(seen.missing)
+            except NotOffered as why:
+                event = started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin)
+                self._skipped(event, str(why))
+            except (Exception, device.DeviceLost) as raised:
+                error = self._blamed(_shown(raised))
+                session.failures[self._subject()] += 1
+                failure = self._failure(error, started)
+                outcome = "failed" if isinstance(error, AssertionError) else "error"
+                seconds = time.monotonic() - begin
+                self._tell(
+                    started.finished(outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=seconds)
+                )
+                raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
+        ulp = deviation.worst_ulp
+        self._tell(
+            started.finished(
+                "partial" if seen.missing else "passed",
+                reason=seen.missing,
+                cases=self.cases,
+                rows=self.rows,
+                worst=round(seen.worst, 4),
+                worst_ulp=None if ulp is None else round(ulp, 4),
+                seconds=round(time.monotonic() - begin, 4),
+            )
+        )
+
+    def _started(self) -> ObligationStarted:
         k = self.kernel
         texts = dict(session.describe(k.contract, self.id)) if session.describe is not None else {}
         names = " ".join(sorted({t.name for t in k.targets.values()}))
-        started = ObligationStarted(
+        return ObligationStarted(
             contract=k.contract,
             obligation=self.id,
             equation=self.equation,
@@ -176,63 +219,30 @@ class Recorder:
             rules=session.rules,
             replay=session.replay(k, self.id) if session.replay else "",
         )
-        self._tell(started)
-        self._note()
-        if (why := k.deviates.get(self.id)) is not None:
-            # The library documents another convention: neither passed nor failed.
-            self._tell(started.finished("declined", reason=why))
-            import pytest
 
-            pytest.skip(f"declined: {why}")
-        begin = time.monotonic()
+    def _skipped(self, event: Event, why: str) -> NoReturn:
+        self._tell(event)
+        import pytest
+
+        pytest.skip(why)
+
+    @contextlib.contextmanager
+    def _hooked(self) -> Iterator[Deviation]:
+        """While active, the kernel tells of its cases, and its calls are looked at as this obligation asks for."""
+        k = self.kernel
         k.on_case, k.on_step, k.on_reject = self.seen, self.stepped, self.rejected
-        k.deviation = Deviation()
+        k.deviation = deviation = Deviation()
         k.repeated = Repeated() if self.type == "definition" else None
         k.watched = WATCHED if self.type in ("definition", "determinism") else 0
         k.asked = Asked(session.elsewhere()) if self._asks() and session.elsewhere is not None else None
-        with watching() as seen, quiet:
-            try:
-                with profiles.seeded(self.id), self._as_found():
-                    test(k)
-                device.check_device(k.device)
-                self._unbiased(k.deviation)
-                if seen.missing and not seen.judged:
-                    raise NotOffered(seen.missing)
-            except NotOffered as why:
-                self._tell(started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin))
-                import pytest
-
-                pytest.skip(str(why))
-            except (Exception, device.DeviceLost) as raised:
-                error = self._blamed(_shown(raised))
-                session.failures[self._subject()] += 1
-                failure = self._failure(error, started)
-                outcome = "failed" if isinstance(error, AssertionError) else "error"
-                self._tell(
-                    started.finished(
-                        outcome, cases=self.cases, rows=self.rows, failure=failure, seconds=time.monotonic() - begin
-                    )
-                )
-                raise ObligationFailed(failure) from (None if isinstance(error, (Falsified, KernelFault)) else error)
-            finally:
-                deviation, k.deviation = k.deviation, None
-                k.repeated, k.watched = None, 0
-                if k.asked is not None:
-                    k.asked.other.close()
-                    k.asked = None
-                k.on_case = k.on_step = k.on_reject = None
-        ulp = deviation.worst_ulp if deviation is not None else None
-        self._tell(
-            started.finished(
-                "partial" if seen.missing else "passed",
-                reason=seen.missing,
-                cases=self.cases,
-                rows=self.rows,
-                worst=round(seen.worst, 4),
-                worst_ulp=None if ulp is None else round(ulp, 4),
-                seconds=round(time.monotonic() - begin, 4),
-            )
-        )
+        try:
+            yield deviation
+        finally:
+            k.deviation, k.repeated, k.watched = None, None, 0
+            if k.asked is not None:
+                k.asked.other.close()
+                k.asked = None
+            k.on_case = k.on_step = k.on_reject = None
 
     def _asks(self) -> bool:
         """Whether another process is asked for the same: it must not depend on this one, nor on the device."""
