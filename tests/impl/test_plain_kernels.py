@@ -5,7 +5,9 @@ import torch
 import triton
 import triton.language as tl
 from albor_impl._triton import OutOfBounds, record_launches
-from albor_impl._triton.plain import interpret_plain_kernels
+from albor_impl._triton.plain import backwards, interpret_plain_kernels
+from triton.language.extra import libdevice
+from triton.language.extra.libdevice import rsqrt
 
 interpret_plain_kernels()
 
@@ -68,3 +70,102 @@ def test_what_lies_outside_is_not_read() -> None:
 def test_a_misspelt_argument_is_told() -> None:
     with pytest.raises(TypeError, match="BLOK"):
         _copy_kernel[(1,)](torch.randn(5), torch.empty(5), 5, BLOK=8)
+
+
+def _pruned(configs, named, **_):
+    return [c for c in configs if c.kwargs["BLOCK"] >= named["n"]]
+
+
+@triton.autotune(
+    [triton.Config({"BLOCK": 8}), triton.Config({"BLOCK": 32})],
+    key=["n"],
+    prune_configs_by={"early_config_prune": _pruned},
+)
+@triton.jit
+def _pruned_kernel(y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, tl.zeros([BLOCK], tl.float32) + BLOCK, mask=at < n)
+
+
+def test_what_a_list_prunes_is_not_taken() -> None:
+    y = torch.empty(20)
+    _pruned_kernel[(1,)](y, 20)
+    assert y.tolist() == [32.0] * 20
+
+
+@triton.jit
+def _errors(x):
+    return libdevice.erf(x)
+
+
+@triton.jit
+def _library_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    value = tl.load(x + at, mask=at < n, other=1.0)
+    found = rsqrt(value * value) + _errors(value) + tl.extra.cuda.libdevice.pow(value, 2.0) + libdevice.isnan(value)
+    tl.store(y + at, found, mask=at < n)
+
+
+def test_functions_of_libdevice_are_there() -> None:
+    x = torch.linspace(-3, 3, 10)
+    y = torch.empty_like(x)
+    _library_kernel[(1,)](x, y, 10, BLOCK=16)
+    torch.testing.assert_close(y, 1 / x.abs() + torch.erf(x) + x * x)
+    assert libdevice.erf(x) is None  # outside of a launch all is as it was
+
+
+@triton.jit
+def _narrow_kernel(x, y, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, libdevice.erf(tl.load(x + at)))
+
+
+@triton.jit
+def _bessel_kernel(x, y, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, libdevice.j0(tl.load(x + at)))
+
+
+def test_what_libdevice_does_not_take_is_refused() -> None:
+    x = torch.ones(8, dtype=torch.bfloat16)
+    with pytest.raises(TypeError, match=r"libdevice\.erf takes float32 or float64, not bf16"):
+        _narrow_kernel[(1,)](x, x.clone(), BLOCK=8)
+    with pytest.raises(NotImplementedError, match=r"libdevice\.j0 has no counterpart"):
+        _bessel_kernel[(1,)](x.float(), x.float(), BLOCK=8)
+
+
+@triton.jit
+def _product_kernel(a, b, c, PRECISION: tl.constexpr):
+    at = tl.arange(0, 16)[:, None] * 16 + tl.arange(0, 16)[None, :]
+    tl.store(c + at, tl.dot(tl.load(a + at), tl.load(b + at), input_precision=PRECISION))
+
+
+def test_products_of_float32_have_the_ten_bits_of_tf32_unless_told_otherwise() -> None:
+    a, b, c = torch.eye(16), torch.full((16, 16), 1 + 2.0**-11 + 2.0**-20), torch.empty(16, 16)
+    _product_kernel[(1,)](a, b, c, PRECISION="tf32")
+    assert torch.equal(c, torch.full_like(c, 1 + 2.0**-10))
+    b[0, 0] = float("nan")
+    b[0, 1] = float("inf")
+    _product_kernel[(1,)](a, b, c, PRECISION="tf32")
+    assert c[0, 0].isnan() and c[0, 1] == float("inf") and c[0, 2] == 1 + 2.0**-10
+    _product_kernel[(1,)](a, b, c, PRECISION="ieee")
+    assert c[0, 2] == b[0, 2]
+
+
+@triton.jit
+def _order_kernel(seen, place, width):
+    at = tl.load(place)
+    tl.store(seen + at, tl.program_id(0) * width + tl.program_id(1))
+    tl.store(place, at + 1)
+
+
+def test_programs_run_in_the_opposite_order_when_asked_to() -> None:
+    def order() -> list[int]:
+        seen, place = torch.full((6,), -1), torch.zeros(1, dtype=torch.int64)
+        _order_kernel[(2, 3)](seen, place, 3)
+        return seen.tolist()
+
+    assert order() == [0, 1, 2, 3, 4, 5]
+    with backwards():
+        assert order() == [5, 4, 3, 2, 1, 0]
+    assert order() == [0, 1, 2, 3, 4, 5]

@@ -10,7 +10,7 @@ from albor_contracts.bindings import Bound, bind
 from albor_contracts.callables import resolve
 from albor_contracts.errors import ContractError, Position
 from albor_contracts.lang.signature import Signature, parse_signature
-from albor_contracts.runtime.target import arranged
+from albor_contracts.runtime.target import Target, arranged, raised
 from sample_project import CONTRACT, make_project, write
 
 NAMES = map("bound_{}".format, itertools.count())  # of modules, which are never used again
@@ -155,3 +155,19 @@ def test_what_does_not_go_together_is_refused(more: str, words: str, module: str
     (found,) = caught.value.diagnostics
     assert found.message == words.format(module)
     assert found.code == ("E503" if more == "nowhere" else "E513")
+
+
+def test_what_a_kernel_raised_names_its_own_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = next(NAMES)
+    write(tmp_path, f"{name}.py", "def helper(x):\n    return x / 0\n\n\ndef scale(x):\n    return helper(x)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    target = Target(resolve(f"{name}:scale", Position("here")), f"{name}:scale")
+    with pytest.raises(ZeroDivisionError) as caught:
+        target.call(1)
+    assert (
+        str(raised(target, caught.value)) == f"{name}:scale raised ZeroDivisionError: division by zero (at {name}.py:2)"
+    )
+    assert "(at " not in str(raised(target, ValueError("told by nobody")))
+    gone = raised(target, RuntimeError("Found no NVIDIA driver on your system."))
+    assert "it asks for a GPU" in str(gone) and "--device cuda" in str(gone)

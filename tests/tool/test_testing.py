@@ -13,7 +13,7 @@ import pytest
 import torch
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
-from albor_contracts.runtime.claims import Falsified, approx, claim, watching
+from albor_contracts.runtime.claims import Falsified, approx, claim, truth, watching
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel
 from albor_contracts.runtime.missing import NotOffered
@@ -126,7 +126,8 @@ proof_obligations:
     )
     toy = Toy(text)
     assert toy.judge("TY-PARTS", number=lambda x, k: 7 * np.arange(len(x)) + k) == "passed"
-    assert "does not hold" in toy.judge("TY-PARTS", number=lambda x, k: 7 * np.arange(len(x)) + k + (len(x) > 1))
+    told = toy.judge("TY-PARTS", number=lambda x, k: 7 * np.arange(len(x)) + k + (len(x) > 1))
+    assert told.startswith("the claim is false: number gave n = [")
 
 
 def test_resources_are_counted(layer):
@@ -526,3 +527,9 @@ def test_whole_numbers_are_equal_or_not_however_large(least, off):
     words = f"{least} == {least + off} does not hold: they are {off:.3g} apart, the bound is 0"
     with pytest.raises(Falsified, match=re.escape(words)):
         claim(approx(least, least + off))
+
+
+def test_a_comparison_that_holds_is_not_shown_as_the_one_that_fails():
+    holds, fails = approx(np.array([0.5]), np.array([0.5])), truth(np.array([False]))
+    with pytest.raises(Falsified, match="the claim is false"):
+        claim(holds & fails)

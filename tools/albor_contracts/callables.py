@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import Position, Text, problem, said
 from .lang.signature import Signature
+from .runtime.repeated import Repeated
 from .suggest import did_you_mean
 
 
@@ -48,10 +49,12 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
             f"name {target}.apply" if differentiable
             else "name a function that takes the equation's inputs, makes an object of it and calls that",
         )  # fmt: skip
-    if "triton" in sys.modules and not module_name.startswith("albor_impl"):
-        from albor_impl._triton.plain import interpret_plain_kernels
+    if "triton" in sys.modules:
+        from albor_impl._triton.plain import backwards, interpret_plain_kernels
 
-        interpret_plain_kernels()  # so that kernels of users need no GPU
+        Repeated.another_order = staticmethod(backwards)
+        if not module_name.startswith("albor_impl"):
+            interpret_plain_kernels()  # so that kernels of users need no GPU
     return found
 
 

@@ -2,21 +2,32 @@
 
 Without this, a launch with CPU tensors fails for want of a driver, or with TRITON_INTERPRET=1 runs in the stock
 interpreter, which truncates where a GPU rounds. A launch is recorded and may be refused like one of this package. Of
-`@triton.autotune` the first configuration is taken, since nothing is measured here.
+`@triton.autotune` the first configuration is taken that its own pruning leaves, since nothing is measured here.
+
+What kernels of this package do not need is repaired besides: functions of libdevice are there, and `tl.dot` of float32
+multiplies as a GPU does that was not told otherwise: operands rounded to the ten bits of TF32.
+Source of the rounding: NVIDIA, "Parallel Thread Execution ISA", cvt.rna.tf32.f32.
 """
 
 from __future__ import annotations
 
+import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
+import triton.language as tl
+from triton._C.libtriton import ir
+from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
 from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import JITFunction
 
+from . import interpret, libdevice
 from .kernel import Kernel
+from .repaired import RepairedBuilder
 
 _kernels: weakref.WeakKeyDictionary[Callable, PlainKernel] = weakref.WeakKeyDictionary()
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
@@ -28,12 +39,60 @@ class PlainKernel(Kernel):
     def _record(self, grid: tuple[int, ...], mode: str, kwargs: dict[str, Any]) -> None:
         super()._record(grid, "plain", kwargs)
 
+    def _interpret(self, *launch: Any) -> None:
+        with libdevice.available(self.fn), _exchanged("create_dot", _dot):
+            super()._interpret(*launch)
+
 
 def interpret_plain_kernels() -> None:
     """From now on, in this process. Launches with tensors on a GPU are what they were."""
     JITFunction.run = _run
     InterpretedFunction.run = _run
     Autotuner.run = _run_tuned
+
+
+@contextlib.contextmanager
+def backwards() -> Iterator[None]:
+    """While active, interpreted launches run the programs of their grids in the opposite order: a GPU runs them in any,
+    and what comes out must not depend on it. In force for kernels of this package, too."""
+    place = interpret._builder.set_grid_idx
+
+    def opposite(*at: int) -> None:
+        place(*(size - 1 - k for size, k in zip(interpret._builder.grid_dim, at, strict=True)))
+
+    with _exchanged("set_grid_idx", opposite):
+        yield
+
+
+@contextlib.contextmanager
+def _exchanged(name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """While active, the builder of interpreted programs has another method of its own."""
+    with interpret.LOCK:
+        own = vars(interpret._builder)
+        before = own.get(name)
+        own[name] = method
+        try:
+            yield
+        finally:
+            own.pop(name)
+            if before is not None:
+                own[name] = before
+
+
+def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:
+    if precision == ir.INPUT_PRECISION.TF32:
+        a, b = _tf32(a), _tf32(b)
+    return RepairedBuilder.create_dot(interpret._builder, a, b, d, precision, *rest)
+
+
+def _tf32(handle: Any) -> Any:
+    """float32 with the ten bits that TF32 keeps, nearest, halves away from zero; anything else as it is."""
+    if handle.dtype.scalar != tl.float32:
+        return handle
+    bits = np.ascontiguousarray(handle.data).view(np.uint32)
+    finite = (bits & 0x7F800000) != 0x7F800000
+    rounded = np.where(finite, (bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000), bits)
+    return interpreter.TensorHandle(rounded.view(np.float32), tl.float32)
 
 
 def _run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
@@ -48,7 +107,8 @@ def _run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
 def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     if not _on_cpu(args, kwargs):
         return _stock[Autotuner](self, *args, **kwargs)
-    config = self.configs[0]
+    self.nargs = dict(zip(self.arg_names, args, strict=False))
+    config = next(iter(self.prune_configs(kwargs)), self.configs[0])
     if config.pre_hook is not None:
         config.pre_hook({**dict(zip(self.arg_names, args, strict=False)), **kwargs, **config.all_kwargs()})
     return self.fn.run(*args, **kwargs, **config.all_kwargs())

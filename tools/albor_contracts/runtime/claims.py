@@ -140,8 +140,16 @@ def _digits(x: Any) -> str:
 
 
 def _worst(gaps: tuple[Gap, ...]) -> Gap | None:
-    failing = [g for g in gaps if np.size(g.ratio) and np.nanmax(np.nan_to_num(g.ratio, nan=np.inf)) > 1.0]
-    return failing[0] if failing else (gaps[0] if gaps else None)
+    """The first comparison beyond its bound, else the first that does not hold as it stands. None where each holds by
+    itself: then another part of the claim does not, and to show one that holds would mislead."""
+    beyond = (g for g in gaps if np.size(g.ratio) and np.nanmax(np.nan_to_num(g.ratio, nan=np.inf)) > 1.0)
+    wrong = (g for g in gaps if g.relation in _RELATIONS and not np.all(_RELATIONS[g.relation](g.left, g.right)))
+    return next(beyond, None) or next(wrong, None)
+
+
+_RELATIONS = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal
+}  # fmt: skip
 
 
 def _is_truth(x: Any) -> bool:

@@ -231,8 +231,10 @@ class Kernel:
 
         first = kept(values)
         self.calls += 1
-        if words := difference(signature, first, read(self._call(target, signature, raw, True))):
-            raise unrepeatable(target, words)
+        with Repeated.another_order():
+            second = self._call(target, signature, raw, True)
+        if words := difference(signature, first, read(second)):
+            raise unrepeatable(target, words, self.framework == "torch")
         if not repeated.others or not signature.has_arrays or (self.simulated and signature.on_device):
             return
         repeated.others -= 1

@@ -1,15 +1,19 @@
 """Calling a kernel again: the same inputs give the same bits, and what it returned before stays as it was.
 
 Under the obligation of a definition every call is made twice, on buffers with another poison. Sums in an order that
-varies, a generator without a seed and memory that nobody wrote show in the second result. The first calls are followed
+varies, a generator without a seed and memory that nobody wrote show in the second result; so do programs of a Triton
+kernel that wait for one another or write to the same place, since an interpreter can run them in the opposite order the
+second time. The first calls are followed
 by one on other values of the same sizes: a workspace that is kept from call to call and handed out as a result is
 overwritten by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +26,9 @@ from .truth import Truth
 
 class Repeated:
     """How many calls of this obligation are still to be followed by one on other values."""
+
+    # Where an interpreter runs kernels: what has it run the programs of a grid in another order.
+    another_order: ClassVar[Callable[[], AbstractContextManager[None]]] = staticmethod(contextlib.nullcontext)
 
     def __init__(self, others: int = 4) -> None:
         self.others = others

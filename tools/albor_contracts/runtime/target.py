@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,11 +75,28 @@ def miscounted(target: Target, given: Sequence[Any], wanted: Sequence[str]) -> K
     )
 
 
-def unrepeatable(target: Target, difference: str) -> KernelFault:
-    return KernelFault(
-        "not repeatable", f"{target.name} was called twice on the same inputs, and not the same came back: {difference}"
-    )
+def unrepeatable(target: Target, difference: str, ordered: bool = False) -> KernelFault:
+    words = f"{target.name} was called twice on the same inputs, and not the same came back: {difference}"
+    note = "; the second time programs of Triton kernels ran in the opposite order, and a GPU runs them in any"
+    return KernelFault("not repeatable", words + note * ordered)
+
+
+# What PyTorch and Triton say where code asks for a GPU that is not there.
+_NO_GPU = re.compile("not compiled with CUDA|No CUDA GPUs|NVIDIA driver|active drivers|CUDA driver|libcuda", re.I)
+_ASKS_FOR_A_GPU = "; it asks for a GPU, whatever its inputs lie on: --device cuda judges it where there is one"
 
 
 def raised(target: Target, error: BaseException) -> KernelFault:
-    return KernelFault("raises", f"{target.name} raised {type(error).__name__}: {said(error)}")
+    words = f"{target.name} raised {type(error).__name__}: {said(error)}{_line(error, target)}"
+    return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(str(error))))
+
+
+def _line(error: BaseException, target: Target) -> str:
+    """Where in the kernel's own folder it was raised, if not in the callable itself."""
+    file = target.place().rpartition(":")[0]
+    if not file:
+        return ""
+    folder = os.path.dirname(os.path.abspath(file))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) == folder]
+    return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if len(own) > 1 else ""

@@ -1,0 +1,122 @@
+"""Functions of CUDA's libdevice on the arrays of the interpreter, for kernels of others.
+
+`triton.language.extra.libdevice` holds names without a body: the compiler puts the functions of the device in their
+place, the interpreter does not, and returns None. Here they are PyTorch's, computed in float64 and rounded once to
+the type of the arguments (float32 or float64, as on the device; whole numbers and truth values as they are). That is
+more accurate than the device, whose errors are a few units in the last place.
+Errors: TypeError for other floating types, NotImplementedError for a function that has no counterpart here.
+Source: NVIDIA, "libdevice User's Guide".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import triton.language as tl
+from triton.runtime import interpreter
+from triton.runtime.jit import JITFunction
+
+MODULES = ("triton.language.extra.libdevice", "triton.language.extra.cuda.libdevice")
+_SAME = (
+    *("abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf"),
+    *("erfc", "erfinv", "exp", "exp2", "expm1", "floor", "fmod", "hypot", "isnan", "isinf", "lgamma", "log", "log10"),
+    *("log1p", "log2", "nextafter", "pow", "rsqrt", "signbit", "sin", "sinh", "sqrt", "tan", "tanh", "trunc"),
+)
+_FAST = ("sin", "cos", "tan", "tanh", "exp", "exp10", "log", "log2", "log10", "pow")
+_FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
+    **{name: getattr(torch, name) for name in _SAME},
+    "cbrt": lambda x: x.sign() * x.abs() ** (1 / 3),
+    "div_rn": torch.div,
+    "add_rn": torch.add,
+    "sub_rn": torch.sub,
+    "mul_rn": torch.mul,
+    "exp10": lambda x: 10.0**x,
+    "fdim": lambda x, y: (x - y).clamp(min=0),
+    "finitef": torch.isfinite,
+    "isfinited": torch.isfinite,
+    "fma": lambda x, y, z: x * y + z,
+    "fma_rn": lambda x, y, z: x * y + z,
+    "rcp_rn": torch.reciprocal,
+    "remainder": lambda x, y: x - (x / y).round() * y,
+    "rint": torch.round,
+    "nearbyint": torch.round,
+    "rsqrt_rn": torch.rsqrt,
+    "sqrt_rn": torch.sqrt,
+    "normcdf": torch.special.ndtr,
+    "round": lambda x: torch.trunc(x + torch.copysign(torch.full_like(x, 0.5), x)),  # halves away from zero
+}
+_FUNCTIONS |= {f"fast_{name}f": _FUNCTIONS[name] for name in _FAST}
+_FUNCTIONS["fast_dividef"] = torch.div
+_JUDGEMENTS = {"isnan", "isinf", "finitef", "isfinited", "signbit"}  # int32: 0 or not
+_uses: weakref.WeakKeyDictionary[Callable, list[tuple[dict[str, Any], str, Any, Any]]] = weakref.WeakKeyDictionary()
+
+
+def _called(name: str, *arguments: Any, **_: Any) -> Any:
+    if name not in _FUNCTIONS:
+        raise NotImplementedError(f"libdevice.{name} has no counterpart in the interpreter: run it with --device cuda")
+    operands = [interpreter.interpreter_semantic.to_tensor(a) for a in arguments]
+    blocks = [x for x in operands if x.type.is_block()]
+    kind = next((x for x in operands if x.dtype.is_floating()), operands[0]).dtype
+    if kind not in (tl.float32, tl.float64) and name != "abs":
+        raise TypeError(f"libdevice.{name} takes float32 or float64, not {kind}")
+    wide = [torch.from_numpy(x.handle.data).to(torch.float64) for x in operands]
+    found = _FUNCTIONS[name](*wide).numpy()
+    result = tl.int32 if name in _JUDGEMENTS else kind
+    shape = blocks[0].type.with_element_ty(result) if blocks else result
+    return tl.tensor(interpreter.TensorHandle(found.astype(interpreter._get_np_dtype(result)), result), shape)
+
+
+@functools.cache
+def _replacements() -> dict[int, tuple[Any, Any]]:
+    """id of a function of libdevice -> the function, and what stands in for it."""
+    found = {}
+    for path in MODULES:
+        for name, value in vars(importlib.import_module(path)).items():
+            if callable(value) and getattr(value, "__module__", "") == path:
+                found[id(value)] = value, functools.partial(_called, name)
+    return found
+
+
+def _uses_of(fn: Callable) -> list[tuple[dict[str, Any], str, Any, Any]]:
+    """Where a kernel and the device functions it reaches hold functions of libdevice: (namespace, name, it, other)."""
+    if fn not in _uses:
+        spaces = [vars(importlib.import_module(path)) for path in MODULES]
+        waiting, seen = [fn], set()
+        while waiting:
+            one = waiting.pop()
+            if id(one) in seen or not isinstance(one, types.FunctionType):
+                continue
+            seen.add(id(one))
+            if not any(one.__globals__ is space for space in spaces):
+                spaces.append(one.__globals__)
+            named = [one.__globals__.get(name) for name in one.__code__.co_names]
+            named += [cell.cell_contents for cell in one.__closure__ or ()]
+            waiting += [value.fn for value in named if isinstance(value, JITFunction)]
+        replaced = _replacements()
+        _uses[fn] = [
+            (space, name, *replaced[id(value)])
+            for space in spaces
+            for name, value in space.items()
+            if id(value) in replaced
+        ]
+    return _uses[fn]
+
+
+@contextlib.contextmanager
+def available(fn: Callable) -> Iterator[None]:
+    """While active, the functions of libdevice that a kernel can reach are those of this module."""
+    uses = _uses_of(fn)
+    try:
+        for space, name, _, other in uses:
+            space[name] = other
+        yield
+    finally:
+        for space, name, own, _ in uses:
+            space[name] = own
