@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection, what is proved.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 83340799138ec6177477dd71132bfa8c453f0898742dfdd68bbc6c514f566fbe
+Meaning: fdd5898523c9dabb6d6594c5906125986fa5c75dfc1e754cb7b7b3ebaa666ee6
 """
 
 from fractions import Fraction

@@ -1,7 +1,7 @@
 """core/bias-add: Bias.
 
 Compiled from contracts/core/bias-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4b24029fff1de618d787b26178f2824dbab399c5383178cb67602922fdf533eb
+Meaning: a525bb4dea04379e6d2490e50b9f1c409cb37e3401bb7a5aac366256e98f0f91
 """
 
 from albor_contracts.testing import (
@@ -67,6 +67,12 @@ ba_shape_inputs = cases(
     x="float[R, N] in [-20000, 20000]",
     b="float[N] in [-20000, 20000]",
     wrong="float[L] in [-8, 8]",
+)
+ba_large_inputs = cases(
+    dims={"R": "2, 257", "N": "33153 - 128 * R"},
+    elements=66306,
+    x="float[R, N] in [-20000, 20000]",
+    b="float[N] in [-20000, 20000]",
 )
 ba_def_bias_add_inputs = cases(
     dims={"R": "1..33", "N": "1..257"},
@@ -144,6 +150,16 @@ def test_ba_shape(kernel, case):
     """A bias of another length than the rows is refused."""
     x, wrong = kernel.receives(case, "x wrong")
     rejects(kernel, "bias_add", (x, wrong), ValueError)
+
+
+@obligation("BA-LARGE", equation="bias_add", type="equivalence", cost=12)
+@given(case=ba_large_inputs)
+def test_ba_large(kernel, case):
+    """More than 65536 elements get their bias to the last one."""
+    x, b = kernel.receives(case, "x b")
+    y = kernel.bias_add(x, b)
+    expected = spec.bias_add(x, b)
+    claim(approx(y, expected))
 
 
 @obligation("BA-DEF-BIAS_ADD", equation="bias_add", type="definition")

@@ -1,7 +1,7 @@
 """core/gelu: GELU, exact and tanh.
 
 Compiled from contracts/core/gelu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b2f0aee94c04b3b6261a10088407d92eee5d12b421f1a98c720c0d5f1847b82d
+Meaning: a5e25a0df8f8f04534a61533056e7ce1899803063b41976d97cee81e1d34059b
 """
 
 from albor_contracts.testing import (
@@ -82,6 +82,12 @@ ge_tiles_inputs = cases(
     x="float[R, N] in [-8, 8]",
     g="float[R, N] in [-8, 8]",
 )
+ge_large_inputs = cases(
+    dims={"R": "2, 257", "N": "33153 - 128 * R"},
+    elements=132098,
+    x="float[R, N] in [-8, 8]",
+    g="float[R, N] in [-8, 8]",
+)
 
 
 @obligation("GE-REFLECT", equation="gelu", type="symmetry")
@@ -147,6 +153,19 @@ def test_ge_grad_tanh(kernel, case):
 @given(case=ge_tiles_inputs)
 def test_ge_tiles(kernel, case):
     """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    y = kernel.gelu(x)
+    dx = kernel.gelu_backward(g, x)
+    expected_y = spec.gelu(x)
+    expected_dx = spec.gelu_backward(g, x)
+    claim(approx(y, expected_y))
+    claim(approx(dx, expected_dx))
+
+
+@obligation("GE-LARGE", equation="gelu", type="equivalence", cost=12)
+@given(case=ge_large_inputs)
+def test_ge_large(kernel, case):
+    """More than 65536 elements are computed to the last one, forward and backward."""
     x, g = kernel.receives(case, "x g")
     y = kernel.gelu(x)
     dx = kernel.gelu_backward(g, x)

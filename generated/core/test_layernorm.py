@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b585972737387ff55861c139a165fed4f532029294e58626fbbde4fd660806b2
+Meaning: d7d76e5f84f0eca3a2fac137d0e5be34060093b577ec57e07b648513e5c6e9d8
 """
 
 from albor_contracts.testing import (
@@ -141,6 +141,14 @@ ln_wide_inputs = cases(
     w="float[N] in [-2, 2]",
     b="float[N] in [-2, 2]",
     eps="real in [1e-6, 1e-3]",
+)
+ln_many_rows_inputs = cases(
+    dims={"R": "530", "N": "1..9"},
+    x="float[R, N] in [-100, 100]",
+    w="float[N] in [-2, 2]",
+    b="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+    g="float[R, N] in [-8, 8]",
 )
 ln_def_layernorm_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
@@ -312,6 +320,21 @@ def test_ln_wide(kernel, case):
     y = kernel.layernorm(x, w, b, eps)
     expected = spec.layernorm(x, w, b, eps)
     claim(approx(y, expected))
+
+
+@obligation("LN-MANY-ROWS", equation="layernorm", type="equivalence", cost=12)
+@given(case=ln_many_rows_inputs)
+def test_ln_many_rows(kernel, case):
+    """Hundreds of rows are normalised to the last one, and each adds to the gradients of weight and bias."""
+    x, w, b, eps, g = kernel.receives(case, "x w b eps g")
+    y = kernel.layernorm(x, w, b, eps)
+    dx, dw, db = kernel.layernorm_backward(g, x, w, eps)
+    expected = spec.layernorm(x, w, b, eps)
+    expected_dx, expected_dw, expected_db = spec.layernorm_backward(g, x, w, eps)
+    claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+    claim(approx(db, expected_db))
 
 
 @obligation("LN-DEF-LAYERNORM", equation="layernorm", type="definition")

@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: babf65eb6d0ed97038280167f5090ee66ff75bc4922fb87db24bddb0e720cc44
+Meaning: 3f9de068018c0449defd6540671c6128e345c03f72736ad1964d4486d3787c84
 """
 
 from albor_contracts.testing import (
@@ -127,6 +127,11 @@ lse_deep_backward_inputs = cases(
     g="accum[R] in [-8, 8]",
     x="float[R, N] in [-1, 1]",
     far="float[R] in [-60000, -20000] or {-1e30}",
+)
+lse_rows_inputs = cases(
+    dims={"R": "530", "N": "1..9"},
+    x="float[R, N] in [-40, 40]",
+    g="accum[R] in [-8, 8]",
 )
 lse_def_logsumexp_inputs = cases(
     dims={"R": "1..5", "N": "1..257"},
@@ -325,6 +330,21 @@ def test_lse_deep_backward(kernel, case):
     deep = array[r, i](far[r] + 0 * x[r, i])
     dx = kernel.logsumexp_backward(g, deep)
     claim(all[r, i](approx(dx[r, i], g[r] / N)))
+
+
+@obligation("LSE-ROWS", equation="logsumexp", type="equivalence", cost=12)
+@given(case=lse_rows_inputs)
+def test_lse_rows(kernel, case):
+    """Hundreds of rows are summed to the last one, in chunks or not, forward and backward."""
+    x, g = kernel.receives(case, "x g")
+    a = kernel.logsumexp(x)
+    b = kernel.logsumexp_chunked(x, 4)
+    dx = kernel.logsumexp_backward(g, x)
+    expected = spec.logsumexp(x)
+    expected_dx = spec.logsumexp_backward(g, x)
+    claim(approx(a, expected))
+    claim(approx(b, expected))
+    claim(approx(dx, expected_dx))
 
 
 @obligation("LSE-DEF-LOGSUMEXP", equation="logsumexp", type="definition")

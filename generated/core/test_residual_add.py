@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 83340799138ec6177477dd71132bfa8c453f0898742dfdd68bbc6c514f566fbe
+Meaning: fdd5898523c9dabb6d6594c5906125986fa5c75dfc1e754cb7b7b3ebaa666ee6
 """
 
 from albor_contracts.testing import (
@@ -66,6 +66,14 @@ ra_tiles_inputs = cases(
     c="real in [-2, 2]",
     g="float[R, N] in [-8, 8]",
 )
+ra_large_inputs = cases(
+    dims={"R": "2, 257", "N": "33153 - 128 * R"},
+    elements=198148,
+    x="float[R, N] in [-20000, 20000]",
+    f="float[R, N] in [-20000, 20000]",
+    c="real in [-2, 2]",
+    g="float[R, N] in [-8, 8]",
+)
 ra_def_residual_add_backward_inputs = cases(
     dims={"R": "1..6", "N": "1..257"},
     g="float[R, N] in [-8, 8]",
@@ -120,6 +128,20 @@ def test_ra_shape(kernel, case):
 @given(case=ra_tiles_inputs)
 def test_ra_tiles(kernel, case):
     """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    x, f, c, g = kernel.receives(case, "x f c g")
+    y = kernel.residual_add(x, f, c)
+    dx, df = kernel.residual_add_backward(g, c)
+    expected_y = spec.residual_add(x, f, c)
+    expected_dx, expected_df = spec.residual_add_backward(g, c)
+    claim(approx(y, expected_y))
+    claim(approx(dx, expected_dx))
+    claim(approx(df, expected_df))
+
+
+@obligation("RA-LARGE", equation="residual_add", type="equivalence", cost=12)
+@given(case=ra_large_inputs)
+def test_ra_large(kernel, case):
+    """More than 65536 elements are added to the last one, forward and backward."""
     x, f, c, g = kernel.receives(case, "x f c g")
     y = kernel.residual_add(x, f, c)
     dx, df = kernel.residual_add_backward(g, c)

@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 625751fb513bfa05536143cb5875870fec3346ce809f51311adb1224e4c84a6d
+Meaning: 7ceff92403c962694436d9627b2b2e7ee3c60137110c7fb4340d6484f2b9765d
 """
 
 from albor_contracts.testing import (
@@ -87,6 +87,14 @@ slt_boolean_backward_inputs = cases(
 slt_tiles_inputs = cases(
     dims={"R": "3, 65", "N": "4286 - 63 * R"},
     elements=49660,
+    pred="bool[R, N]",
+    a="float[R, N] in [-60000, 60000] or {-inf}",
+    b="float[R, N] in [-60000, 60000] or {-inf}",
+    g="float[R, N] in [-8, 8]",
+)
+slt_large_inputs = cases(
+    dims={"R": "2, 257", "N": "33153 - 128 * R"},
+    elements=264196,
     pred="bool[R, N]",
     a="float[R, N] in [-60000, 60000] or {-inf}",
     b="float[R, N] in [-60000, 60000] or {-inf}",
@@ -188,6 +196,20 @@ def test_slt_boolean_backward(kernel, case):
 @given(case=slt_tiles_inputs)
 def test_slt_tiles(kernel, case):
     """Matrices that are wider or higher than a tile are covered to the last row and column, forward and backward."""
+    pred, a, b, g = kernel.receives(case, "pred a b g")
+    y = kernel.select(pred, a, b)
+    da, db = kernel.select_backward(g, pred)
+    expected = spec.select(pred, a, b)
+    expected_da, expected_db = spec.select_backward(g, pred)
+    claim(exact(y, expected))
+    claim(approx(da, expected_da))
+    claim(approx(db, expected_db))
+
+
+@obligation("SLT-LARGE", equation="select", type="equivalence", cost=12)
+@given(case=slt_large_inputs)
+def test_slt_large(kernel, case):
+    """More than 65536 elements are selected to the last one, forward and backward."""
     pred, a, b, g = kernel.receives(case, "pred a b g")
     y = kernel.select(pred, a, b)
     da, db = kernel.select_backward(g, pred)

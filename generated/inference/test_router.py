@@ -1,7 +1,7 @@
 """inference/router: Router of a mixture of experts.
 
 Compiled from contracts/inference/router-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0ce0a2443577bb5dfc8738f44d912191f528d492070e39dad1748256b15c7e59
+Meaning: ca1ab7da072b7b26b6a488e0348b88ffc6a24817866e582141e3f782f091caf0
 """
 
 from albor_contracts.testing import (
@@ -134,6 +134,12 @@ rtr_masked_backward_inputs = cases(
     logits="float[T, E] in {-inf, -170141183460469231731687303715884105728, -1048576, -69632, -2, 0, 1}",
     k="int in [1, E]",
     free="int in [0, E - 1]",
+)
+rtr_rows_inputs = cases(
+    dims={"T": "530", "E": "1..5"},
+    logits="float[T, E] in [-40, 40]",
+    k="int in [1, E]",
+    g="accum[T, E] in [-8, 8]",
 )
 
 
@@ -332,6 +338,20 @@ def test_rtr_masked_backward(kernel, case):
     expected = spec.route_backward(g, masked, k)
     claim(approx(dlogits, expected))
     claim(all[t, e]((masked[t, e] > -3) | (dlogits[t, e] == 0)))
+
+
+@obligation("RTR-ROWS", equation="route", type="equivalence", cost=12)
+@given(case=rtr_rows_inputs)
+def test_rtr_rows(kernel, case):
+    """Hundreds of tokens are all routed, and all get their gradient."""
+    logits, k, g = kernel.receives(case, "logits k g")
+    weights, experts = kernel.route(logits, k)
+    dlogits = kernel.route_backward(g, logits, k)
+    w, x = spec.route(logits, k)
+    d = spec.route_backward(g, logits, k)
+    claim(approx(weights, w))
+    claim(equal(experts, x))
+    claim(approx(dlogits, d))
 
 
 @obligation("RTR-DEF-ROUTE", equation="route", type="definition")

@@ -1,12 +1,12 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 11487a439b8bfe1056024c021a2838a19de5239646139928bf55e310b116b404
+Meaning: d95ec8db1bf33f674232b9f9eda9fd22471d614a7ce3a0bacd62ce2848f32fdc
 """
 
 from albor_contracts.testing import (
     abs, all, approx, array, cases, claim, defines, definitions, example, exp, given, gradient, grid, independent, inf,
-    log, max, obligation, ratio, rejects, sum, truth, uses_at_most, where,
+    isfinite, log, max, obligation, ratio, rejects, sum, truth, uses_at_most, where,
 )
 
 CONTRACT = "loss/kl-divergence"
@@ -156,6 +156,11 @@ kld_apart_inputs = cases(
 kld_unlikely_inputs = cases(
     dims={"T": "1..6", "V": "2..9"},
     p="float[T, V] in [-15, 15]",
+    q="float[T, V] in [-30, 30]",
+)
+kld_least_inputs = cases(
+    dims={"T": "1..6", "V": "2..9"},
+    p="float[T, V] in [-4, 4]",
     q="float[T, V] in [-30, 30]",
 )
 
@@ -386,6 +391,19 @@ def test_kld_unlikely(kernel, case):
     qq = array[t, v](where(v == 0, -inf, q[t, v]))
     kl = kernel.kl_divergence(pp, qq)
     claim(all[t](kl[t] == inf))
+
+
+@obligation("KLD-LEAST", equation="kl_divergence", type="boundary")
+@given(case=kld_least_inputs)
+def test_kld_least(kernel, case):
+    """Nor is the divergence a number where float32 has 0 for the probability under P: infinite, or 0 times infinity."""
+    p, q = kernel.receives(case, "p q")
+    T, V = case.T, case.V
+    t, v = grid(T, V)
+    pp = array[t, v](where(v == 0, p[t, v] - 120, p[t, v]))
+    qq = array[t, v](where(v == 0, -inf, q[t, v]))
+    kl = kernel.kl_divergence(pp, qq)
+    claim(all[t](~isfinite(kl[t])))
 
 
 @obligation("KLD-DEF-KL_DIVERGENCE", equation="kl_divergence", type="definition")

@@ -38,7 +38,7 @@ from .missing import Missing, NotOffered
 from .poison import poisoned
 from .promised import OPAQUE, as_promised, fetched
 from .quiet import quiet
-from .repeated import Repeated, difference, kept, other_values
+from .repeated import Repeated, apart, changed_in_place, difference, kept, other_values
 from .shared_state import left_alone
 from .target import Target, arranged, miscounted, raised, sizes_in, unrepeatable
 from .tolerance import carried, rounded_once, rounding
@@ -224,7 +224,8 @@ class Kernel:
         values: Sequence[Any],
         received: Sequence[Any],
     ) -> None:
-        """Call the kernel again on the same inputs, then on others, and look at what came back first once more."""
+        """Call the kernel again on the same inputs, then on others, and look at what came back first once more; then
+        on those others in the place of the first, as a step of an optimizer leaves its weights."""
 
         def read(outputs: Any) -> tuple[Any, ...]:
             return self._outputs(target, signature, outputs, received, LazyBounds(lambda: None))
@@ -245,13 +246,26 @@ class Kernel:
             a if other is r else self._present(other, p.type, p.name).view
             for a, r, other, p in zip(raw, received, others, signature.inputs, strict=True)
         ]
+        typed = list(zip(others, signature.inputs, strict=True))
+        bounds = LazyBounds(lambda: self._bounds(signature, [self._received(o, p.type) for o, p in typed]))
+        of_others = None
         with contextlib.suppress(KernelFault, NotOffered):  # it need not take these
-            self._call(target, signature, given, True)
+            of_others = self._outputs(target, signature, self._call(target, signature, given, True), received, bounds)
         if words := difference(signature, first, read(outputs)):
             raise KernelFault(
                 "changes earlier results",
                 f"{target.name} was called again on other inputs, and what it had returned before changed: {words}",
             )
+        if of_others is None:
+            return
+        with changed_in_place(raw, given) as changed:
+            again = read(self._call(target, signature, raw, True)) if changed else of_others
+            if words := apart(signature, again, of_others):
+                raise KernelFault(
+                    "keeps what has changed",
+                    f"the inputs of {target.name} were changed in place, as an optimizer changes weights, and it did "
+                    f"not return what it does for the same values elsewhere: {words}",
+                )
 
     def _of_single_values(self, target: Target, signature: Signature) -> Callable[..., Any]:
         """The kernel as a function that is called many times: without buffers and layouts there is less to look at."""
