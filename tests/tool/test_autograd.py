@@ -59,6 +59,12 @@ def test_a_wrong_backward_pass_fails():
     assert judged("core/rmsnorm", "differentiable:unweighted", "RN-DEF-RMSNORM") == "passed"
 
 
+def test_one_input_may_be_all_that_requires_a_gradient():
+    """Weights are frozen: what a backward pass computes for them it may leave out, and not what x needs of it."""
+    for law in ("RN-GRAD", "RN-DEF-RMSNORM_BACKWARD"):
+        assert "does not hold in dx" in judged("core/rmsnorm", "differentiable:frozen", law)
+
+
 def test_a_gradient_that_is_forgotten_fails():
     found = judged("core/rmsnorm", "differentiable:forgotten", "RN-GRAD")
     assert found == "differentiable:forgotten gives no gradient for w: for autograd, y does not depend on it"

@@ -45,6 +45,20 @@ class Forgotten(RMSNorm):
         return RMSNorm.backward(ctx, g)[0], None, None
 
 
+class Frozen(RMSNorm):
+    """Leaves out the row mean, which it takes for a part of the weight's gradient, where the weight needs none."""
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w, r = ctx.saved_tensors
+        dx, dw, _ = RMSNorm.backward(ctx, g)
+        return (dx if ctx.needs_input_grad[1] else r * g * w), dw, None
+
+
+def frozen(x, w, eps):
+    return Frozen.apply(x, w, eps)
+
+
 def rmsnorm(x, w, eps):
     return RMSNorm.apply(x, w, eps)
 

@@ -25,6 +25,7 @@ from .kernel_fault import KernelFault
 from .missing import Missing, NotOffered
 from .quiet import quiet
 from .repeated import Repeated
+from .target import Target
 
 HEARTBEAT = 1.0  # seconds between signs of life
 # Kinds of failure that have nothing to do with what a law is about: what may be wrong then stands in the message.
@@ -323,7 +324,7 @@ class Recorder:
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
             kernel=target.place() if target is not None else "",
-            judged_as="" if target is None or target.is_named(called) else called,
+            judged_as="" if target is None else _judged_as(target, called),
             message=message,
             case=self._inputs(),
             expected=expected,
@@ -355,6 +356,13 @@ class Recorder:
         if found in self.kernel.lent:  # what a binding borrowed is not what it is judged for
             found = next((name for name, _, _ in reversed(self.kernel.log) if name not in self.kernel.lent), found)
         return found
+
+
+def _judged_as(target: Target, called: str) -> str:
+    """The equation, where the callable has another name, and how it was differentiated if not by everything."""
+    alone = getattr(target.call, "alone", "")
+    named = "" if target.is_named(called) and not alone else called
+    return f"{named}, where {alone} alone requires a gradient" if alone else named
 
 
 def _shown(error: BaseException) -> BaseException:
