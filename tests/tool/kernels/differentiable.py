@@ -50,7 +50,7 @@ class Frozen(RMSNorm):
 
     @staticmethod
     def backward(ctx, g):
-        x, w, r = ctx.saved_tensors
+        _, w, r = ctx.saved_tensors
         dx, dw, _ = RMSNorm.backward(ctx, g)
         return (dx if ctx.needs_input_grad[1] else r * g * w), dw, None
 
