@@ -89,7 +89,7 @@ class Terminal:
             self._paint()
 
     def _header(self, event: RunStarted) -> None:
-        names = ("python", "numpy", "torch", "triton", "triton_mode")
+        names = ("python", "numpy", "torch", "triton")
         versions = ", ".join(f"{name} {event.versions[name]}" for name in names if name in event.versions)
         self._say(
             f"profile {event.profile or '?'}, seed {event.seed}, device {event.device or '?'}; {versions}".rstrip("; ")

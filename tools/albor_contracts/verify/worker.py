@@ -18,6 +18,7 @@ from ..bindings import bind
 from ..errors import ContractError
 from ..events import Event, Failure, ObligationStarted, RunStarted, TestFinished, TestStarted, json_lines
 from ..evidence.hashing import kernel_hash, obligation_hash, prediction_hash
+from ..evidence.record import installed_versions
 from ..evidence.rules import rules_hash
 from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
@@ -157,23 +158,12 @@ class _Context:
 
 
 def versions(device: str) -> dict[str, str]:
-    """Versions that a verdict depends on."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
+    """Versions that a verdict depends on, and what ran the Triton kernels."""
+    if device != "cuda":
+        return installed_versions("interpreter")
+    import torch
 
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
-    for package in ("numpy", "torch", "triton", "hypothesis"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    if device == "cuda":
-        import torch
-
-        found["gpu"] = torch.cuda.get_device_name()
-    else:
-        found["triton mode"] = "interpreter"
-    return found
+    return installed_versions(torch.cuda.get_device_name())
 
 
 def _made_ready(module: str) -> list[str]:
