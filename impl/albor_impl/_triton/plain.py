@@ -40,7 +40,7 @@ class PlainKernel(Kernel):
         super()._record(grid, "plain", kwargs)
 
     def _interpret(self, *launch: Any) -> None:
-        with libdevice.available(self.fn), _exchanged("create_dot", _dot):
+        with interpret.LOCK, libdevice.available(self.fn), _exchanged("create_dot", _dot):
             super()._interpret(*launch)
 
 
@@ -67,16 +67,15 @@ def backwards() -> Iterator[None]:
 @contextlib.contextmanager
 def _exchanged(name: str, method: Callable[..., Any]) -> Iterator[None]:
     """While active, the builder of interpreted programs has another method of its own."""
-    with interpret.LOCK:
-        own = vars(interpret._builder)
-        before = own.get(name)
-        own[name] = method
-        try:
-            yield
-        finally:
-            own.pop(name)
-            if before is not None:
-                own[name] = before
+    own = vars(interpret._builder)
+    before = own.get(name)
+    own[name] = method
+    try:
+        yield
+    finally:
+        own.pop(name)
+        if before is not None:
+            own[name] = before
 
 
 def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:
