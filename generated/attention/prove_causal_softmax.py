@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c1e11ea8a09afb4a8d39e5d9ec032bef5de6c8c773042db22f8c83845fb0698a
+Meaning: d1bc1fce5c91e151305fa83ccc4e9b4194dce70d87507ac3decf730a0b0a4914
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

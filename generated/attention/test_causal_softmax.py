@@ -1,12 +1,12 @@
 """attention/causal-softmax: Causal mask and causal softmax.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: c1e11ea8a09afb4a8d39e5d9ec032bef5de6c8c773042db22f8c83845fb0698a
+Meaning: d1bc1fce5c91e151305fa83ccc4e9b4194dce70d87507ac3decf730a0b0a4914
 """
 
 from albor_contracts.testing import (
     all, approx, array, cases, claim, defines, definitions, dot, exact, example, exp, given, gradient, grid,
-    independent, inf, max, min, obligation, ratio, rejects, sum, uses_at_most, where,
+    independent, inf, isfinite, max, min, obligation, ratio, rejects, sum, uses_at_most, where,
 )
 
 CONTRACT = "attention/causal-softmax"
@@ -398,13 +398,14 @@ def test_csm_deep(kernel, case):
 @obligation("CSM-BILLIONS", equation="causal_softmax", type="bound")
 @given(case=csm_billions_inputs)
 def test_csm_billions(kernel, case):
-    """Weights of the future are exactly 0 where scores lie billions below zero either."""
+    """Weights of the future are exactly 0 where scores lie billions below zero either, or not a number where a sum is
+    not one."""
     x, scale = kernel.receives(case, "x scale")
     B, S = case.B, case.S
     b, i, j = grid(B, S, S)
     a = kernel.causal_softmax(x, scale)
-    future = array[b, i, j](where(j <= i, 0 * x[b, i, j], a[b, i, j]))
-    nothing = array[b, i, j](where(j <= i, 0 * x[b, i, j], 0))
+    future = array[b, i, j](where((j > i) & isfinite(a[b, i, j]), a[b, i, j], 0 * x[b, i, j]))
+    nothing = array[b, i, j](where((j > i) & isfinite(a[b, i, j]), 0, 0 * x[b, i, j]))
     claim(all[b, i, j](exact(future[b, i, j], nothing[b, i, j])))
 
 

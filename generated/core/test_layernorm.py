@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d7d76e5f84f0eca3a2fac137d0e5be34060093b577ec57e07b648513e5c6e9d8
+Meaning: d928753a5578b6d204cc95af00f3b4aaed5f6f8fbc9ce12717b824ec91eba004
 """
 
 from albor_contracts.testing import (

@@ -35,7 +35,7 @@ def test_a_failure_is_told_without_the_way_through_the_tool():
     assert "if this fails: The weight is missing inside the row mean: (0, 2).\n" in done.stdout
     assert "behaves like: F27: dx without the weight in the inner mean\n" in done.stdout
     assert "stated at: contracts/core/rmsnorm-v1.yaml:" in done.stdout
-    assert re.search(r"kernel: tests/tool/kernels/differentiable.py:[0-9]+, judged as rmsnorm_backward\n", done.stdout)
+    assert re.search(r"kernel: tests/tool/kernels/differentiable.py:[0-9]+, judged as rmsnorm_backward\b", done.stdout)
     assert "runtime/session.py" not in done.stdout and "Recorder" not in done.stdout
 
 

@@ -87,8 +87,9 @@ _ASKS_FOR_A_GPU = "; it asks for a GPU, whatever its inputs lie on: --device cud
 
 
 def raised(target: Target, error: BaseException) -> KernelFault:
-    words = f"{target.name} raised {type(error).__name__}: {said(error)}{_line(error, target)}"
-    return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(str(error))))
+    told = said(error)
+    words = f"{target.name} raised {type(error).__name__}: {told}{_line(error, target)}"
+    return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(told)))
 
 
 def _line(error: BaseException, target: Target) -> str:
