@@ -72,6 +72,34 @@ def test_a_lone_function_is_judged_with_what_the_project_lends(tmp_path: Path) -
     assert "lone:rungs" in failed.kernel.split()
 
 
+NOT_INTERPRETED = """
+import torch
+import triton
+import triton.language as tl
+from triton.language.extra import libdevice
+
+@triton.jit
+def _kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, libdevice.mul_rz(tl.load(x + at, mask=at < n), 0.5), mask=at < n)
+
+def silu(x):
+    x = x.contiguous()
+    y = torch.empty_like(x)
+    _kernel[(1,)](x, y, x.numel(), BLOCK=triton.next_power_of_2(x.numel()))
+    return y
+"""
+
+
+def test_what_the_interpreter_lacks_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    (tmp_path / "lacking.py").write_text(NOT_INTERPRETED)
+    done = verified("core/silu", "lacking:silu", tmp_path, "-k", "SI-DEF-SILU")
+    assert done.returncode == 1  # nothing was judged
+    found = verdicts(tmp_path / "e.jsonl")
+    assert {v.outcome for v in found} == {"not_applicable"}
+    assert found[0].reason.startswith("lacking:silu: libdevice.mul_rz has no counterpart in Triton's interpreter")
+
+
 @pytest.mark.parametrize(
     ("kernel", "outcome", "words"),
     [

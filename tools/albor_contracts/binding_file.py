@@ -116,6 +116,11 @@ class Binding(Entry):
     dtypes: tuple[Text, ...] = key("Dtypes they support.", default=(Text("f32"),), one_of=DTYPES)
     kernels: dict[str, dict[str, Target]] = key("family/kernel -> equation -> callable.", keys=CONTRACT_NAME)
 
+    def dtypes_of(self, target: Target) -> tuple[str, ...]:
+        """Those in which a callable is judged: its own of the binding's, or all of these."""
+        own = set(map(str, target.dtypes or self.dtypes))
+        return tuple(d for d in DTYPES if d in own and d in map(str, self.dtypes))
+
     def adapted(self, contract: str) -> str:
         """A hash of how the callables for a contract are called; "" where each takes and returns what its equation
         does. Evidence of one way of calling is none of another."""

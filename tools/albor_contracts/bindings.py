@@ -21,13 +21,11 @@ from .binding_file import Target as TargetText
 from .callables import by_name, check_call, misfit, parameter_names, resolve, uses_torch
 from .errors import ContractError, Position, Text, problem
 from .lang.signature import Signature
-from .model import Contract
+from .model import DTYPES, Contract
 from .runtime.autograd import Differentiated, Gradients
 from .runtime.definitions import Definitions
 from .runtime.kernel import Kernel
 from .runtime.target import Target
-
-DTYPE_ORDER = ("f64", "f32", "bf16", "f16")
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def _from_file(
             continue
         assert text.call is not None
         targets[equation] = _target(text, text.call, signature, str(binding.framework))
-    dtypes = tuple(d for d in DTYPE_ORDER if d in map(str, binding.dtypes))
+    dtypes = tuple(d for d in DTYPES if d in map(str, binding.dtypes))
     devices = tuple(map(str, binding.devices))
     adapted = binding.adapted(contract)
     return Bound(name, str(binding.framework), devices, dtypes, targets, declined, deviates, adapted)
@@ -170,12 +168,13 @@ def _named(name: str, contract: str, signatures: Mapping[str, Signature], root: 
     """`module:function`, with others after a + each."""
     words = name.split("+")
     mine = [_single(word, contract, signatures, root) for word in words if names_callable(word)]
-    files = [bind(word, contract, signatures, root) for word in words if not names_callable(word)]
-    first = mine[0]
-    for word, found in zip((w for w in words if not names_callable(w)), files, strict=True):
-        if found is None:
-            raise problem("E513", f"{word} has no kernel of {contract} to lend", Position(name))
-    together = [*mine, *filter(None, files)]
+    files = []
+    for word in words:
+        if not names_callable(word):
+            if (found := bind(word, contract, signatures, root)) is None:
+                raise problem("E513", f"{word} has no kernel of {contract} to lend", Position(name))
+            files.append(found)
+    first, together = mine[0], [*mine, *files]
     for other in together:
         if other.framework != first.framework:
             wanted = _ARRAYS[first.framework]
@@ -196,7 +195,7 @@ def _named(name: str, contract: str, signatures: Mapping[str, Signature], root: 
     targets |= own  # what is named goes before what autograd makes of something else
     served = {equation for one in mine for equation in one.targets}
     lender = _LENDERS[first.framework]
-    lends = not any(files) and _lends(root / "bindings" / f"{lender}.yaml", contract)
+    lends = not files and _lends(root / "bindings" / f"{lender}.yaml", contract)
     advice = f"; +{lender} after it lends the project's" if lends else ""
     return replace(first, name=name, targets=targets, lent=frozenset(targets) - served, advice=advice)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import Position, Text, problem, said
 from .lang.signature import Signature
+from .runtime.kernel import Kernel
 from .runtime.repeated import Repeated
 from .suggest import did_you_mean
 
@@ -50,9 +51,10 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
             else "name a function that takes the equation's inputs, makes an object of it and calls that",
         )  # fmt: skip
     if "triton" in sys.modules:
+        from albor_impl._triton.libdevice import NotInterpreted
         from albor_impl._triton.plain import backwards, interpret_plain_kernels
 
-        Repeated.another_order = staticmethod(backwards)
+        Repeated.another_order, Kernel.not_interpreted = staticmethod(backwards), (NotInterpreted,)
         if not module_name.startswith("albor_impl"):
             interpret_plain_kernels()  # so that kernels of users need no GPU
     return found

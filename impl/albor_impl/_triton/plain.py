@@ -106,10 +106,10 @@ def _run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
 def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     if not _on_cpu(args, kwargs):
         return _stock[Autotuner](self, *args, **kwargs)
-    self.nargs = dict(zip(self.arg_names, args, strict=False))
-    config = next(iter(self.prune_configs(kwargs)), self.configs[0])
+    self.nargs = dict(zip(self.arg_names, args, strict=False))  # where its pruning looks for them
+    config = self.prune_configs(kwargs)[0]
     if config.pre_hook is not None:
-        config.pre_hook({**dict(zip(self.arg_names, args, strict=False)), **kwargs, **config.all_kwargs()})
+        config.pre_hook({**self.nargs, **kwargs, **config.all_kwargs()})
     return self.fn.run(*args, **kwargs, **config.all_kwargs())
 
 

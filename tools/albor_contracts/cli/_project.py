@@ -110,8 +110,7 @@ def named_by(bindings: Mapping[str, Binding]) -> dict[tuple[str, str], Named]:
     for name, binding in bindings.items():
         for contract, kernels in binding.kernels.items():
             there = {str(e): t for e, t in kernels.items() if t.function is not None}
-            known = set(map(str, binding.dtypes))
-            dtypes = {e: tuple(sorted(known & set(map(str, t.dtypes or known)))) for e, t in there.items()}
+            dtypes = {e: binding.dtypes_of(t) for e, t in there.items()}
             functions = frozenset(str(t.function) for t in there.values())
             found[name, str(contract)] = Named(functions, binding.adapted(contract), dtypes)
     return found

@@ -18,7 +18,7 @@ from ..errors import ContractError, Diagnostic, Text, problem
 from ..run.elsewhere import Elsewhere, Planted
 from ..runtime.kernel import Kernel
 from ..runtime.session import session
-from .generated import dies, few_cases
+from .generated import OTHER_CASES, dies, few_cases
 from .wrong import planted, wrong_kernel
 
 
@@ -61,7 +61,7 @@ class Injected:
                 if equation in self.kernel.answered:
                     break
                 if equation in o.calls() and not about_code(o):
-                    with few_cases(8):
+                    with few_cases(OTHER_CASES):
                         dies(test, self.kernel)
             if equation not in self.kernel.answered:
                 target = self.fault.model.patch.target if self.fault.model.patch else self.fault.model.id

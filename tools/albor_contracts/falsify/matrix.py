@@ -15,11 +15,9 @@ from ..evidence.hashing import fault_hash, kernel_hash
 from ..evidence.rules import rules_hash
 from ..library import Library
 from ..verify.plan import current_modules
-from .generated import CASES, dies, few_cases, load_generated, tests_of
+from .generated import CASES, OTHER_CASES, dies, few_cases, load_generated, tests_of
 from .injected import Injected, about_code, injected
 from .wrong import definition_kernel
-
-OTHER_CASES = 8  # for obligations that no fault names, and for the rest of a full matrix
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import bounded
 from .bounded import Bounded
+from .bounded.value import RELATIONS
 from .missing import Missing, either
 from .quiet import quiet
 from .texts import boxed
@@ -143,13 +144,8 @@ def _worst(gaps: tuple[Gap, ...]) -> Gap | None:
     """The first comparison beyond its bound, else the first that does not hold as it stands. None where each holds by
     itself: then another part of the claim does not, and to show one that holds would mislead."""
     beyond = (g for g in gaps if np.size(g.ratio) and np.nanmax(np.nan_to_num(g.ratio, nan=np.inf)) > 1.0)
-    wrong = (g for g in gaps if g.relation in _RELATIONS and not np.all(_RELATIONS[g.relation](g.left, g.right)))
+    wrong = (g for g in gaps if g.relation in RELATIONS and not np.all(RELATIONS[g.relation](g.left, g.right)))
     return next(beyond, None) or next(wrong, None)
-
-
-_RELATIONS = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal
-}  # fmt: skip
 
 
 def _is_truth(x: Any) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class Kernel:
     adapted: str = ""  # a hash of how a binding file has the targets called
     lent: frozenset[str] = frozenset()  # equations whose targets are not the binding's own
     advice: str = ""  # what to do about a kernel that the binding lacks
+    not_interpreted: ClassVar[tuple[type[Exception], ...]] = ()  # says nothing of a kernel
     watched: int = 0  # so many calls must leave generators and settings of the process as they were
 
     @property
@@ -282,13 +283,13 @@ class Kernel:
             if target.arguments is None:
                 try:
                     outputs = target.call(*plain)
+                    self.answered.add(signature.name)
                 except NOT_ITS_OWN:
                     raise
                 except BaseException as error:
                     raise raised(target, error) from error
             else:
                 outputs = self._call(target, signature, plain, True)
-            self.answered.add(signature.name)
             given = outputs if isinstance(outputs, tuple) else (outputs,)
             if len(given) != len(places):
                 raise miscounted(target, given, [name for name, _, _ in places])
@@ -384,6 +385,8 @@ class Kernel:
             return outputs
         except (KernelFault, NotOffered, *NOT_ITS_OWN):
             raise
+        except self.not_interpreted as why:
+            raise NotOffered(f"{target.name}: {why}") from None
         except BaseException as error:
             if not judged:
                 raise Refused(error) from error

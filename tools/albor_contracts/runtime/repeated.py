@@ -3,10 +3,9 @@
 Under the obligation of a definition every call is made twice, on buffers with another poison. Sums in an order that
 varies, a generator without a seed and memory that nobody wrote show in the second result; so do programs of a Triton
 kernel that wait for one another or write to the same place, since an interpreter can run them in the opposite order the
-second time. The first calls are followed
-by one on other values of the same sizes: a workspace that is kept from call to call and handed out as a result is
-overwritten by it. Last, these values are written over the first ones, where they lie: what a kernel has kept for an
-address, such as a transposed weight, is then out of date.
+second time. The first calls are followed by one on other values of the same sizes: a workspace that is kept from call
+to call and handed out as a result is overwritten by it. Last, these values are written over the first ones, where they
+lie: what a kernel has kept for an address, such as a transposed weight, is then out of date.
 """
 
 from __future__ import annotations

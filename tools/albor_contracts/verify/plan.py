@@ -14,8 +14,6 @@ from ..errors import Position, problem
 from ..library import Library
 from ..suggest import did_you_mean
 
-DTYPES = ("f64", "f32", "bf16", "f16")
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -128,13 +126,11 @@ def _served(
     dtypes: dict[str, tuple[str, ...]] = {}
     declined: dict[str, str] = {}
     deviates: dict[str, str] = {}
-    general = tuple(d for d in DTYPES if d in map(str, data.dtypes))
     for equation, target in data.kernels.get(contract, {}).items():
         if target.declines is not None:
             declined[str(equation)] = str(target.declines)
         else:
-            own = tuple(d for d in general if d in map(str, target.dtypes)) if target.dtypes else general
-            dtypes[str(equation)] = own
+            dtypes[str(equation)] = data.dtypes_of(target)
             deviates |= {str(k): str(v) for k, v in target.deviations(device).items()}
     return _Served(dtypes, declined, tuple(map(str, data.devices)), deviates)
 

@@ -197,7 +197,7 @@ class Bounded:
 
     def _compared(self, other: Any, relation: str) -> Truth:
         o = Bounded.of(other)
-        value = _RELATIONS[relation](self.value, o.value)
+        value = RELATIONS[relation](self.value, o.value)
         bound = self.error + o.error
         difference = self.value - o.value
         if relation in ("<", "<="):
@@ -235,7 +235,7 @@ class Bounded:
 
 
 _WHOLE = 2**24  # binary32 holds every whole number up to here
-_RELATIONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal}
+RELATIONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal}
 
 
 _Axes = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
