@@ -35,7 +35,8 @@ OF_STRATEGIES = frozenset(["assume", "elements", "inputs", "such_that", "work"])
 OF_KERNELS = frozenset([
     "adapted", "advice", "answered", "asked", "binding", "bounds", "called", "calls", "contract", "deviates",
     "deviation", "device", "dtype", "framework", "functions", "lent", "log", "not_interpreted", "on_case",
-    "on_reject", "on_step", "precision", "receives", "recent", "repeated", "run", "signatures", "simulated", "spec", "targets", "watched",
+    "on_reject", "on_step", "precision", "receives", "recent", "repeated", "run", "signatures", "simulated", "spec",
+    "targets", "watched",
 ])  # fmt: skip
 
 
