@@ -4,6 +4,7 @@ import pytest
 import torch
 import triton
 import triton.language as tl
+from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
 from albor_impl._triton.libdevice import NotInterpreted
 from albor_impl._triton.plain import backwards, interpret_plain_kernels
@@ -170,3 +171,41 @@ def test_programs_run_in_the_opposite_order_when_asked_to() -> None:
     with backwards():
         assert order() == [5, 4, 3, 2, 1, 0]
     assert order() == [0, 1, 2, 3, 4, 5]
+
+
+@triton.jit
+def _bounded(at, low, high):
+    return at >= low and not (at >= high)
+
+
+@triton.jit
+def _logic_kernel(x, y, low, high, WHICH: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    value = tl.load(x + at)
+    if WHICH == "and":
+        tl.store(y + at, value, mask=_bounded(at, low, high))
+    elif WHICH == "or":
+        tl.store(y + at, value, mask=at < low or at >= high)
+    elif WHICH == "extremes":
+        tl.store(y + at, min(max(value, 2.0), 5.0))
+    elif WHICH == "constants":
+        tl.store(y + at, value, mask=WHICH == "and" or (BLOCK > 4 and at >= high))
+    elif WHICH is not None and not (low > high or low == high):
+        tl.store(y + at, min(low, high, 4) + max(BLOCK, 1))
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        ("and", [-1, -1, 2, 3, 4, -1, -1, -1]),
+        ("or", [0, 1, -1, -1, -1, 5, 6, 7]),
+        ("extremes", [2, 2, 2, 3, 4, 5, 5, 5]),
+        ("constants", [-1, -1, -1, -1, -1, 5, 6, 7]),
+        ("scalars", [10] * 8),
+    ],
+)
+def test_logic_of_blocks_is_that_of_their_elements(which: str, expected: list[int]) -> None:
+    x, y = torch.arange(8.0), torch.full((8,), -1.0)
+    must_compile(_logic_kernel, (x, y, 2, 5), {"WHICH": which, "BLOCK": 8})
+    _logic_kernel[(1,)](x, y, 2, 5, WHICH=which, BLOCK=8)
+    assert y.tolist() == expected

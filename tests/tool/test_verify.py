@@ -100,6 +100,23 @@ def test_what_the_interpreter_lacks_is_neither_right_nor_wrong(tmp_path: Path) -
     assert found[0].reason.startswith("lacking:silu: libdevice.mul_rz has no counterpart in Triton's interpreter")
 
 
+NOT_COMPILED = (
+    NOT_INTERPRETED.replace("libdevice.mul_rz(", "(")
+    .replace(", 0.5)", ")")
+    .replace("at = ", "at = 0\n    for k in range(n):\n        at = ")
+)
+
+
+def test_what_no_gpu_would_run_fails_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "typed.py").write_text(NOT_COMPILED)
+    done = verified("core/silu", "typed:silu", tmp_path, "-k", "SI-DEF-SILU")
+    assert done.returncode == 1
+    found = {v.obligation: v for v in verdicts(tmp_path / "e.jsonl")}["SI-DEF-SILU"]
+    assert found.failure is not None
+    assert found.failure.message.startswith("typed:silu launches a kernel that no GPU takes: Loop-carried variable at")
+    assert found.failure.message.endswith("typed.py:10)")
+
+
 @pytest.mark.parametrize(
     ("kernel", "outcome", "words"),
     [

@@ -56,7 +56,10 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
 
         Repeated.another_order, Kernel.not_interpreted = staticmethod(backwards), (NotInterpreted,)
         if not module_name.startswith("albor_impl"):
-            interpret_plain_kernels()  # so that kernels of users need no GPU
+            from .compilable import NotCompiled, must_compile
+
+            Kernel.not_compiled = (NotCompiled,)
+            interpret_plain_kernels(must_compile)  # so that kernels of users need no GPU
     return found
 
 

@@ -4,17 +4,19 @@ Without this, a launch with CPU tensors fails for want of a driver, or with TRIT
 interpreter, which truncates where a GPU rounds. A launch is recorded and may be refused like one of this package. Of
 `@triton.autotune` the first configuration is taken that its own pruning leaves, since nothing is measured here.
 
-What kernels of this package do not need is repaired besides: functions of libdevice are there, and `tl.dot` of float32
-multiplies as a GPU does that was not told otherwise: operands rounded to the ten bits of TF32.
+What kernels of this package do not need is repaired besides: functions of libdevice are there, `and`, `or`, `not`,
+`min` and `max` of blocks are what a compiler makes of them, and `tl.dot` of float32 multiplies as a GPU does that was
+not told otherwise: operands rounded to the ten bits of TF32.
 Source of the rounding: NVIDIA, "Parallel Thread Execution ISA", cvt.rna.tf32.f32.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,10 +27,12 @@ from triton.runtime.autotuner import Autotuner
 from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import JITFunction
 
-from . import interpret, libdevice
-from .kernel import Kernel
+from . import interpret, libdevice, operators
+from .kernel import LAUNCH_OPTIONS, Kernel
+from .operators import Operators
 from .repaired import RepairedBuilder
 
+First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
 _kernels: weakref.WeakKeyDictionary[Callable, PlainKernel] = weakref.WeakKeyDictionary()
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
 
@@ -36,16 +40,39 @@ _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autot
 class PlainKernel(Kernel):
     """A kernel that takes its buffers from where it likes: its launches can be counted, its memory cannot."""
 
+    first: ClassVar[First | None] = None
+
+    def fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a launch names the arguments that the kernel has."""
+        own = {name: value for name, value in kwargs.items() if name in self.arg_names}
+        try:
+            self.signature.bind(*args, **own)
+        except TypeError:
+            return False
+        return not kwargs.keys() - own.keys() - LAUNCH_OPTIONS
+
     def _record(self, grid: tuple[int, ...], mode: str, kwargs: dict[str, Any]) -> None:
         super()._record(grid, "plain", kwargs)
 
     def _interpret(self, *launch: Any) -> None:
-        with interpret.LOCK, libdevice.available(self.fn), _exchanged("create_dot", _dot):
+        with (
+            interpret.LOCK,
+            libdevice.available(self.fn),
+            _exchanged(interpret._builder, "create_dot", _dot),
+            _exchanged(interpreter, "ASTTransformer", Operators),
+        ):
             super()._interpret(*launch)
 
 
-def interpret_plain_kernels() -> None:
-    """From now on, in this process. Launches with tensors on a GPU are what they were."""
+def interpret_plain_kernels(first: First | None = None) -> None:
+    """From now on, in this process. Launches with tensors on a GPU are what they were.
+
+    `first` is called before a launch is interpreted, with the kernel, its arguments and its keywords, and may raise.
+    It is not called for kernels that Triton itself was told to interpret (TRITON_INTERPRET): there is no compiler then.
+    """
+    importlib.import_module("triton.compiler.code_generator")  # during a launch it would keep what is exchanged then
+    PlainKernel.first = None if first is None else staticmethod(first)
+    operators.install()
     JITFunction.run = _run
     InterpretedFunction.run = _run
     Autotuner.run = _run_tuned
@@ -60,22 +87,21 @@ def backwards() -> Iterator[None]:
     def opposite(*at: int) -> None:
         place(*(size - 1 - k for size, k in zip(interpret._builder.grid_dim, at, strict=True)))
 
-    with _exchanged("set_grid_idx", opposite):
+    with _exchanged(interpret._builder, "set_grid_idx", opposite):
         yield
 
 
 @contextlib.contextmanager
-def _exchanged(name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """While active, the builder of interpreted programs has another method of its own."""
-    own = vars(interpret._builder)
-    before = own.get(name)
-    own[name] = method
+def _exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """While active, `owner` has another attribute of its own."""
+    before = vars(owner).get(name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        own.pop(name)
+        delattr(owner, name)
         if before is not None:
-            own[name] = before
+            setattr(owner, name, before)
 
 
 def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:
@@ -100,7 +126,11 @@ def _run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
         return _stock[owner](self, *args, grid=grid, warmup=warmup, **kwargs)
     if self.fn not in _kernels:
         _kernels[self.fn] = PlainKernel(self.fn)
-    return _kernels[self.fn].run(*args, grid=grid, warmup=False, **kwargs)
+    kernel = _kernels[self.fn]
+    if kernel.first is not None and isinstance(self, JITFunction) and kernel.fits(args, kwargs):
+        with interpret.LOCK:
+            kernel.first(self, args, kwargs)
+    return kernel.run(*args, grid=grid, warmup=False, **kwargs)
 
 
 def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,7 @@ from .promised import OPAQUE, as_promised, fetched
 from .quiet import quiet
 from .repeated import Repeated, apart, changed_in_place, difference, kept, other_values
 from .shared_state import left_alone
-from .target import Target, arranged, miscounted, raised, sizes_in, unrepeatable
+from .target import Target, arranged, miscounted, raised, sizes_in, uncompiled, unrepeatable
 from .tolerance import carried, rounded_once, rounding
 from .truth import Truth
 from .values import Output, OutputTruth, Received, Whole, WholeOutput, counted, plain, wide
@@ -78,6 +78,7 @@ class Kernel:
     lent: frozenset[str] = frozenset()  # equations whose targets are not the binding's own
     advice: str = ""  # what to do about a kernel that the binding lacks
     not_interpreted: ClassVar[tuple[type[Exception], ...]] = ()  # says nothing of a kernel
+    not_compiled: ClassVar[tuple[type[Exception], ...]] = ()  # says that no GPU would run it
     watched: int = 0  # so many calls must leave generators and settings of the process as they were
 
     @property
@@ -387,6 +388,8 @@ class Kernel:
             raise
         except self.not_interpreted as why:
             raise NotOffered(f"{target.name}: {why}") from None
+        except self.not_compiled as why:
+            raise uncompiled(target, why) from None
         except BaseException as error:
             if not judged:
                 raise Refused(error) from error

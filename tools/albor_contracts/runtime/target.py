@@ -92,6 +92,10 @@ def raised(target: Target, error: BaseException) -> KernelFault:
     return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(told)))
 
 
+def uncompiled(target: Target, why: BaseException) -> KernelFault:
+    return KernelFault("does not compile", f"{target.name} launches a kernel that no GPU takes: {said(why)}")
+
+
 def _line(error: BaseException, target: Target) -> str:
     """Where in the kernel's own folder it was raised, if not in the callable itself."""
     file = target.place().rpartition(":")[0]

@@ -45,6 +45,7 @@ def verify(
     Raises `ContractError` when a binding cannot be used at all.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment.pop("TRITON_INTERPRET", None)  # with it Triton has no compiler; tensors on the CPU need it not
     with _made_ready(bindings, environment) as ahead:
         offers = {
             b: probe(library.root, device, b, contracts)

@@ -1,0 +1,132 @@
+"""What the interpreter would run and no GPU does: refused before the launch, in the words of the compiler."""
+
+import pytest
+import torch
+import triton
+import triton.language as tl
+from albor_contracts import compilable
+from albor_contracts.compilable import NotCompiled, must_compile
+
+
+@triton.jit
+def _copy(x, y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, tl.load(x + at, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def _sum(x, y, n, BLOCK: tl.constexpr):
+    total = 0
+    for k in range(n):
+        total += tl.load(x + k)
+    tl.store(y, total)
+
+
+@triton.jit
+def _added(total, value):
+    for _ in range(2):
+        total += value
+    return total
+
+
+@triton.jit
+def _nested(x, y, n, BLOCK: tl.constexpr):
+    value = tl.load(x + tl.arange(0, BLOCK))
+    tl.store(y + tl.arange(0, BLOCK), _added(0, value))
+
+
+@triton.jit
+def _product(a, b, c, BLOCK: tl.constexpr, K: tl.constexpr):
+    row, k = tl.arange(0, BLOCK), tl.arange(0, K)
+    left = tl.load(a + row[:, None] * K + k[None, :])
+    right = tl.load(b + k[:, None] * BLOCK + row[None, :])
+    tl.store(c + row[:, None] * BLOCK + row[None, :], tl.dot(left, right))
+
+
+@triton.jit
+def _branch(x, y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    if at < n:
+        tl.store(y + at, tl.load(x + at))
+
+
+X, Y = torch.zeros(64), torch.zeros(64)
+
+
+def line_of(kernel: triton.JITFunction, text: str) -> int:
+    return kernel.starting_line_number + next(k for k, line in enumerate(kernel.raw_src) if text in line)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int64])
+def test_what_compiles_is_let_through(dtype: torch.dtype) -> None:
+    must_compile(_copy, (X.to(dtype), Y.to(dtype), 5), {"BLOCK": 64, "num_warps": 2})
+    must_compile(_copy, (X, Y, 1), {"BLOCK": 64})
+    must_compile(_product, (X, X, X), {"BLOCK": 16, "K": 16})
+
+
+@pytest.mark.parametrize(
+    ("kernel", "args", "options", "words", "line"),
+    [
+        (_sum, (X, Y, 5), {"BLOCK": 8}, "total has initial type int32 but is re-assigned to fp32", "for k in range"),
+        (_nested, (X, Y, 5), {"BLOCK": 8}, "total", "_added(0, value)"),
+        (_copy, (X, Y, 5), {"BLOCK": 48}, "arange's range must be a power of 2", "at = tl.arange"),
+        (_product, (X.half(), X.half(), X), {"BLOCK": 16, "K": 8}, "K >= 16", "tl.dot"),
+        (_branch, (X, Y, 5), {"BLOCK": 8}, "", "if at < n"),
+    ],
+)
+def test_what_does_not_is_refused_at_its_line(kernel, args, options, words, line) -> None:
+    with pytest.raises(NotCompiled) as refused:
+        must_compile(kernel, args, options)
+    assert words in str(refused.value)
+    assert str(refused.value).endswith(f"(at tests/tool/test_compilable.py:{line_of(kernel, line)})")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(NotCompiled) as again:
+        must_compile(kernel, args, options)
+    assert str(again.value) == str(refused.value)
+
+
+def test_what_a_block_has_not_is_refused() -> None:
+    with pytest.raises(NotCompiled, match="64 warps are wanted, a block has 32"):
+        must_compile(_copy, (X, Y, 5), {"BLOCK": 64, "num_warps": 64})
+    with pytest.raises(NotCompiled, match="524288 bytes of shared memory are wanted, a block has 232448"):
+        must_compile(_product, (X.half(), X.half(), X), {"BLOCK": 128, "K": 1024, "num_warps": 8})
+    with pytest.raises(NotCompiled, match=r"Insufficient registers[^/]*$"):
+        must_compile(_product, (X, X, X), {"BLOCK": 256, "K": 128, "num_warps": 16})
+
+
+def test_an_argument_that_no_kernel_takes_is_refused() -> None:
+    with pytest.raises(NotCompiled, match="object"):
+        must_compile(_copy, (X, Y, object()), {"BLOCK": 64})
+
+
+def test_a_launch_is_compiled_once_and_many_sizes_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = [], []
+    compiled, translated = triton.compile, compilable._translated
+    monkeypatch.setattr(triton, "compile", lambda *a, **k: whole.append(1) or compiled(*a, **k))
+    monkeypatch.setattr(compilable, "_translated", lambda *a: parts.append(1) or translated(*a))
+    monkeypatch.setattr(compilable, "WHOLE", 2)
+
+    @triton.jit
+    def fill(y, n, N: tl.constexpr):
+        if N < 99:
+            tl.store(y + n, N)
+        else:
+            tl.store(y + tl.arange(0, N), N)
+
+    for n in (2, 3, 4, 5, 16, 32):
+        must_compile(fill, (Y, n), {"N": 7})
+    assert (len(whole), len(parts)) == (1, 0)
+    for size in (8, 9, 10):
+        must_compile(fill, (Y, 2), {"N": size})
+    assert (len(whole), len(parts)) == (2, 2)
+    with pytest.raises(NotCompiled, match="power of 2"):
+        must_compile(fill, (Y, 2), {"N": 100})
+
+
+def test_where_the_compiler_cannot_run_nothing_is_said_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(triton, "compile", full)
+    with pytest.warns(UserWarning, match="Triton's compiler could not run: .*No space left on device"):
+        must_compile(_copy, (X, Y, 5), {"BLOCK": 16, "num_stages": 2})
