@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from albor_contracts.bindings import Bound, bind
 from albor_contracts.callables import resolve
 from albor_contracts.errors import ContractError, Position
 from albor_contracts.lang.signature import Signature, parse_signature
+from albor_contracts.lang.types import DimRange
 from albor_contracts.runtime.target import Target, arranged, raised
 from sample_project import CONTRACT, make_project, write
 
@@ -106,6 +108,38 @@ def test_a_file_may_return_only_outputs_of_the_equation(module: str, tmp_path: P
     (found,) = caught.value.diagnostics
     assert (found.code, found.position.line) == ("E504", 3)
     assert "`returns` names most" in found.message and "its outputs are: y, least" in found.hint
+
+
+def limited(tmp_path: Path, module: str, sizes: str) -> str:
+    kernels = f'{{core/scale: {{scale: {{call: "{module}:renamed"{sizes}}}}}}}'
+    return str(write(tmp_path, "mine.yaml", f"name: mine\nframework: numpy\nkernels: {kernels}\n"))
+
+
+def test_a_file_may_limit_the_sizes(module: str, tmp_path: Path) -> None:
+    found = bound(limited(tmp_path, module, ', sizes: {N: "64, 128"}'), tmp_path)
+    (target,) = found.targets.values()
+    assert target.sizes == {"N": DimRange(64, 128, (64, 128))}
+    scale = signatures()["scale"]
+    assert not target.refuses(scale, [np.zeros((2, 64)), 1.0])
+    assert target.refuses(scale, [np.zeros((2, 65)), 1.0]) == f"{module}:renamed takes N of 64, 128, here it is 65"
+    # Evidence of some sizes is none of all of them.
+    ways = {bound(limited(tmp_path, module, s), tmp_path).adapted for s in ("", ", sizes: {N: 64}", ", sizes: {N: 65}")}
+    assert len(ways) == 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "code", "words"),
+    [
+        ("{M: 64}", "E504", "`sizes` names M, which is no dimension of the equation"),
+        ('{N: "M * 2"}', "E403", "'M * 2' is no size"),
+        ('{N: "8..4"}', "E403", "cannot read the range '8..4'"),
+    ],
+)
+def test_sizes_that_mean_nothing_are_refused(sizes: str, code: str, words: str, module: str, tmp_path: Path) -> None:
+    with pytest.raises(ContractError) as caught:
+        bound(limited(tmp_path, module, f", sizes: {sizes}"), tmp_path)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message, found.position.line) == (code, words, 3)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from albor_contracts.errors import ContractError
 from albor_contracts.inputs import DTYPES, LAYOUTS, Case, cases, present, profiles, round_to
 from albor_contracts.inputs.domains import Bounds, Empty
 from albor_contracts.inputs.layouts import applicable
+from albor_contracts.inputs.strategy import Cases
 from albor_contracts.inputs.values import FLOAT_RECIPES, INTEGER_RECIPES
 from albor_contracts.lang.formats import FORMATS, at_least, at_most
-from albor_contracts.lang.types import parse_domain
+from albor_contracts.lang.types import parse_dim, parse_domain
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import pretty
@@ -262,6 +263,33 @@ def test_single_values_fixed_sizes_and_no_inputs_at_all():
     case = sample(cases({"N": "8"}, x="float[]", y="u8[N, 144]"), 3)[-1]
     assert case.x.shape == () and case.y.shape == (8, 144) and case.rows("y") == 8 and case.rows("x") == 1
     assert sample(cases(), 3)[0].values == {}
+
+
+def limited(dims: dict[str, str], **sizes: str) -> Cases | None:
+    strategy = cases(dims, x="float[N]", work={"N * N": 100})
+    return strategy.within({name: parse_dim(text) for name, text in sizes.items()})
+
+
+def test_cases_of_some_sizes_only():
+    def drawn(dims: dict[str, str], name: str = "N", **sizes: str) -> set[int]:
+        return {c.dims[name] for c in sample(limited(dims, **sizes), 60)}
+
+    assert drawn({"N": "1..17"}, N="3, 5, 64") == {3, 5}
+    assert drawn({"N": "1..17"}, N="6..8") == {6, 7, 8}
+    assert drawn({"N": "1, 4, 16"}, N="3..5") == {4}
+    # What a law was given for the sake of cost is exchanged, beyond its limit of work as well; the one size it is about
+    # is not.
+    assert drawn({"N": "1..17"}, N="64, 128") == {64}
+    assert drawn({"N": "1, 4"}, N="64") == {64}
+    assert limited({"N": "4"}, N="64, 128") is None
+    assert drawn({"G": "1..3", "K": "1..4", "N": "G * K"}, N="8, 9") == {8, 9}
+    assert drawn({"G": "1..3", "K": "1..4", "N": "G * K"}, N="7..9") == {8, 9}
+
+
+def test_cases_without_these_dimensions_stay_as_they_are():
+    strategy = cases({"N": "1..17"}, x="float[N]")
+    assert strategy.within({"M": parse_dim("3")}) is strategy
+    assert strategy.within({"N": parse_dim("1..17")}) is strategy
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,35 @@ def test_a_lone_function_is_judged_with_what_the_project_lends(tmp_path: Path) -
     assert "lone:rungs" in failed.kernel.split()
 
 
+LIMITED = """
+import numpy as np
+
+def softmax(x):
+    if x.shape[1] % 8:
+        raise ValueError(f"{x.shape[1]} columns: a multiple of 8 is needed")
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+"""
+
+
+def test_a_kernel_of_some_sizes_is_judged_on_these(tmp_path: Path) -> None:
+    (tmp_path / "limited.py").write_text(LIMITED)
+    target = "{call: limited:softmax%s}"
+    text = "name: mine\nframework: numpy\nkernels: {core/softmax: {softmax: " + target + "}}\n"
+    chosen = (tmp_path / "mine.yaml", tmp_path, "-k", "SM-")
+    (tmp_path / "mine.yaml").write_text(text % "")
+    assert "raised ValueError" in verified("core/softmax", *chosen).stdout
+    (tmp_path / "mine.yaml").write_text(text % ', sizes: {N: "8, 24, 1024"}')
+    (tmp_path / "e.jsonl").unlink()
+    done = verified("core/softmax", *chosen)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mine.yaml: core/softmax was judged for N of 8, 24, 1024 alone, as the binding says" in done.stdout
+    found = {v.obligation: v for v in verdicts(tmp_path / "e.jsonl")}
+    assert found["SM-SUM"].outcome == found["SM-DEF-SOFTMAX"].outcome == "passed"
+    reasons = {v.reason for v in found.values() if v.outcome == "not_applicable"}
+    assert "limited:softmax takes N of 8, 24, 1024, here it is 4" in reasons  # a prediction about four columns
+
+
 NOT_INTERPRETED = """
 import torch
 import triton

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .arguments import parse_argument
-from .errors import ContractError, Diagnostic, Text
+from .errors import ContractError, Diagnostic, Text, problem
 from .evidence.canonical import digest
+from .lang.types import DimRange, parse_dim
 from .load.bind import bind
 from .load.nodes import compose
 from .load.source import Source, read_source
@@ -67,6 +68,11 @@ class Target(Entry):
     dtypes: tuple[Text, ...] = key(
         "Dtypes this callable supports; those of the binding by default.", default=(), one_of=DTYPES
     )
+    sizes: dict[str, Text] = key(
+        "dimension of the equation -> the sizes that the callable takes, 16..256 or 64, 128. Others are not tried, and "
+        "whoever reads the verdict is told.",
+        factory=dict, keys=IDENTIFIER, number=True,
+    )  # fmt: skip
     declines: Text | None = key("Why this binding does not offer the equation.", default=None)
     deviates: dict[str, Text] = key(
         "obligation or falsification test -> the documented convention that differs; it is declined, neither passed "
@@ -94,15 +100,28 @@ class Target(Entry):
         if self.function is None:
             return []
         name = self.function.rpartition(":")[2]
-        if not (self.args or self.returns or self.autograd) and (name == equation or name not in equations):
+        sizes = [f"{name}: {taken}" for name, taken in sorted(self.ranges().items())]
+        if not (self.args or self.returns or self.autograd or sizes) and (name == equation or name not in equations):
             return []
         args = {str(k): str(v) for k, v in self.args.items()}
-        return [equation, str(self.function), bool(self.autograd), args, list(map(str, self.returns))]
+        way = [equation, str(self.function), bool(self.autograd), args, list(map(str, self.returns))]
+        return [*way, sizes] if sizes else way
+
+    def ranges(self) -> dict[str, DimRange]:
+        """`sizes`, read. Raises `ContractError` for a text that is no size."""
+        return {str(name): _size(text) for name, text in self.sizes.items()}
 
     @property
     def function(self) -> Text | None:
         """The callable that is named, whether it is called or differentiated; None where the equation is declined."""
         return self.call if self.call is not None else self.autograd
+
+
+def _size(text: Text) -> DimRange:
+    parsed = parse_dim(text)
+    if isinstance(parsed, str):
+        raise problem("E403", f"{text!r} is no size", text.position, "16..256, or 64, 128")
+    return parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +139,11 @@ class Binding(Entry):
         """Those in which a callable is judged: its own of the binding's, or all of these."""
         own = set(map(str, target.dtypes or self.dtypes))
         return tuple(d for d in DTYPES if d in own and d in map(str, self.dtypes))
+
+    def sizes_of(self, contract: str) -> dict[str, str]:
+        """The sizes that the callables for a contract are limited to, by dimension, as they are written."""
+        entries = self.kernels.get(contract, {})
+        return {str(name): str(text) for target in entries.values() for name, text in target.sizes.items()}
 
     def adapted(self, contract: str) -> str:
         """A hash of how the callables for a contract are called; "" where each takes and returns what its equation
@@ -177,12 +201,13 @@ def load_binding(path: str | os.PathLike[str], data: bytes | None = None) -> Bin
 
 
 def _badly_called(target: Target, source: Source) -> Iterator[Diagnostic]:
-    """Arguments that cannot be read or leave a position out, and outputs that come back twice."""
-    for text in target.args.values():
-        try:
-            parse_argument(text)
-        except ContractError as error:
-            yield from (replace(d, source=source.line(d.position)) for d in error.diagnostics)
+    """Arguments and sizes that cannot be read, positions that are left out, and outputs that come back twice."""
+    for read, texts in ((parse_argument, target.args), (_size, target.sizes)):
+        for text in texts.values():
+            try:
+                read(text)
+            except ContractError as error:
+                yield from (replace(d, source=source.line(d.position)) for d in error.diagnostics)
     positions = sorted((p for p in target.args if p.isdigit()), key=int)
     for k, position in enumerate(positions):
         if int(position) != k:
@@ -207,6 +232,17 @@ def unknown_returns(target: Target, outputs: Collection[str]) -> Iterator[Diagno
             yield Diagnostic(
                 "E504", f"`returns` names {name}, which is no output of the equation", name.position,
                 hint=did_you_mean(name, outputs, f"its outputs are: {', '.join(outputs)}"),
+            )  # fmt: skip
+
+
+def unknown_sizes(target: Target, dims: Collection[str]) -> Iterator[Diagnostic]:
+    """Dimensions that `sizes` names and the equation does not have."""
+    for name in target.sizes:
+        if name not in dims:
+            yield Diagnostic(
+                "E504", f"`sizes` names {name}, which is no dimension of the equation",
+                name.position if isinstance(name, Text) else target.position,
+                hint=did_you_mean(name, dims, f"its dimensions are: {', '.join(dims)}"),
             )  # fmt: skip
 
 

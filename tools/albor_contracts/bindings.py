@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import check_names, evaluate_argument, parse_argument
-from .binding_file import Binding, load_binding, names_callable, unknown_returns
+from .binding_file import Binding, load_binding, names_callable, unknown_returns, unknown_sizes
 from .binding_file import Target as TargetText
 from .callables import by_name, check_call, misfit, parameter_names, resolve, uses_torch
 from .errors import ContractError, Position, Text, problem
@@ -105,7 +105,10 @@ def _from_file(
             )
             forward = _target(text, text.autograd, gradients.forward, "torch")
             targets[equation] = Target(
-                Differentiated(forward, gradients), forward.name, dtypes=tuple(map(str, text.dtypes))
+                Differentiated(forward, gradients),
+                forward.name,
+                dtypes=tuple(map(str, text.dtypes)),
+                sizes=forward.sizes,
             )
             continue
         assert text.call is not None
@@ -117,7 +120,8 @@ def _from_file(
 
 
 def _target(text: TargetText, call: Text, signature: Signature, framework: str) -> Target:
-    if unknown := list(unknown_returns(text, [p.name for p in signature.outputs])):
+    unknown = [*unknown_returns(text, [p.name for p in signature.outputs]), *unknown_sizes(text, signature.dims)]
+    if unknown:
         raise ContractError(*unknown)
     function = resolve(str(call), call.position)
     arguments = _arguments(text, signature)
@@ -125,7 +129,7 @@ def _target(text: TargetText, call: Text, signature: Signature, framework: str) 
         check_call(function, call, signature, framework)
         arguments = by_name(function, signature, framework)
     returns, dtypes = tuple(map(str, text.returns)), tuple(map(str, text.dtypes))
-    return Target(function, str(call), arguments, returns, dtypes)
+    return Target(function, str(call), arguments, returns, dtypes, text.ranges())
 
 
 def _models(contract: str, root: Path) -> list[Contract]:

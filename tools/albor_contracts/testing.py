@@ -20,6 +20,7 @@ from hypothesis.strategies import SearchStrategy
 from hypothesis.strategies import data as drawing
 
 from .inputs import Case, cases
+from .inputs.strategy import Cases
 from .lang.signature import parse_signature
 from .model import DTYPES
 from .runtime.actions import independent, no_fallback, rejects, same_twice, uses_at_most
@@ -70,6 +71,7 @@ from .runtime.functions import (
 )
 from .runtime.grid import array, grid, single
 from .runtime.kernel import Kernel
+from .runtime.missing import NotOffered
 from .runtime.no_case import said_of_the_law
 from .runtime.session import Recorder, session
 from .runtime.statistics import statistically
@@ -125,19 +127,31 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
         once.__name__, once.__qualname__, once.__module__ = test.__name__, test.__qualname__, test.__module__
 
         def run(kernel: Kernel) -> None:
+            drawn = _of_sizes(case, kernel)
             if session.draw is not None:
-                session.draw(case, partial(once, kernel))
+                session.draw(drawn, partial(once, kernel))
                 return
             settings = session.settings()
             session.cases = settings.max_examples
             with said_of_the_law():
-                settings(hypothesis.given(case=case)(once))(kernel)
+                settings(hypothesis.given(case=drawn)(once))(kernel)
 
         run.__doc__ = test.__doc__
         run.__name__ = test.__name__
         return run
 
     return wrap
+
+
+def _of_sizes(case: SearchStrategy[Case], kernel: Kernel) -> SearchStrategy[Case]:
+    """The cases that a kernel takes which is limited to some sizes."""
+    if not kernel.sizes or not isinstance(case, Cases):
+        return case
+    chosen = case.within(kernel.sizes)
+    if chosen is None:
+        sizes = ", ".join(f"{name} of {taken}" for name, taken in kernel.sizes.items())
+        raise NotOffered(f"it is about other sizes than those that {kernel.binding} takes: {sizes}")
+    return chosen
 
 
 def supposing(*conditions: Callable[[Case], Any]) -> Callable[[Case], bool]:

@@ -76,7 +76,9 @@ class Shapes:
         self.focusable = wide or [0]
         self.least = {name: values[0] for name, values in self.candidates.items()}
         # Ranges that begin beyond the budget ask for large arrays: twice the smallest then fit.
-        self.elements = max(elements, 2 * self._total(self._complete(self.least)))
+        least = self._complete(self.least)
+        self.elements = max(elements, 2 * self._total(least))
+        self.work = [(w, max(limit, w(least))) for w, limit in self.work]
         self.modest = self._modest()
         self.all_fit = self._fits(self._complete({name: values[-1] for name, values in self.candidates.items()}))
         self.only = self._only()

@@ -18,7 +18,7 @@ from hypothesis import reject
 from hypothesis.strategies import SearchStrategy, just
 
 from ..errors import problem
-from ..lang.types import Domain, Type, parse_domain, parse_type
+from ..lang.types import DimRange, Domain, Type, parse_dim, parse_domain, parse_type
 from .case import FLOAT_KINDS, RESERVED, Case, frozen
 from .choices import Choices
 from .domains import Bounds, Empty, FloatRegion, IntegerRegion
@@ -108,6 +108,11 @@ class Input:
         return self.shape is not None
 
 
+def _one_of(name: str, taken: DimRange) -> str:
+    each = [f"{name} == {size}" for size in taken.choices]
+    return " or ".join(each) if each else f"{taken.low} <= {name} <= {taken.high}"
+
+
 def read_input(name: str, text: str | SearchStrategy[Any]) -> Input:
     """`x`, "float[R, N] in [-50, 50]" -> Input."""
     if name in RESERVED or name.startswith("_"):
@@ -157,7 +162,7 @@ class Cases(SearchStrategy[Case]):
         layouts: bool,
     ) -> None:
         super().__init__()
-        self._written = dims, dict(inputs), assume, filters, elements, layouts
+        self._written = dims, dict(inputs), assume, filters, work, elements, layouts
         self._text = ", ".join([f"dims={dims}", *(f"{n}={t!r}" for n, t in inputs.items())])
         self.declared = [read_input(name, text) for name, text in inputs.items()]
         self.kinds = {i.name: i.kind for i in self.declared}
@@ -184,7 +189,7 @@ class Cases(SearchStrategy[Case]):
 
     def again(self, case: Case) -> Cases:
         """Cases of the same sizes, scalars and texts as this one: only their arrays are drawn anew."""
-        dims, inputs, assume, filters, elements, layouts = self._written
+        dims, inputs, assume, filters, _, elements, layouts = self._written
         fixed: dict[str, str | SearchStrategy[Any]] = {}
         for declared in self.declared:
             value = case.values[declared.name]
@@ -196,6 +201,24 @@ class Cases(SearchStrategy[Case]):
                 fixed[declared.name] = just(value)
         sizes = {d: str(case.dims[d]) for d in dims}
         return Cases(sizes, fixed, assume=assume, filters=filters, work={}, elements=elements, layouts=layouts)
+
+    def within(self, sizes: Mapping[str, DimRange]) -> Cases | None:
+        """Those of these cases whose dimensions have one of the `sizes`. Where a range or a list has none of them the
+        sizes stand in its place: it was chosen for what cases cost. None where a law is about one size, and another."""
+        dims, inputs, assume, filters, work, elements, layouts = self._written
+        chosen, more = dict(dims), list(assume)
+        for name, sizes_of in sizes.items():
+            written = parse_dim(str(dims[name])) if name in dims else None
+            if isinstance(written, str):
+                more.append(_one_of(name, sizes_of))
+            elif written is not None:
+                left = written.common(sizes_of) or (None if len(written.choices) == 1 else sizes_of)
+                if left is None:
+                    return None
+                chosen[name] = str(left)
+        if chosen == dims and len(more) == len(assume):
+            return self
+        return Cases(chosen, inputs, assume=tuple(more), filters=filters, work=work, elements=elements, layouts=layouts)
 
     def _split(self, assume: tuple[str, ...], dims: Mapping[str, str]) -> tuple[list[str], list[Any]]:
         scalars = {i.name for i in self.declared if i.kind in ("real", "int", "bool") and not i.is_array}

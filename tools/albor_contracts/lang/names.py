@@ -36,7 +36,7 @@ OF_KERNELS = frozenset([
     "adapted", "advice", "answered", "asked", "binding", "bounds", "called", "calls", "contract", "deviates",
     "deviation", "device", "dtype", "framework", "functions", "lent", "log", "not_compiled", "not_interpreted",
     "on_case", "on_reject", "on_step", "precision", "receives", "recent", "repeated", "run", "signatures",
-    "simulated", "spec", "targets", "watched",
+    "simulated", "sizes", "spec", "targets", "watched",
 ])  # fmt: skip
 
 

@@ -166,6 +166,20 @@ class DimRange:
     high: int
     choices: tuple[int, ...] = ()
 
+    def __contains__(self, size: int) -> bool:
+        return size in self.choices if self.choices else self.low <= size <= self.high
+
+    def common(self, other: DimRange) -> DimRange | None:
+        """The values of both; None where there are none."""
+        listed = tuple(v for v in self.choices or other.choices if v in self and v in other)
+        if listed:
+            return DimRange(listed[0], listed[-1], listed)
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        return None if self.choices or other.choices or low > high else DimRange(low, high)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.choices)) if self.choices else f"{self.low}..{self.high}"
+
 
 @lru_cache(maxsize=_MOST)
 def parse_dim(text: str) -> DimRange | str:

@@ -13,6 +13,7 @@ bound is computed only when something asks for it.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ import numpy as np
 
 from ..inputs.layouts import Presented, present
 from ..lang.signature import Signature
-from ..lang.types import Type
+from ..lang.types import DimRange, Type
 from .bounded import Bounded
 from .claims import not_judged
 from .definitions import Definitions, LazyBounds
@@ -97,6 +98,15 @@ class Kernel:
         """The dtype this kernel accumulates in."""
         return ACCUMULATES_IN[self.dtype]
 
+    @functools.cached_property
+    def sizes(self) -> Mapping[str, DimRange]:
+        """The sizes that all its targets take, of the dimensions of which they do not take all."""
+        found: dict[str, DimRange] = {}
+        for target in self.targets.values():
+            for name, taken in target.sizes.items():
+                found[name] = found.get(name, taken).common(taken) or taken
+        return found
+
     def receives(self, case: Any, names: str, step: bool = False) -> Any:
         """The named inputs of a case, rounded to the dtype under test: `x, w, eps = kernel.receives(case, "x w eps")`.
 
@@ -149,6 +159,8 @@ class Kernel:
         if judged and varies(signature, arguments):
             return one_by_one(signature, arguments, self._of_single_values(target, signature))
         received = [self._received(a, p.type) for a, p in zip(arguments, signature.inputs, strict=True)]
+        if reason := target.refuses(signature, [plain(r) for r in received]):
+            return _not_offered(signature, reason, judged)
         presented = [
             self._present(r, p.type, p.name)
             if p.type.is_array and (p.type.shape or isinstance(r, (np.ndarray, Bounded)))

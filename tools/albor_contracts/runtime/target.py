@@ -7,11 +7,12 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import from_here, said
 from ..lang.signature import Signature
+from ..lang.types import DimRange
 from .kernel_fault import KernelFault
 
 MANY = 6  # outputs of which a message tells what they are
@@ -27,6 +28,15 @@ class Target:
     arguments: Mapping[str | int, Callable[[Mapping[str, Any]], Any]] | None = None
     returns: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    sizes: Mapping[str, DimRange] = field(default_factory=dict)  # of dimensions of which it does not take all
+
+    def refuses(self, signature: Signature, values: Sequence[Any]) -> str:
+        """Why it is not called with inputs of these shapes; empty where it is."""
+        if not self.sizes:
+            return ""
+        found = sizes_in(signature, values)
+        odd = next((name for name, taken in self.sizes.items() if found.get(name, taken.low) not in taken), None)
+        return "" if odd is None else f"{self.name} takes {odd} of {self.sizes[odd]}, here it is {found[odd]}"
 
     def is_named(self, equation: str) -> bool:
         """Whether the callable has the name of the equation, but for underscores."""
