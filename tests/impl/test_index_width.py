@@ -12,7 +12,7 @@ from albor_contracts.bindings import bind
 from albor_contracts.falsify.generated import load_generated
 from albor_contracts.library import find_root
 from albor_contracts.mutate import known_mutants
-from albor_contracts.mutate.width import wide_launches
+from albor_contracts.runtime.width import wide_launches
 from albor_impl._triton import declared_kernels, kernel
 from albor_impl._triton.large import IndexOverflow, last_programs
 from albor_impl.loss.cross_entropy import scale_

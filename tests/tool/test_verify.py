@@ -431,6 +431,16 @@ def test_a_plain_triton_kernel_needs_no_gpu(tmp_path: Path) -> None:
     assert gradient.outcome == "not_applicable" and "plain_triton:silu is not differentiable" in gradient.reason
 
 
+def test_offsets_that_do_not_fit_fail_where_every_case_holds(tmp_path: Path) -> None:
+    text = (HERE / "kernels" / "plain_triton.py").read_text()
+    (tmp_path / "narrow.py").write_text(text.replace("(0).to(tl.int64) * BLOCK", "(0) * BLOCK"))
+    done = verified("core/silu", "narrow:silu", tmp_path, "-k", "SI-DEF-SILU")
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdict = next(v for v in verdicts(tmp_path / "e.jsonl") if v.obligation == "SI-DEF-SILU")
+    assert verdict.outcome == "failed" and verdict.cases == 4 and verdict.failure is not None
+    assert "int32 overflow detected for operation mul" in verdict.failure.message and not verdict.failure.case
+
+
 def test_a_wrong_plain_triton_kernel_fails(tmp_path: Path) -> None:
     evidence = ("--evidence", str(tmp_path / "e.jsonl"))
     done = verified("core/silu", "plain_triton:unfinished_silu", HERE / "kernels", "-k", "SI-DEF-SILU", *evidence)

@@ -72,6 +72,7 @@ def _tell_more(config: pytest.Config) -> None:
 
     from .falsify.diagnose import known_fault
     from .library import what_failure_means, where_stated
+    from .mutate.known import beyond_memory
     from .run import Elsewhere
     from .runtime.session import session as run
 
@@ -79,7 +80,7 @@ def _tell_more(config: pytest.Config) -> None:
     run.locate = run.locate or partial(where_stated, root)
     run.why = run.why or partial(what_failure_means, root)
     run.diagnose = run.diagnose or partial(known_fault, root)
-    run.elsewhere = Elsewhere
+    run.elsewhere, run.large = Elsewhere, partial(beyond_memory, root)
 
 
 @pytest.hookimpl(wrapper=True)

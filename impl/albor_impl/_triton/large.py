@@ -21,6 +21,8 @@ from triton.runtime import interpreter
 
 from . import interpret
 from .kernel import LAUNCH_OPTIONS, Kernel, Launch
+from .plain import PlainKernel
+from .repaired import RepairedBuilder
 
 GRID_LIMITS = (2**31 - 1, 65535, 65535)  # CUDA programming guide, "maximum x-, y- or z-dimension of a grid"
 
@@ -62,6 +64,13 @@ class _Everywhere:
 _stock = interpreter._interpreter
 
 
+def _block(kind: Any, start: int, stop: int) -> Any:
+    """`tl.arange`, but for blocks that no compiler takes: they are not made."""
+    if stop - start > tl.TRITON_MAX_TENSOR_NUMEL:
+        raise ValueError(f"a block of {stop - start} elements; Triton takes {tl.TRITON_MAX_TENSOR_NUMEL}")
+    return RepairedBuilder.create_make_range(interpret._builder, kind, start, stop)
+
+
 def _ends(*bounds: Any, **options: Any) -> Iterator[int]:
     """`range` and `tl.range`, but only their first step and their last two."""
     steps = builtins.range(*(int(b.handle.data.item()) if hasattr(b, "handle") else int(b) for b in bounds))
@@ -94,7 +103,8 @@ def last_programs() -> Iterator[list[Launch]]:
                 raise IndexOverflow(f"kernel {self.__name__}: the grid {where} passes {limit} in axis {axis}")
         constexprs = {parameter.name for parameter in self.params if parameter.is_constexpr}
         values = {name: v if name in constexprs else _argument(v) for name, v in bound.arguments.items()}
-        _last_program(self, values, where)
+        with self.repaired() if isinstance(self, PlainKernel) else contextlib.nullcontext():
+            _last_program(self, values, where)
         return None
 
     Kernel.run = run  # type: ignore[method-assign]
@@ -115,6 +125,7 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
     with interpret.LOCK, interpret.sanitized(), interpret._interpreting():
         outer = builder.memory, builder.grid_idx, builder.grid_dim
         builder.memory = _Everywhere()  # type: ignore[assignment]
+        builder.create_make_range = _block  # type: ignore[method-assign]
         builder.set_grid_dim(*(*grid, 1, 1, 1)[:3])
         builder.set_grid_idx(*(size - 1 for size in builder.grid_dim))
         interpreter._interpreter = _Nowhere()
@@ -134,3 +145,4 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
             else:
                 names["range"] = shadowed
             builder.memory, builder.grid_idx, builder.grid_dim = outer
+            del builder.create_make_range

@@ -55,13 +55,19 @@ class PlainKernel(Kernel):
         super()._record(grid, "plain", kwargs)
 
     def _interpret(self, *launch: Any) -> None:
+        with self.repaired():
+            super()._interpret(*launch)
+
+    @contextlib.contextmanager
+    def repaired(self) -> Iterator[None]:
+        """While active, the interpreter has what only kernels of others need."""
         with (
             interpret.LOCK,
             libdevice.available(self.fn),
             _exchanged(interpret._builder, "create_dot", _dot),
             _exchanged(interpreter, "ASTTransformer", Operators),
         ):
-            super()._interpret(*launch)
+            yield
 
 
 def interpret_plain_kernels(first: First | None = None) -> None:
@@ -121,20 +127,21 @@ def _tf32(handle: Any) -> Any:
 
 
 def _run(self: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
-    if warmup or not _on_cpu(args, kwargs):
+    if warmup or not _interpreted(args, kwargs):
         owner = next(c for c in type(self).__mro__ if c in _stock)
         return _stock[owner](self, *args, grid=grid, warmup=warmup, **kwargs)
     if self.fn not in _kernels:
         _kernels[self.fn] = PlainKernel(self.fn)
     kernel = _kernels[self.fn]
-    if kernel.first is not None and isinstance(self, JITFunction) and kernel.fits(args, kwargs):
+    compiles = isinstance(self, JITFunction) and _interpreted(args, kwargs, ("cpu",))
+    if kernel.first is not None and compiles and kernel.fits(args, kwargs):
         with interpret.LOCK:
             kernel.first(self, args, kwargs)
     return kernel.run(*args, grid=grid, warmup=False, **kwargs)
 
 
 def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
-    if not _on_cpu(args, kwargs):
+    if not _interpreted(args, kwargs):
         return _stock[Autotuner](self, *args, **kwargs)
     self.nargs = dict(zip(self.arg_names, args, strict=False))  # where its pruning looks for them
     config = self.prune_configs(kwargs)[0]
@@ -143,5 +150,6 @@ def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     return self.fn.run(*args, **kwargs, **config.all_kwargs())
 
 
-def _on_cpu(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return any(isinstance(v, torch.Tensor) and v.device.type == "cpu" for v in (*args, *kwargs.values()))
+def _interpreted(args: tuple[Any, ...], kwargs: dict[str, Any], devices: tuple[str, ...] = ("cpu", "meta")) -> bool:
+    """Whether this is a launch with tensors on the CPU, or with some that have no memory (see `large`)."""
+    return any(isinstance(v, torch.Tensor) and v.device.type in devices for v in (*args, *kwargs.values()))

@@ -7,7 +7,7 @@ import triton.language as tl
 
 @triton.jit
 def _silu_kernel(x, y, n, BLOCK: tl.constexpr):
-    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = at < n
     value = tl.load(x + at, mask=mask).to(tl.float32)
     tl.store(y + at, (value / (1 + tl.exp(-value))).to(y.dtype.element_ty), mask=mask)
@@ -31,7 +31,7 @@ def unfinished_silu(x):
 
 @triton.jit
 def _rmsnorm_kernel(x, w, y, n, eps, BLOCK: tl.constexpr):
-    row, at = tl.program_id(0), tl.arange(0, BLOCK)
+    row, at = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     value = tl.load(x + row * n + at, mask=at < n, other=0.0).to(tl.float32)
     root = tl.sqrt(tl.sum(value * value, axis=0) / n + eps)
     tl.store(y + row * n + at, value / root * tl.load(w + at, mask=at < n, other=0.0), mask=at < n)
@@ -43,14 +43,15 @@ def _backward_kernel(g, x, w, dx, dw, rows, n, eps, BLOCK: tl.constexpr):
     mask = at < n
     weight = tl.load(w + at, mask=mask, other=0.0)
     total = tl.zeros([BLOCK], tl.float32)
-    for row in range(0, rows):
-        value = tl.load(x + row * n + at, mask=mask, other=0.0)
-        slope = tl.load(g + row * n + at, mask=mask, other=0.0)
+    for _ in range(0, rows):
+        value = tl.load(x + at, mask=mask, other=0.0)
+        slope = tl.load(g + at, mask=mask, other=0.0)
         root = 1 / tl.sqrt(tl.sum(value * value, axis=0) / n + eps)
         normal = value * root
         mean = tl.sum(slope * weight * normal, axis=0) / n
-        tl.store(dx + row * n + at, root * (slope * weight - normal * mean), mask=mask)
+        tl.store(dx + at, root * (slope * weight - normal * mean), mask=mask)
         total += slope * normal
+        x, g, dx = x + n, g + n, dx + n
     tl.store(dw + at, total, mask=mask)
 
 

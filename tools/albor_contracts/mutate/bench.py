@@ -20,8 +20,8 @@ from typing import Any
 
 from ..bindings import bind
 from ..errors import ContractError, problem
+from ..runtime.width import Sizes, overflows
 from .edits import Mutant
-from .width import Sizes, overflows
 
 FEW, MANY = 4, 25  # cases: first a few of every obligation; what survives them meets as many as `verify` runs
 OTHER = 8  # at most, of the dtypes after the first, which only show where a kernel leaves float32

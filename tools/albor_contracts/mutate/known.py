@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ContractError, Diagnostic, Text
 from ..load.bind import bind
@@ -17,6 +18,9 @@ from ..load.nodes import compose
 from ..load.source import read_source
 from ..model import IDENTIFIER, Entry, key
 from .edits import Mutant
+
+if TYPE_CHECKING:
+    from ..runtime.kernel import Kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,17 @@ def known_mutants(root: Path, contract: str) -> Known | None:
         return None
     source = read_source(path)
     return bind(source, compose(source), Known, "a list of mutants")
+
+
+OWN = frozenset(("impl", "torch"))  # bindings whose kernels are known: tests look at the offsets of these
+
+
+def beyond_memory(root: Path, kernel: Kernel, equation: str) -> list[dict[str, int]]:
+    """The sizes at which offsets of a user's kernel for this equation are looked at: those of the implementation."""
+    if kernel.framework != "torch" or kernel.device != "cpu" or kernel.binding in OWN:
+        return []
+    known = known_mutants(root, kernel.contract)
+    return [entry.sizes for entry in known.large if entry.of == equation] if known is not None else []
 
 
 def equivalents(known: Known | None, mutants: Sequence[Mutant]) -> dict[Mutant, Text]:

@@ -21,9 +21,9 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
 
+from ..runtime.width import Sizes
 from .bench import MANY, Bench, Control, Trial, plant, warm
 from .edits import Mutant
-from .width import Sizes
 
 LEAST_SECONDS = 20.0  # of processor time
 TIMES = 5.0  # what everything takes on the original

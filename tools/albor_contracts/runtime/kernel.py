@@ -214,7 +214,7 @@ class Kernel:
     ) -> None:
         """Make the same call in another process, where Python hashes texts in another way."""
         asked.calls -= 1
-        positional, keywords = self._arranged(target, signature, raw)
+        positional, keywords = self.arranged(target, signature, raw)
         try:
             outputs = asked.other.call(target.name, positional, keywords)
         except RaisedElsewhere as raised:
@@ -367,7 +367,7 @@ class Kernel:
 
     # The call
 
-    def _arranged(self, target: Target, signature: Signature, raw: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    def arranged(self, target: Target, signature: Signature, raw: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return arranged(
             target,
             raw,
@@ -381,7 +381,7 @@ class Kernel:
 
             program = Program(self, signature, target.returns, raw)
             raw = program.inputs
-        positional, keywords = self._arranged(target, signature, raw)
+        positional, keywords = self.arranged(target, signature, raw)
         if program is not None:
             if target.arguments is None or positional:
                 positional = [program.device, *positional]

@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -26,12 +26,13 @@ from .missing import Missing, NotOffered
 from .quiet import quiet
 from .repeated import Repeated
 from .target import Target
+from .width import overflow
 
 HEARTBEAT = 1.0  # seconds between signs of life
 # Kinds of failure that have nothing to do with what a law is about: what may be wrong then stands in the message.
 FORMAL = frozenset(
     ("wrong type", "wrong dtype", "wrong device", "writes to its inputs", "not repeatable", "changes earlier results",
-     "changes shared state", "device lost", "device error")
+     "changes shared state", "device lost", "device error", "does not compile", "offsets overflow")
 )  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 WATCHED = 16  # calls that must leave generators and settings of the process alone, of each obligation
@@ -51,6 +52,7 @@ class Session:
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
     note: Callable[[str], None] | None = None  # keeps the input that the kernel is given next, should it not return
+    large: Callable[[Kernel, str], Iterable[Mapping[str, int]]] | None = None  # sizes of an equation beyond memory
     hash_kernel: Callable[[str], str] | None = None  # of the callables under test, by name
     rules: str = ""  # a hash of the constants of the bounds, for the record
     elsewhere: Callable[[], Other] | None = None  # another process that can make the same calls
@@ -170,6 +172,7 @@ class Recorder:
                 self._unbiased(deviation)
                 if seen.missing and not seen.judged:
                     raise NotOffered(seen.missing)
+                self._fits_integers()
             except NotOffered as why:
                 event = started.finished("not_applicable", reason=str(why), seconds=time.monotonic() - begin)
                 self._skipped(event, str(why))
@@ -284,6 +287,15 @@ class Recorder:
         if found is not None:
             self.last = None
             raise Falsified(found)
+
+    def _fits_integers(self) -> None:
+        """Offsets of a Triton kernel at sizes that no memory holds: no case shows them."""
+        if self.type != "definition" or session.large is None:
+            return
+        for sizes in session.large(self.kernel, self.equation):
+            if words := overflow(self.kernel, self.equation, sizes):
+                self.last = None
+                raise KernelFault("offsets overflow", words)
 
     def _tell(self, event: Event) -> None:
         if session.tell is not None:

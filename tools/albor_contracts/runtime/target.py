@@ -98,7 +98,7 @@ _ASKS_FOR_A_GPU = "; it asks for a GPU, whatever its inputs lie on: --device cud
 
 def raised(target: Target, error: BaseException) -> KernelFault:
     told = said(error)
-    words = f"{target.name} raised {type(error).__name__}: {told}{_line(error, target)}"
+    words = f"{target.name} raised {type(error).__name__}: {told}{line_of(error, target)}"
     return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(told)))
 
 
@@ -106,12 +106,13 @@ def uncompiled(target: Target, why: BaseException) -> KernelFault:
     return KernelFault("does not compile", f"{target.name} launches a kernel that no GPU takes: {said(why)}")
 
 
-def _line(error: BaseException, target: Target) -> str:
-    """Where in the kernel's own folder it was raised, if not in the callable itself."""
+def line_of(error: BaseException, target: Target, least: int = 2) -> str:
+    """Where in the kernel's own folder it was raised, if so many of its functions had been entered: of two, the first
+    is the callable itself."""
     file = target.place().rpartition(":")[0]
     if not file:
         return ""
     folder = os.path.dirname(os.path.abspath(file))
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) == folder]
-    return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if len(own) > 1 else ""
+    return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if len(own) >= least else ""

@@ -24,6 +24,7 @@ from ..falsify.diagnose import known_fault
 from ..library import read_closure, where_stated
 from ..links import if_fails_of
 from ..model import Contract
+from ..mutate.known import beyond_memory
 from ..run import AHEAD, Elsewhere, input_notes, tell_where
 from ..runtime import device
 from ..runtime.kernel import Kernel
@@ -49,6 +50,7 @@ def run_tests(tests: list[Planned], tell: Callable[[Event], None], options: Mapp
         session.override = hypothesis.settings(session.settings(), max_examples=int(options["cases"]))
     context = _Context(Path(options["root"]), options.get("cases"))
     session.describe, session.replay, session.hash_kernel = context.describe, context.replay, context.kernel_hash
+    session.large = partial(beyond_memory, context.root)
     session.elsewhere, session.rules = Elsewhere, rules_hash()
     session.locate, session.diagnose = partial(where_stated, context.root), partial(known_fault, context.root)
     if why := device.unusable(options["device"]):

@@ -1,0 +1,135 @@
+"""Offsets of users' Triton kernels at sizes that no memory holds."""
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import triton
+import triton.language as tl
+from albor_contracts.bindings import bind
+from albor_contracts.lang.signature import parse_signature
+from albor_contracts.lang.types import DimRange
+from albor_contracts.library import find_root
+from albor_contracts.mutate.known import beyond_memory
+from albor_contracts.runtime import width
+from albor_contracts.runtime.definitions import Definitions
+from albor_contracts.runtime.kernel import Kernel
+from triton.language.extra import libdevice
+
+ROOT = Path(find_root())
+SIGNATURE = parse_signature("silu(x: float[R, N]) -> y: float[R, N]")
+SIZES = {"R": 1048576, "N": 4097}
+
+
+@triton.jit
+def _narrow_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(x + at, mask=at < n and at >= 0)
+    tl.store(y + at, value / (1 + libdevice.exp(-value)), mask=at < n)
+
+
+@triton.jit
+def _wide_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(x + at, mask=at < n and at >= 0)
+    tl.store(y + at, value / (1 + libdevice.exp(-value)), mask=at < n)
+
+
+@triton.autotune([triton.Config({"BLOCK": 128})], key=["n"])
+@triton.jit
+def _tuned_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y + at, tl.load(x + at, mask=at < n), mask=at < n)
+
+
+def launched(kernel, x, *grid, block=128):
+    y = torch.empty_like(x)
+    constants = {} if kernel is _tuned_kernel else {"BLOCK": block}
+    kernel[(*grid, triton.cdiv(x.numel(), block))](x, y, x.numel(), **constants)
+    return y
+
+
+def narrow(x):
+    return launched(_narrow_kernel, x)
+
+
+def wide(x):
+    return launched(_wide_kernel, x)
+
+
+def in_another_axis(x):
+    return launched(_tuned_kernel, x, 1)
+
+
+def one_block(x):
+    return launched(_wide_kernel, x, block=triton.next_power_of_2(x.numel()))
+
+
+def looks(x):
+    return narrow(x) if x.sum() > 0 else x
+
+
+def row_by_row(x):
+    for row in range(len(x)):
+        wide(x[row])
+    return x
+
+
+def of_pytorch(x):
+    return torch.nn.functional.silu(x) + torch.zeros(x.shape)
+
+
+def kernel_of(name: str) -> Kernel:
+    bound = bind(f"{__name__}:{name}", "core/silu", {"silu": SIGNATURE}, ROOT)
+    assert bound is not None
+    (kernel,) = bound.kernels(Definitions("core/silu", {}, {"silu": SIGNATURE}), "cpu")
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        (
+            "narrow",
+            "_narrow_kernel, last program of (33562624,): int32 overflow detected for operation mul",
+            "at = tl.pro",
+        ),
+        ("in_another_axis", "_tuned_kernel: the grid (1, 33562624) passes 65535 in axis 1", "    kernel[(*grid"),
+    ],
+)
+def test_what_overflows_is_told_with_its_line(name: str, words: str, line: str) -> None:
+    told = width.overflow(kernel_of(name), "silu", SIZES)
+    place = 1 + next(k for k, text in enumerate(Path(__file__).read_text().splitlines()) if line in text)
+    where = f"(at tests/tool/test_width.py:{place})"
+    assert told == f"{__name__}:{name}, called with R = 1048576, N = 4097: kernel {words} {where}"
+
+
+@pytest.mark.parametrize("name", ["wide", "one_block", "looks", "of_pytorch"])
+def test_nothing_is_said_of_what_fits_or_cannot_be_found_out(name: str) -> None:
+    assert width.overflow(kernel_of(name), "silu", SIZES) == ""
+
+
+def test_host_code_that_takes_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(width, "SECONDS", 0.3)
+    begin = time.monotonic()
+    assert width.overflow(kernel_of("row_by_row"), "silu", SIZES) == ""
+    assert time.monotonic() - begin < 5
+
+
+def test_sizes_that_a_kernel_does_not_take_are_not_tried() -> None:
+    kernel = kernel_of("narrow")
+    (target,) = (t for e, t in kernel.targets.items() if e == "silu")
+    limited = replace(kernel, targets={"silu": replace(target, sizes={"N": DimRange(1, 4096)})})
+    assert width.overflow(limited, "silu", SIZES) == ""
+
+
+def test_the_sizes_are_those_of_the_implementation() -> None:
+    kernel = kernel_of("narrow")
+    found = beyond_memory(ROOT, kernel, "silu")
+    assert found and all(math.prod(sizes.values()) > 2**31 for sizes in found)
+    assert beyond_memory(ROOT, kernel, "gelu") == []
+    for own in (replace(kernel, binding="impl"), replace(kernel, device="cuda"), replace(kernel, framework="numpy")):
+        assert beyond_memory(ROOT, own, "silu") == []
