@@ -1,7 +1,7 @@
 """attention/causal-softmax: Causal mask and causal softmax, what is proved.
 
 Compiled from contracts/attention/causal-softmax-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d1bc1fce5c91e151305fa83ccc4e9b4194dce70d87507ac3decf730a0b0a4914
+Meaning: cc4507a0f0186631f22f23f71f60a2b4c368f085d550bfd6ab9b32645a056556
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, max_over, over, proof, sum_over

@@ -1,7 +1,7 @@
 """attention/flash-recurrence: The online recurrence of tiled attention, what is proved.
 
 Compiled from contracts/attention/flash-recurrence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e6508c3da8e2af529b028d89263d548834938fe43fd4b7b74605d7c03a67def7
+Meaning: 88f18bd89ee90d33a95d00924b86c5156619d71d2e680b48df23c656195ecf27
 """
 
 from albor_contracts.prove import RealProblem, all_of, exp, max_over, maximum, over, proof, sqrt, sum_over, where

@@ -1,7 +1,7 @@
 """attention/kv-cache: Attention with a key and value cache, what is proved.
 
 Compiled from contracts/attention/kv-cache-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a708a29c3e1eccfa4112ac4f61cc37a30b53cba6668bb4a467b967332619901c
+Meaning: 7646b257be9529dde26bf8bdc5f6fc459cc7a67b83d270a0030b791213886674
 """
 
 from albor_contracts.prove import (

@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 61302551503d13f6e059a5c8d11a447afe460a0e27f7230b2d24004f6cce3224
+Meaning: 9e148a9d2ec79f61a41a58e14895314d9859cd67670e396d91fdf121f5074ebe
 """
 
 from albor_contracts.testing import (

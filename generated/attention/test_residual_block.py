@@ -1,7 +1,7 @@
 """attention/residual-block: Pre-norm residual block and its recomputation.
 
 Compiled from contracts/attention/residual-block-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fd219b5072bfd12429e562ed974acf7074e74a2eb83d26acadacb9fd3a749da6
+Meaning: 63d42e72e281db9d9e17fb763751a5f1c9549e89c51b5c779a5b6b813a96ddae
 """
 
 from albor_contracts.testing import (

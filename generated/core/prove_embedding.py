@@ -1,7 +1,7 @@
 """core/embedding: Embedding, what is proved.
 
 Compiled from contracts/core/embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b7162fc8b8840939a5866d838e319b0fc3726af456027c748210d698092184fe
+Meaning: 814ae55a5fabd06999f0fc0711a71f8f241043f08fc681a26c939043b4d62115
 """
 
 from albor_contracts.prove import RealProblem, all_of, over, proof, sum_over, where

@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 89937d4726f93db5f9bd239145178b476649bddab2dd4f4c278a73e46b82cc74
+Meaning: 0d71d0f91161b9c766fd15d883a3987b8217f2dbe7dc599e08647dcab749c48b
 """
 
 from fractions import Fraction

@@ -1,7 +1,7 @@
 """core/bias-add: Bias.
 
 Compiled from contracts/core/bias-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a525bb4dea04379e6d2490e50b9f1c409cb37e3401bb7a5aac366256e98f0f91
+Meaning: 5131db3f62f0d39ed40ced88bc6c1d3c776863c890aeaf7aa79b7bd3f214cfac
 """
 
 from albor_contracts.testing import (

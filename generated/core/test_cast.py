@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 4f6ae3daccabd3c25151b577840745a14deb43c7b24459d3b0440b0d5b979c5c
+Meaning: a5613f72fd2e5d14bb70bca4fff1c15964e3f5b35a9261f00d661e0430e4051b
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/gelu: GELU, exact and tanh.
 
 Compiled from contracts/core/gelu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a5e25a0df8f8f04534a61533056e7ce1899803063b41976d97cee81e1d34059b
+Meaning: a69a63fdf916e44e741e2b0ce714d090214d0340f287f25d2f07ba8a57690b6c
 """
 
 from albor_contracts.testing import (

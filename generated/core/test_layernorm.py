@@ -1,7 +1,7 @@
 """core/layernorm: Layer normalisation.
 
 Compiled from contracts/core/layernorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d928753a5578b6d204cc95af00f3b4aaed5f6f8fbc9ce12717b824ec91eba004
+Meaning: 381b5357e9256b771c77000fb29d89b71f6d0afb0b49832596c637a7ccd550bd
 """
 
 from albor_contracts.testing import (

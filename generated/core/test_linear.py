@@ -1,7 +1,7 @@
 """core/linear: Affine layer.
 
 Compiled from contracts/core/linear-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b93a7a290aaeaa39fcd642bf91e37818735a134ddfb7e9cc30e688233c8599cd
+Meaning: 25212c1ab43668ae1631e4c06c454a4080fede6ec3471b8a9267456df71e4fd7
 """
 
 from albor_contracts.testing import (

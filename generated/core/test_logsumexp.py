@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3f9de068018c0449defd6540671c6128e345c03f72736ad1964d4486d3787c84
+Meaning: 8bc254031882eefd0c30be009971c759477b4493a6b2e54a4082057d24d85ab2
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/residual-add: Residual connection.
 
 Compiled from contracts/core/residual-add-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fdd5898523c9dabb6d6594c5906125986fa5c75dfc1e754cb7b7b3ebaa666ee6
+Meaning: c88e18df7adc75e539ab6768be8c8024b3a0a30241ab5135c758ae4b69f89fef
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/select: Selection.
 
 Compiled from contracts/core/select-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7ceff92403c962694436d9627b2b2e7ee3c60137110c7fb4340d6484f2b9765d
+Meaning: 8063747ad0ea20b73f0b169a03c62de09182640b99cc18908f1cc1d421d8b79c
 """
 
 from albor_contracts.testing import (

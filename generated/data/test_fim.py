@@ -1,7 +1,7 @@
 """data/fim: Fill-in-the-middle.
 
 Compiled from contracts/data/fim-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 2ce06a1129bd5bb06ea6488c226a7f5ac5763de292c6d2a9b40d24aef74073e4
+Meaning: 9895d2d326721cfdcec887611ec346b8e62c6fdb3a867be2a8939e8f11c7cabd
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1ab93a60a1077ea51da8d06d3fe6b04c8fd2a725a86d444b3b262a64766d4221
+Meaning: b6500d417f5bb1c7c5f19ca82eb68305322ed2fcc0923ef9acb57cf32c86602d
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """inference/expert-dispatch: Dispatch to experts.
 
 Compiled from contracts/inference/expert-dispatch-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 36258794845663535a3c6543ac65d173e2f15da10f423fcecec24253b1822879
+Meaning: 7a2ff0c11a3845d634fde918e46d22275fb17b0572b7e0490500d7eebdbe4c37
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """inference/router: Router of a mixture of experts.
 
 Compiled from contracts/inference/router-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: ca1ab7da072b7b26b6a488e0348b88ffc6a24817866e582141e3f782f091caf0
+Meaning: ae5f8afaea01c3110669d22f9f084b67da548cfd61e98b7fe061d025afba940e
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """inference/sampling: Sampling of tokens.
 
 Compiled from contracts/inference/sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f3deda7b1aa35d2c19abb50f53b321322a83bea945e91dc6b7bb07bde0c91d3c
+Meaning: 70ee49b4730b270cdc3481859b6d6ace69e075aa9521e1318964dcdd122de92b
 """
 
 from albor_contracts.testing import (

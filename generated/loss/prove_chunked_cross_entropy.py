@@ -1,7 +1,7 @@
 """loss/chunked-cross-entropy: Cross-entropy over a vocabulary in chunks, what is proved.
 
 Compiled from contracts/loss/chunked-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 993d739d127183f9fff349243f4aae719c22068ff017bf0cd7086e5367e5b859
+Meaning: fd782e15fce5cfb1ba71b83574ab3bd53bf3ec25dedb4f2d3e0052e02ed47b88
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, clip, exp, max_over, maximum, over, proof, sum_over, where

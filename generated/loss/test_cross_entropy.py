@@ -1,7 +1,7 @@
 """loss/cross-entropy: Cross-entropy with its gradient.
 
 Compiled from contracts/loss/cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 03eafe0d918d67d78cd19abe46823b7227ca04504855aca4b090e12641a8586e
+Meaning: 103d3645c2cfb195abfcc6ac43d758c765bbd2f32a212e63db7136d7e673b1df
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """loss/fused-linear-cross-entropy: Linear head and cross-entropy without the logits.
 
 Compiled from contracts/loss/fused-linear-cross-entropy-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7e232f52c223d5aec764e9055b8259628f9e42c5e6803ba44d6d80fae7a99e5a
+Meaning: 8f64a5d6be317464c7cbc9f579aa13ac66d50842adcc4b9f985353085b1bae01
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """loss/kl-divergence: Kullback-Leibler divergence of two rows of logits.
 
 Compiled from contracts/loss/kl-divergence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d95ec8db1bf33f674232b9f9eda9fd22471d614a7ce3a0bacd62ce2848f32fdc
+Meaning: bf8e25b715cd4253c9b8a956b031553e1bd548f4a2cd32e44f1b0bfae1ea152c
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging, what is proved.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 53bcaedbb66b31592c0c540bfde69ced2553d680105b63a82c095e7328d6ee0e
+Meaning: 47c57ecfd94d4f6385ca3f281b33045584796fe3ae88a5a471ac689937341ad5
 """
 
 from albor_contracts.prove import proof

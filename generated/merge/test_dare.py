@@ -1,7 +1,7 @@
 """merge/dare: DARE merging.
 
 Compiled from contracts/merge/dare-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: cb897f02213083eca4122320d47269b711b6452dc675292184ec3849ba40c601
+Meaning: 438b6acea3a2bbfcdb1707ddafc2b9f3f9c11d3e68565375f7ad570a891bf229
 """
 
 from albor_contracts.testing import (

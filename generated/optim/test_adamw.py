@@ -1,7 +1,7 @@
 """optim/adamw: AdamW with one global gradient clip.
 
 Compiled from contracts/optim/adamw-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: af9a1b781017f966505ae127ecc04dda2773c4cc43961466eb9fcacd6e0efc1c
+Meaning: bec65109fda0fc5fd22888ceb07865c5396500ea9ddef75997720c626379814c
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """optim/global-clip: Clipping by the global norm, on the device.
 
 Compiled from contracts/optim/global-clip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d6b8e7bd5a5ff773652f228f184ba911f63c2249066b2c908d0d7870dc1b57ff
+Meaning: d0a007523d86336bca322fca46f3f7b6712526c08bd5aaa8c120e37a407cf2f2
 """
 
 from albor_contracts.testing import (

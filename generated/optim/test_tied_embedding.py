@@ -1,7 +1,7 @@
 """optim/tied-embedding: Tied embedding.
 
 Compiled from contracts/optim/tied-embedding-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3290fd71acbbc6e60d409b7a7535567b39817adcae0fb79d070d403e5ec3a05d
+Meaning: 1c51a632d2b7bf76ee876f44601a1ab31833adf6cec37092371b70336ab9a0cb
 """
 
 from albor_contracts.testing import (

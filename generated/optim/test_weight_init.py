@@ -1,7 +1,7 @@
 """optim/weight-init: Weight initialisation.
 
 Compiled from contracts/optim/weight-init-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: f10a7f85073972e7f22ca182321f1c8d34300156b680d73fc092aeb3a32fc187
+Meaning: d4e8a8cd48da9702bf5f6600599bc8cfe9e3774f13411963abd008272ef86776
 """
 
 from albor_contracts.testing import (

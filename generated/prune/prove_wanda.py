@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning, what is proved.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: d36a525c0f23d62ee29df6eb6c9c77d65141076dfa3111ccb27248da3474b197
+Meaning: 6e8af1dfcade9e47732a8fc50d926a3dd7dbda82e727a21d2589adf7f866c505
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """schedule/sweep-sampling: Sampling of a sweep.
 
 Compiled from contracts/schedule/sweep-sampling-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 08af374cc75038f0092ffd7e68c6a8a98f36794133be29a7946933c65eadeb88
+Meaning: 45c4a0deaf4a9971411fc090ee74da5f2a1c9f1565880cb5fea9a3bc7045c08d
 """
 
 from albor_contracts.testing import (

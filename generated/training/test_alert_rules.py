@@ -1,7 +1,7 @@
 """training/alert-rules: Alert rules.
 
 Compiled from contracts/training/alert-rules-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 383979f639f830d387b4d75b349b7b24e5648135b7c232e79203cb34931ed36b
+Meaning: d00497cbe82a0092fb8615112b173fce11a2c312f806f6a6a2bb8913c4746447
 """
 
 from albor_contracts.testing import (

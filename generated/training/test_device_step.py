@@ -1,7 +1,7 @@
 """training/device-step: A training step on a device.
 
 Compiled from contracts/training/device-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9052406c26a5069ba955bfdcaa2293471b453d85baefcfdf15434b16a22eba47
+Meaning: 21da14e2c718ae67804c34c6cead60a887bf76842087e40bb42d56be3e8b3409
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """training/evaluation-cadence: Evaluation and checkpoint cadence.
 
 Compiled from contracts/training/evaluation-cadence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 053667c91c32eda782a3bfe1d93d9b97b8dc46ddfd10c0bce66d39965f914e5b
+Meaning: 069eb4de4d9b5647ac03c04b55747dcfe2239c9e5785294c84f19349ae9ddb69
 """
 
 from albor_contracts.testing import (

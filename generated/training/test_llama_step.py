@@ -1,7 +1,7 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: fbf65192de15fae9b934e8ae5f6a12fe43a2bad936f4d8a1bbaebddf59dbd306
+Meaning: 36c9863d870b55a7521e6b83c092fbd6b3e49cc9509af0b7bb1b3e61ae7b2896
 """
 
 from albor_contracts.testing import (

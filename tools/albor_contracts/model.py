@@ -190,7 +190,8 @@ class Obligation(Entry):
     steps: Text | None = key("protocol: number of steps, a range such as 3..6.", default=None, number=True)
     prove: Proof | None = key("A proof of the same law.", default=None)
     cost: int = key(
-        "How many ordinary cases one case costs, where it is a whole training run: so many times fewer are tried.",
+        "How many ordinary cases one case costs, where it is a whole training run or a long row in an interpreter: so "
+        "many times fewer are tried.",
         default=1,
         over=0,
         under=1001,

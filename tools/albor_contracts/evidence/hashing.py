@@ -34,7 +34,7 @@ Contracts = Mapping[str, Contract]
 # Fields that say something to people, or to other parts of the tool, and change no verdict.
 _PROSE = {
     Equation: {"formula", "dtypes"},
-    Obligation: {"property", "if_fails", "prove"},
+    Obligation: {"property", "if_fails", "prove", "cost"},  # how many cases were tried stands in the record
     FalsificationTest: {"prediction", "if_fails"},
     Fault: {"title", "origin", "killed_by"},
     Proof: {"seconds"},
