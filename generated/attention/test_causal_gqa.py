@@ -398,7 +398,7 @@ def test_att_tiles_backward(kernel, case):
     claim(approx(dv, expected_dv))
 
 
-@obligation("ATT-REPEAT", equation="attention_backward", type="determinism")
+@obligation("ATT-REPEAT", equation="attention_backward", type="determinism", cost=4)
 @given(case=attention_backward_inputs)
 def test_att_repeat(kernel, case):
     """The same inputs give bitwise the same gradients."""

@@ -172,7 +172,7 @@ def test_em_absent(kernel, case):
     claim(all[v, d](any[t](ids[t] == v) | (dw[v, d] == 0)))
 
 
-@obligation("EM-MANY", equation="embedding_backward", type="equivalence")
+@obligation("EM-MANY", equation="embedding_backward", type="equivalence", cost=4)
 @given(case=em_many_inputs)
 def test_em_many(kernel, case):
     """Hundreds of tokens with one id are summed as carefully as a few."""
@@ -182,7 +182,7 @@ def test_em_many(kernel, case):
     claim(approx(dw, expected))
 
 
-@obligation("EM-MANY-WIDE", equation="embedding_backward", type="equivalence")
+@obligation("EM-MANY-WIDE", equation="embedding_backward", type="equivalence", cost=4)
 @given(case=em_many_wide_inputs)
 def test_em_many_wide(kernel, case):
     """Frequent ids have their sums in every column, also where a row of the table is wider than a tile."""
@@ -192,7 +192,7 @@ def test_em_many_wide(kernel, case):
     claim(approx(dw, expected))
 
 
-@obligation("EM-ORDER", equation="embedding_backward", type="equivalence")
+@obligation("EM-ORDER", equation="embedding_backward", type="equivalence", cost=4)
 @given(case=em_order_inputs)
 def test_em_order(kernel, case):
     """Large tables and many tokens: each row sums its own tokens, wherever they stand."""
@@ -202,7 +202,7 @@ def test_em_order(kernel, case):
     claim(approx(dw, expected))
 
 
-@obligation("EM-GROUPS", equation="embedding_backward", type="equivalence")
+@obligation("EM-GROUPS", equation="embedding_backward", type="equivalence", cost=4)
 @given(case=em_groups_inputs)
 def test_em_groups(kernel, case):
     """Frequent ids at both ends of a large table have the sums of their own tokens."""

@@ -205,7 +205,7 @@ def test_rn_long(kernel, case):
     claim(approx(y, expected))
 
 
-@obligation("RN-LONG-BACKWARD", equation="rmsnorm_backward", type="equivalence")
+@obligation("RN-LONG-BACKWARD", equation="rmsnorm_backward", type="equivalence", cost=4)
 @given(case=rn_long_backward_inputs)
 def test_rn_long_backward(kernel, case):
     """Rows longer than any block on chip have their gradients taken as wholes."""

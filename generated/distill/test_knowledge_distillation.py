@@ -481,7 +481,7 @@ def test_kd_padding(kernel, case):
     )
 
 
-@obligation("KD-WIDE", equation="knowledge_distillation", type="equivalence")
+@obligation("KD-WIDE", equation="knowledge_distillation", type="equivalence", cost=4)
 @given(case=kd_wide_inputs)
 def test_kd_wide(kernel, case):
     """Vocabularies wider than a block agree with the definition, also where the first blocks are lower or
@@ -509,7 +509,7 @@ def test_kd_usual(kernel, case):
     claim(approx(ds, expected_ds))
 
 
-@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence")
+@obligation("KD-USUAL-WIDE", equation="knowledge_distillation", type="equivalence", cost=4)
 @given(case=kd_usual_wide_inputs)
 def test_kd_usual_wide(kernel, case):
     """At 2 and 4 rows of several blocks agree with the definition, also where their end is far above what precedes

@@ -285,7 +285,7 @@ def test_rtr_tiles(kernel, case):
     claim(approx(dlogits, d))
 
 
-@obligation("RTR-MANY", equation="route", type="equivalence")
+@obligation("RTR-MANY", equation="route", type="equivalence", cost=4)
 @given(case=rtr_many_inputs)
 def test_rtr_many(kernel, case):
     """A token with more experts than a program usually has logits is routed, and gets its gradient."""

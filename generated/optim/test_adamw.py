@@ -502,7 +502,7 @@ def test_aw_count(kernel, case):
     )
 
 
-@obligation("AW-MANY", equation="adamw", type="equivalence")
+@obligation("AW-MANY", equation="adamw", type="equivalence", cost=4)
 @given(case=aw_many_inputs)
 def test_aw_many(kernel, case):
     """Of dozens of tensors each is updated, and all of them count in the norm."""
