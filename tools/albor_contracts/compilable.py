@@ -1,9 +1,9 @@
 """Whether Triton's compiler takes what the interpreter runs: kernels of users, compiled before they are interpreted.
 
-The interpreter is Python. A variable that changes its type in a loop, a product of eight rows, a block of more shared
-memory than there is: it runs all of these and returns what was meant, and no GPU would. So the first launch of a kernel
-with other types or constants compiles it for one architecture, sm_90. Where the compiler itself cannot run, nothing is
-said of the kernel but a warning.
+The interpreter is Python. A variable that changes its type in a loop, a block of 48 elements, more shared memory than
+there is: it runs all of these and returns what was meant, and no GPU would. So the first launch of a kernel with other
+types or constants compiles it for one architecture, sm_90. Where the compiler itself cannot run (a full disk), nothing
+is said of the kernel.
 """
 
 from __future__ import annotations
