@@ -359,6 +359,19 @@ def test_coverage_of_a_binding_that_nobody_knows_is_refused(project, run):
     assert run("coverage", "--binding", mine)[0] == 0
 
 
+def test_sizes_that_a_binding_is_limited_to_are_told_with_its_verdicts(project, run):
+    package = next(project.glob("reference/*")).name
+    target = f'{{call: "reference.{package}.core.scale:scale", sizes: {{N: 8..9}}}}'
+    text = f"name: mine\nframework: numpy\nkernels: {{core/scale: {{scale: {target}}}}}\n"
+    write(project, "bindings/mine.yaml", text)
+    words = "mine: core/scale was judged for N of 8..9 alone, as the binding says\n"
+    status, out, _ = run("verify", "--binding", "mine", "--cases", "2", "-n", "1")
+    assert status == 0 and out.endswith(words)
+    assert "1 not applicable: " in out and "takes N of 8..9, here it is 1" in out
+    assert f"\n{words}\n" in run("coverage", "--binding", "mine")[1]
+    assert words not in run("coverage")[1]
+
+
 def test_prose_stays_in_the_denominator(project, run):
     write(project, "contracts/core/softmax-kernel-v1.yaml", OLDER)
     status, out, _ = run("coverage", "--format", "json", "--level", "1", "--fail-under", "100")

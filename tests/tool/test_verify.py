@@ -94,7 +94,7 @@ def test_a_kernel_of_some_sizes_is_judged_on_these(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").unlink()
     done = verified("core/softmax", *chosen)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "mine.yaml: core/softmax was judged for N of 8, 24, 1024 alone, as the binding says" in done.stdout
+    assert "\nmine: core/softmax was judged for N of 8, 24, 1024 alone, as the binding says" in done.stdout
     found = {v.obligation: v for v in verdicts(tmp_path / "e.jsonl")}
     assert found["SM-SUM"].outcome == found["SM-DEF-SOFTMAX"].outcome == "passed"
     reasons = {v.reason for v in found.values() if v.outcome == "not_applicable"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -140,10 +140,14 @@ class Binding(Entry):
         own = set(map(str, target.dtypes or self.dtypes))
         return tuple(d for d in DTYPES if d in own and d in map(str, self.dtypes))
 
-    def sizes_of(self, contract: str) -> dict[str, str]:
-        """The sizes that the callables for a contract are limited to, by dimension, as they are written."""
-        entries = self.kernels.get(contract, {})
-        return {str(name): str(text) for target in entries.values() for name, text in target.sizes.items()}
+    def limits(self, contracts: Iterable[str]) -> Iterator[str]:
+        """A sentence for each contract whose callables take some sizes only: verdicts hold for these alone."""
+        for contract in contracts:
+            entries = self.kernels.get(contract, {})
+            sizes = {str(name): str(text) for target in entries.values() for name, text in target.sizes.items()}
+            if sizes:
+                words = ", ".join(f"{dimension} of {taken}" for dimension, taken in sizes.items())
+                yield f"{self.name}: {contract} was judged for {words} alone, as the binding says"
 
     def adapted(self, contract: str) -> str:
         """A hash of how the callables for a contract are called; "" where each takes and returns what its equation

@@ -27,14 +27,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ..report.coverage import to_dict, to_text
-    from ._project import coverage_of, open_project, print_json
+    from ._project import bindings_of, coverage_of, open_project, print_json
 
-    found = coverage_of(open_project(), options.contracts, options.binding, options.evidence)
+    project = open_project()
+    found = coverage_of(project, options.contracts, options.binding, options.evidence)
     holds, words = found.gate(options.fail_under, options.level)
     if options.format == "json":
         print_json({**to_dict(found), "gate": {"holds": holds, "level": options.level, "message": words}})
     else:
         print(to_text(found, details=options.details))
+        shown = [file for name, file in bindings_of(project.root).items() if name in found.bindings]
+        for line in (line for file in shown for line in file.limits(table.contract for table in found.tables)):
+            print(line)
         print()
         print(words)
     if not holds:

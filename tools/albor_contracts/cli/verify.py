@@ -6,7 +6,7 @@ import argparse
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     from ..evidence.store import Recorder, scratch_file
     from ..library import open_selected
     from ..verify import verify
+    from ..verify.plan import binding_data
     from ._project import keep_scratch
 
     library = open_selected(options.contracts)
@@ -98,23 +99,12 @@ def run(options: argparse.Namespace) -> int:
         print(f"nothing to verify: {why}", file=sys.stderr)
         return 2
     if options.format == "text":
-        for line in _limits(library.root, contracts, bindings):
+        files = [binding_data(library.root, name) for name in bindings if not names_callable(name)]
+        for line in (line for file in files for line in file.limits(contracts)):
             print(line)
     if options.format == "text" and not options.dtype and any(map(names_callable, bindings)):
         print("judged in f32 alone: --dtype bf16 (or f16, f64) judges others")
     return result.exit_code
-
-
-def _limits(root: Path, contracts: Iterable[str], bindings: Iterable[str]) -> Iterator[str]:
-    """Where a binding file says that its kernels take some sizes only."""
-    from ..binding_file import names_callable
-    from ..verify.plan import binding_data
-
-    for name in (n for n in bindings if not names_callable(n)):
-        data = binding_data(root, name)
-        for contract in contracts:
-            if sizes := ", ".join(f"{dim} of {taken}" for dim, taken in data.sizes_of(contract).items()):
-                yield f"{name}: {contract} was judged for {sizes} alone, as the binding says"
 
 
 def _slips(library: Library, contracts: Iterable[str], bindings: Iterable[str]) -> str:
