@@ -131,5 +131,9 @@ def test_the_sizes_are_those_of_the_implementation() -> None:
     found = beyond_memory(ROOT, kernel, "silu")
     assert found and all(math.prod(sizes.values()) > 2**31 for sizes in found)
     assert beyond_memory(ROOT, kernel, "gelu") == []
+    # Nobody has a context of thirty million tokens, but many have as many parameters.
+    cached = beyond_memory(ROOT, replace(kernel, contract="attention/kv-cache"), "cached_attention")
+    assert [sizes["C"] for sizes in cached] == [8192]
+    assert len(beyond_memory(ROOT, replace(kernel, contract="core/cast"), "to_bf16")) == 1
     for own in (replace(kernel, binding="impl"), replace(kernel, device="cuda"), replace(kernel, framework="numpy")):
         assert beyond_memory(ROOT, own, "silu") == []

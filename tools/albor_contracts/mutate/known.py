@@ -7,6 +7,7 @@ more is an error, and so is one whose mutant an obligation kills. Tests, if name
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +69,23 @@ def known_mutants(root: Path, contract: str) -> Known | None:
 
 
 OWN = frozenset(("impl", "torch"))  # bindings whose kernels are known: tests look at the offsets of these
+LONGEST = 2**21  # of a dimension beside others, in somebody's model: two million tokens, rows or columns
+ALONE = 3  # what the others come to where one dimension is all there is, such as the elements of all parameters
 
 
 def beyond_memory(root: Path, kernel: Kernel, equation: str) -> list[dict[str, int]]:
-    """The sizes at which offsets of a user's kernel for this equation are looked at: those of the implementation."""
+    """The sizes at which offsets of a user's kernel for this equation are looked at: those of the implementation, but
+    for contexts of thirty million tokens and the like."""
     if kernel.framework != "torch" or kernel.device != "cpu" or kernel.binding in OWN:
         return []
     known = known_mutants(root, kernel.contract)
-    return [entry.sizes for entry in known.large if entry.of == equation] if known is not None else []
+    found = [entry.sizes for entry in (known.large if known is not None else ()) if entry.of == equation]
+    return [sizes for sizes in found if _is_met(sorted(sizes.values()))]
+
+
+def _is_met(sizes: list[int]) -> bool:
+    *others, longest = sizes
+    return longest <= LONGEST or math.prod(others) <= ALONE
 
 
 def equivalents(known: Known | None, mutants: Sequence[Mutant]) -> dict[Mutant, Text]:
