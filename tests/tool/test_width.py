@@ -38,6 +38,29 @@ def _wide_kernel(x, y, n, BLOCK: tl.constexpr):
     tl.store(y + at, value / (1 + libdevice.exp(-value)), mask=at < n)
 
 
+@triton.jit
+def _rows_kernel(x, y, rows, n, BLOCK: tl.constexpr):
+    last = (tl.program_id(0).to(tl.int64) + 1) * rows
+    for row in range(last - rows, last):
+        at = tl.arange(0, BLOCK)
+        tl.store(y + row * n + at, tl.load(x + row * n + at, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def _declared_kernel(x, y, rows, n: tl.int64, BLOCK: tl.constexpr):
+    row, at = tl.program_id(0) * rows + rows - 1, tl.arange(0, BLOCK)
+    tl.store(y + row * n + at, tl.load(x + row * n + at, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def _narrow_rows_kernel(x, y, rows, n, BLOCK: tl.constexpr):
+    last = (tl.program_id(0) + 1) * rows
+    for row in range(last - rows, last):
+        narrow_place = row * n
+        at = tl.arange(0, BLOCK)
+        tl.store(y + narrow_place + at, tl.load(x + narrow_place + at, mask=at < n), mask=at < n)
+
+
 @triton.autotune([triton.Config({"BLOCK": 128})], key=["n"])
 @triton.jit
 def _tuned_kernel(x, y, n, BLOCK: tl.constexpr):
@@ -58,6 +81,20 @@ def narrow(x):
 
 def wide(x):
     return launched(_wide_kernel, x)
+
+
+def in_loops(x, kernel=_rows_kernel):
+    y = torch.empty_like(x)
+    kernel[(8,)](x, y, len(x) // 8, x.shape[1], BLOCK=triton.next_power_of_2(x.shape[1]))
+    return y
+
+
+def declared_wide(x):
+    return in_loops(x, _declared_kernel)
+
+
+def in_narrow_loops(x):
+    return in_loops(x, _narrow_rows_kernel)
 
 
 def in_another_axis(x):
@@ -97,6 +134,11 @@ def kernel_of(name: str) -> Kernel:
             "_narrow_kernel, last program of (33562624,): int32 overflow detected for operation mul",
             "at = tl.pro",
         ),
+        (
+            "in_narrow_loops",
+            "_narrow_rows_kernel, last program of (8,): int32 overflow detected for operation mul",
+            "    narrow_place = row",
+        ),
         ("in_another_axis", "_tuned_kernel: the grid (1, 33562624) passes 65535 in axis 1", "    kernel[(*grid"),
     ],
 )
@@ -107,7 +149,7 @@ def test_what_overflows_is_told_with_its_line(name: str, words: str, line: str) 
     assert told == f"{__name__}:{name}, called with R = 1048576, N = 4097: kernel {words} {where}"
 
 
-@pytest.mark.parametrize("name", ["wide", "one_block", "looks", "of_pytorch"])
+@pytest.mark.parametrize("name", ["wide", "in_loops", "declared_wide", "one_block", "looks", "of_pytorch"])
 def test_nothing_is_said_of_what_fits_or_cannot_be_found_out(name: str) -> None:
     assert width.overflow(kernel_of(name), "silu", SIZES) == ""
 

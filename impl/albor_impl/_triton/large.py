@@ -71,10 +71,17 @@ def _block(kind: Any, start: int, stop: int) -> Any:
     return RepairedBuilder.create_make_range(interpret._builder, kind, start, stop)
 
 
-def _ends(*bounds: Any, **options: Any) -> Iterator[int]:
-    """`range` and `tl.range`, but only their first step and their last two."""
+def _ends(*bounds: Any, **options: Any) -> Iterator[Any]:
+    """`range` and `tl.range`, but only their first step and their last two; of 64 bits where a bound is."""
     steps = builtins.range(*(int(b.handle.data.item()) if hasattr(b, "handle") else int(b) for b in bounds))
-    return iter([steps[k] for k in sorted({0, len(steps) - 2, len(steps) - 1}) if 0 <= k < len(steps)])
+    chosen = [steps[k] for k in sorted({0, len(steps) - 2, len(steps) - 1}) if 0 <= k < len(steps)]
+    if any(isinstance(b, tl.tensor) and b.dtype.primitive_bitwidth == 64 for b in bounds):
+        return iter([_wide(step) for step in chosen])
+    return iter(chosen)
+
+
+def _wide(step: int) -> Any:
+    return tl.tensor(interpreter.TensorHandle(np.array([step], dtype=np.int64), tl.int64), tl.int64)
 
 
 @contextlib.contextmanager
@@ -102,7 +109,11 @@ def last_programs() -> Iterator[list[Launch]]:
             if size > limit:
                 raise IndexOverflow(f"kernel {self.__name__}: the grid {where} passes {limit} in axis {axis}")
         constexprs = {parameter.name for parameter in self.params if parameter.is_constexpr}
-        values = {name: v if name in constexprs else _argument(v) for name, v in bound.arguments.items()}
+        wide = {parameter.name for parameter in self.params if parameter.annotation_type in ("i64", "u64")}
+        values = {
+            name: v if name in constexprs else _wide(v) if name in wide else _argument(v)
+            for name, v in bound.arguments.items()
+        }
         with self.repaired() if isinstance(self, PlainKernel) else contextlib.nullcontext():
             _last_program(self, values, where)
         return None
