@@ -7,7 +7,7 @@ import triton.language as tl
 from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
 from albor_impl._triton.libdevice import NotInterpreted
-from albor_impl._triton.plain import backwards, interpret_plain_kernels
+from albor_impl._triton.plain import backwards, interpret_plain_kernels, undefined
 from triton.language.extra import libdevice
 from triton.language.extra.libdevice import rsqrt
 
@@ -209,3 +209,24 @@ def test_logic_of_blocks_is_that_of_their_elements(which: str, expected: list[in
     must_compile(_logic_kernel, (x, y, 2, 5), {"WHICH": which, "BLOCK": 8})
     _logic_kernel[(1,)](x, y, 2, 5, WHICH=which, BLOCK=8)
     assert y.tolist() == expected
+
+
+@triton.jit
+def _without_other(x, mask):
+    return tl.load(x, mask=mask)
+
+
+@triton.jit
+def _undefined_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, _without_other(x + at, at < n))
+
+
+def test_loads_that_leave_something_undefined_are_noted() -> None:
+    undefined.clear()
+    x = torch.ones(8)
+    _undefined_kernel[(1,)](x, x.clone(), 8, BLOCK=8)
+    _copy_kernel[(1,)](torch.ones(8), torch.ones(8), 8)
+    assert not undefined
+    _undefined_kernel[(1,)](x, x.clone(), 7, BLOCK=8)
+    assert undefined == {f"{__file__}:{_without_other.starting_line_number + 2}"}

@@ -52,13 +52,13 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
         )  # fmt: skip
     if "triton" in sys.modules:
         from albor_impl._triton.libdevice import NotInterpreted
-        from albor_impl._triton.plain import backwards, interpret_plain_kernels
+        from albor_impl._triton.plain import backwards, interpret_plain_kernels, undefined
 
         Repeated.another_order, Kernel.not_interpreted = staticmethod(backwards), (NotInterpreted,)
         if not module_name.startswith("albor_impl"):
             from .compilable import NotCompiled, must_compile
 
-            Kernel.not_compiled = (NotCompiled,)
+            Kernel.not_compiled, Kernel.undefined = (NotCompiled,), undefined
             interpret_plain_kernels(must_compile)  # so that kernels of users need no GPU
     return found
 

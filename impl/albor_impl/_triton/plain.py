@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import triton
 import triton.language as tl
 from triton._C.libtriton import ir
 from triton.runtime import interpreter
@@ -34,6 +37,8 @@ from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
 _kernels: weakref.WeakKeyDictionary[Callable, PlainKernel] = weakref.WeakKeyDictionary()
+undefined: set[str] = set()  # where kernels loaded under a mask without `other`; who reads it, clears it
+_MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
 
 
@@ -65,6 +70,7 @@ class PlainKernel(Kernel):
             interpret.LOCK,
             libdevice.available(self.fn),
             _exchanged(interpret._builder, "create_dot", _dot),
+            _exchanged(interpret._builder, "create_masked_load", _masked_load),
             _exchanged(interpreter, "ASTTransformer", Operators),
         ):
             yield
@@ -108,6 +114,20 @@ def _exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
         delattr(owner, name)
         if before is not None:
             setattr(owner, name, before)
+
+
+def _masked_load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
+    if other is None and not mask.data.all():
+        undefined.add(_place())
+    return RepairedBuilder.create_masked_load(interpret._builder, pointers, mask, other, *rest, **more)
+
+
+def _place() -> str:
+    """The file:line of the kernel that is being interpreted."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and os.path.dirname(frame.f_code.co_filename).startswith(_MACHINERY):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:

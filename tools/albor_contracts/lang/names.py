@@ -36,7 +36,7 @@ OF_KERNELS = frozenset([
     "adapted", "advice", "answered", "arranged", "asked", "binding", "bounds", "called", "calls", "contract",
     "deviates", "deviation", "device", "dtype", "framework", "functions", "lent", "log", "not_compiled",
     "not_interpreted", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "repeated", "run",
-    "signatures", "simulated", "sizes", "spec", "targets", "watched",
+    "signatures", "simulated", "sizes", "spec", "targets", "undefined", "watched",
 ])  # fmt: skip
 
 

@@ -80,6 +80,7 @@ class Kernel:
     advice: str = ""  # what to do about a kernel that the binding lacks
     not_interpreted: ClassVar[tuple[type[Exception], ...]] = ()  # says nothing of a kernel
     not_compiled: ClassVar[tuple[type[Exception], ...]] = ()  # says that no GPU would run it
+    undefined: ClassVar[set[str]] = set()  # file:line of loads under a mask that did not say what lies outside of it
     watched: int = 0  # so many calls must leave generators and settings of the process as they were
 
     @property

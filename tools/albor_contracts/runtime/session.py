@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import hypothesis
 import numpy as np
 
+from ..errors import from_here
 from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
 from ..lang.types import Type
@@ -36,6 +37,7 @@ FORMAL = frozenset(
 )  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 WATCHED = 16  # calls that must leave generators and settings of the process alone, of each obligation
+MANY_PLACES = 3  # of a kernel that a message tells of
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
 
@@ -163,6 +165,7 @@ class Recorder:
         if (why := k.deviates.get(self.id)) is not None:
             # The library documents another convention: neither passed nor failed.
             self._skipped(started.finished("declined", reason=why), f"declined: {why}")
+        k.undefined.clear()
         begin = time.monotonic()
         with watching() as seen, self._hooked() as deviation, quiet:
             try:
@@ -324,6 +327,9 @@ class Recorder:
         message = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
         if message == FALSE:
             message += self._returned()
+        if self.kernel.undefined and "nan" in got:
+            places = ", ".join(sorted(map(from_here, self.kernel.undefined))[:MANY_PLACES])
+            message += f"; what is loaded under a mask without `other` is NaN here and undefined on a GPU: {places}"
         unexpected = not isinstance(error, (Falsified, KernelFault))
         output = gap.name if gap is not None else ""
         called = self._called(error)
