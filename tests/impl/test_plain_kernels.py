@@ -222,6 +222,20 @@ def _undefined_kernel(x, y, n, BLOCK: tl.constexpr):
     tl.store(y + at, _without_other(x + at, at < n))
 
 
+@triton.jit
+def _single_kernel(x, y, n, OTHER: tl.constexpr):
+    tl.store(y, tl.load(x, mask=n > 0, other=OTHER) + tl.load(x, mask=n > 1, other=OTHER))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+@pytest.mark.parametrize("other", [0, 3])
+def test_a_single_element_outside_of_its_mask_is_other(other: int, dtype: torch.dtype) -> None:
+    undefined.clear()
+    x, y = torch.full((1,), 5, dtype=dtype), torch.full((1,), -1, dtype=dtype)
+    _single_kernel[(1,)](x, y, 1, OTHER=other)
+    assert y.item() == 5 + other and not undefined
+
+
 def test_loads_that_leave_something_undefined_are_noted() -> None:
     undefined.clear()
     x = torch.ones(8)

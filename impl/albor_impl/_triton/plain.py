@@ -16,6 +16,7 @@ import contextlib
 import importlib
 import os
 import sys
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -37,6 +38,7 @@ from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
 _kernels: weakref.WeakKeyDictionary[Callable, PlainKernel] = weakref.WeakKeyDictionary()
+_under_way = types.SimpleNamespace(has_other=False)  # the load that is: whether it says what lies outside of its mask
 undefined: set[str] = set()  # where kernels loaded under a mask without `other`; who reads it, clears it
 _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
@@ -70,6 +72,7 @@ class PlainKernel(Kernel):
             interpret.LOCK,
             libdevice.available(self.fn),
             _exchanged(interpret._builder, "create_dot", _dot),
+            _exchanged(interpret._semantic, "load", _load),
             _exchanged(interpret._builder, "create_masked_load", _masked_load),
             _exchanged(interpreter, "ASTTransformer", Operators),
         ):
@@ -116,7 +119,16 @@ def _exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
             setattr(owner, name, before)
 
 
+def _load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
+    _under_way.has_other = other is not None
+    return type(interpret._semantic).load(interpret._semantic, pointers, mask, other, *rest, **more)
+
+
 def _masked_load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
+    if other is None and _under_way.has_other:  # a single 0: Triton asks whether there is one by its truth
+        kind = pointers.get_element_ty()
+        zeros = np.zeros(pointers.data.shape, interpreter._get_np_dtype(kind))
+        other = interpreter.TensorHandle(zeros, kind)
     if other is None and not mask.data.all():
         undefined.add(_place())
     return RepairedBuilder.create_masked_load(interpret._builder, pointers, mask, other, *rest, **more)
