@@ -11,7 +11,11 @@ from albor_impl._triton.plain import backwards, interpret_plain_kernels, undefin
 from triton.language.extra import libdevice
 from triton.language.extra.libdevice import rsqrt
 
-interpret_plain_kernels()
+
+@pytest.fixture(autouse=True)
+def uncompiled() -> None:
+    """Another module of tests may have asked for kernels to be compiled first."""
+    interpret_plain_kernels()
 
 
 @triton.jit

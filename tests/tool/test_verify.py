@@ -371,7 +371,7 @@ def test_a_law_about_two_kernels_is_judged_on_the_one_that_is_offered(tmp_path: 
 def page(tmp_path: Path, function: str | None = None) -> Path:
     """The binding file and the function of docs/bindings.md, the latter changed or not."""
     text = (HERE.parents[1] / "docs" / "bindings.md").read_text(encoding="utf-8")
-    (binding,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (binding,) = re.findall(r"```yaml\n(name: mine\n.*?)```", text, re.DOTALL)
     shown = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def nll" in code)
     (tmp_path / "mypackage").mkdir()
     (tmp_path / "mypackage" / "losses.py").write_text(function or shown, encoding="utf-8")
