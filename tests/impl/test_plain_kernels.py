@@ -6,8 +6,7 @@ import triton
 import triton.language as tl
 from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
-from albor_impl._triton.libdevice import NotInterpreted
-from albor_impl._triton.plain import backwards, interpret_plain_kernels, undefined
+from albor_impl._triton.plain import NotInterpreted, backwards, interpret_plain_kernels, undefined
 from triton.language.extra import libdevice
 from triton.language.extra.libdevice import rsqrt
 
@@ -138,6 +137,19 @@ def test_what_libdevice_does_not_take_is_refused() -> None:
         _narrow_kernel[(1,)](x, x.clone(), BLOCK=8)
     with pytest.raises(NotInterpreted, match=r"libdevice\.mul_rz has no counterpart"):
         _toward_zero_kernel[(1,)](x.float(), x.float(), BLOCK=8)
+
+
+@triton.jit
+def _assembly_kernel(x, y, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    value = tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [tl.load(x + at)], tl.float32, True, 1)
+    tl.store(y + at, value)
+
+
+def test_assembly_says_nothing_of_the_kernel() -> None:
+    must_compile(_assembly_kernel, (torch.ones(8), torch.ones(8)), {"BLOCK": 8})
+    with pytest.raises(NotInterpreted, match="inline_asm not supported in interpreter mode; --device cuda judges it"):
+        _assembly_kernel[(1,)](torch.ones(8), torch.ones(8), BLOCK=8)
 
 
 @triton.jit

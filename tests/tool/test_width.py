@@ -27,14 +27,14 @@ SIZES = {"R": 1048576, "N": 4097}
 @triton.jit
 def _narrow_kernel(x, y, n, BLOCK: tl.constexpr):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    value = tl.load(x + at, mask=at < n and at >= 0)
+    value = tl.load(x + at, mask=at < n and at >= 0).to(tl.float32)
     tl.store(y + at, value / (1 + libdevice.exp(-value)), mask=at < n)
 
 
 @triton.jit
 def _wide_kernel(x, y, n, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    value = tl.load(x + at, mask=at < n and at >= 0)
+    value = tl.load(x + at, mask=at < n and at >= 0).to(tl.float32)
     tl.store(y + at, value / (1 + libdevice.exp(-value)), mask=at < n)
 
 
@@ -149,9 +149,19 @@ def test_what_overflows_is_told_with_its_line(name: str, words: str, line: str) 
     assert told == f"{__name__}:{name}, called with R = 1048576, N = 4097: kernel {words} {where}"
 
 
-@pytest.mark.parametrize("name", ["wide", "in_loops", "declared_wide", "one_block", "looks", "of_pytorch"])
-def test_nothing_is_said_of_what_fits_or_cannot_be_found_out(name: str) -> None:
-    assert width.overflow(kernel_of(name), "silu", SIZES) == ""
+@pytest.mark.parametrize("name", ["wide", "in_loops", "declared_wide"])
+def test_nothing_is_said_of_what_fits(name: str) -> None:
+    kernel = kernel_of(name)
+    assert width.overflow(kernel, "silu", SIZES) == ""
+    assert width.wide_launches(SIGNATURE, kernel.targets["silu"], SIZES)  # it was looked at to its end
+
+
+@pytest.mark.parametrize("name", ["one_block", "looks", "of_pytorch"])
+def test_nothing_is_said_of_what_cannot_be_found_out(name: str) -> None:
+    kernel = kernel_of(name)
+    assert width.overflow(kernel, "silu", SIZES) == ""
+    with pytest.raises((ValueError, RuntimeError)):
+        width.wide_launches(SIGNATURE, kernel.targets["silu"], SIZES)
 
 
 def test_host_code_that_takes_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

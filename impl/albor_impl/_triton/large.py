@@ -21,7 +21,7 @@ from triton.runtime import interpreter
 
 from . import interpret
 from .kernel import LAUNCH_OPTIONS, Kernel, Launch
-from .plain import PlainKernel
+from .plain import PlainKernel, exchanged
 from .repaired import RepairedBuilder
 
 GRID_LIMITS = (2**31 - 1, 65535, 65535)  # CUDA programming guide, "maximum x-, y- or z-dimension of a grid"
@@ -133,10 +133,14 @@ def _argument(value: Any) -> Any:
 
 def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...]) -> None:
     builder, names = interpret._builder, kernel.fn.__globals__
-    with interpret.LOCK, interpret.sanitized(), interpret._interpreting():
+    with (
+        interpret.LOCK,
+        interpret.sanitized(),
+        interpret._interpreting(),
+        exchanged(builder, "create_make_range", _block),
+    ):
         outer = builder.memory, builder.grid_idx, builder.grid_dim
         builder.memory = _Everywhere()  # type: ignore[assignment]
-        builder.create_make_range = _block  # type: ignore[method-assign]
         builder.set_grid_dim(*(*grid, 1, 1, 1)[:3])
         builder.set_grid_idx(*(size - 1 for size in builder.grid_dim))
         interpreter._interpreter = _Nowhere()
@@ -156,4 +160,3 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
             else:
                 names["range"] = shadowed
             builder.memory, builder.grid_idx, builder.grid_dim = outer
-            del builder.create_make_range

@@ -4,8 +4,8 @@
 place, the interpreter does not, and returns None. Here they are PyTorch's, computed in float64 and rounded once to
 the type of the arguments (float32 or float64, as on the device; whole numbers and truth values as they are). That is
 more accurate than the device, whose errors are a few units in the last place.
-Errors: TypeError for other floating types, which no compiler takes either; `NotInterpreted` for a function that has no
-counterpart here (other roundings, conversions, integers): that says nothing of the kernel.
+Errors: TypeError for other floating types, which no compiler takes either; NotImplementedError for a function that
+has no counterpart here (other roundings, conversions, integers).
 Source: NVIDIA, "libdevice User's Guide".
 """
 
@@ -70,13 +70,9 @@ _JUDGEMENTS = {"isnan", "isinf", "finitef", "isfinited", "signbit"}  # int32: 0 
 _uses: weakref.WeakKeyDictionary[Callable, list[tuple[dict[str, Any], str, Any, Any]]] = weakref.WeakKeyDictionary()
 
 
-class NotInterpreted(NotImplementedError):
-    """What a kernel does can be compiled, and not be interpreted: here it can be neither right nor wrong."""
-
-
 def _called(name: str, *arguments: Any, **_: Any) -> Any:
     if name not in _FUNCTIONS:
-        raise NotInterpreted(f"libdevice.{name} has no counterpart in Triton's interpreter, --device cuda judges it")
+        raise NotImplementedError(f"libdevice.{name} has no counterpart in Triton's interpreter")
     operands = [interpreter.interpreter_semantic.to_tensor(a) for a in arguments]
     blocks = [x for x in operands if x.type.is_block()]
     kind = next((x for x in operands if x.dtype.is_floating()), operands[0]).dtype

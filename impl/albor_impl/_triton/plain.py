@@ -44,6 +44,10 @@ _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
 
 
+class NotInterpreted(Exception):
+    """What a kernel does can be compiled, and not be interpreted: here it can be neither right nor wrong."""
+
+
 class PlainKernel(Kernel):
     """A kernel that takes its buffers from where it likes: its launches can be counted, its memory cannot."""
 
@@ -63,7 +67,10 @@ class PlainKernel(Kernel):
 
     def _interpret(self, *launch: Any) -> None:
         with self.repaired():
-            super()._interpret(*launch)
+            try:
+                super()._interpret(*launch)
+            except NotImplementedError as lacking:  # of libdevice here, of assembly in Triton
+                raise NotInterpreted(f"{lacking}; --device cuda judges it") from None
 
     @contextlib.contextmanager
     def repaired(self) -> Iterator[None]:
@@ -71,10 +78,10 @@ class PlainKernel(Kernel):
         with (
             interpret.LOCK,
             libdevice.available(self.fn),
-            _exchanged(interpret._builder, "create_dot", _dot),
-            _exchanged(interpret._semantic, "load", _load),
-            _exchanged(interpret._builder, "create_masked_load", _masked_load),
-            _exchanged(interpreter, "ASTTransformer", Operators),
+            exchanged(interpret._builder, "create_dot", _dot),
+            exchanged(interpret._semantic, "load", _load),
+            exchanged(interpret._builder, "create_masked_load", _masked_load),
+            exchanged(interpreter, "ASTTransformer", Operators),
         ):
             yield
 
@@ -102,12 +109,12 @@ def backwards() -> Iterator[None]:
     def opposite(*at: int) -> None:
         place(*(size - 1 - k for size, k in zip(interpret._builder.grid_dim, at, strict=True)))
 
-    with _exchanged(interpret._builder, "set_grid_idx", opposite):
+    with exchanged(interpret._builder, "set_grid_idx", opposite):
         yield
 
 
 @contextlib.contextmanager
-def _exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
+def exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
     """While active, `owner` has another attribute of its own."""
     before = vars(owner).get(name)
     setattr(owner, name, value)

@@ -44,6 +44,11 @@ FORMATS = {
     "bf16": Format("bf16", 8, -126, 127),
 }
 
+# What PyTorch calls the dtypes of signatures.
+IN_TORCH = {
+    "f64": "float64", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "bool": "bool", "u8": "uint8",
+    "i8": "int8", "i32": "int32", "i64": "int64",
+}  # fmt: skip
 ACCUMULATES_IN = {"f64": "f64", "f32": "f32", "f16": "f32", "bf16": "f32"}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..inputs.layouts import NUMPY
 from ..lang.types import Type
+from .dtypes import IN_TORCH
 from .kernel_fault import KernelFault
 from .target import Target
 
@@ -56,11 +57,7 @@ def _as_array(
             )
         if got.device.type != device:
             raise KernelFault("wrong device", f"{target.name} returned {name} on {got.device}, expected {device}")
-        names = {
-            torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
-            torch.int64: "i64", torch.int32: "i32", torch.int8: "i8", torch.uint8: "u8", torch.bool: "bool",
-        }  # fmt: skip
-        found = names.get(got.dtype, str(got.dtype))
+        found = next((short for short, name in IN_TORCH.items() if got.dtype is getattr(torch, name)), str(got.dtype))
         if found != expected:
             raise KernelFault("wrong dtype", f"{target.name} returned {name} as {found}, expected {expected}")
         held = fetched(lambda: got.detach().cpu(), f"its output {name}", target.name)

@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..lang.signature import Signature
+from .dtypes import IN_TORCH
 from .kernel import Kernel
 from .target import Target, line_of
 
 _SCALARS = {"int": 1, "bool": False, "real": 0.5}
-_DTYPES = {
-    "f64": "float64", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "bool": "bool", "u8": "uint8",
-    "i8": "int8", "i32": "int32", "i64": "int64",
-}  # fmt: skip
 SECONDS = 10.0  # for one call of somebody's kernel: its host code may have a loop over all rows
 
 Sizes = tuple[str, Mapping[str, int]]  # equation, its dimensions and integer inputs
@@ -102,5 +99,5 @@ def _value(name: str, kind: Any, sizes: Mapping[str, int], dtypes: Mapping[str, 
     if not kind.is_array:
         return sizes.get(name, _SCALARS[kind.dtype])
     shape = [sizes[d] if isinstance(d, str) else d for d in kind.shape]
-    dtype = getattr(torch, _DTYPES[dtypes.get(kind.dtype, kind.dtype)])
+    dtype = getattr(torch, IN_TORCH[dtypes.get(kind.dtype, kind.dtype)])
     return torch.empty(shape, dtype=dtype, device="meta")
