@@ -1,7 +1,7 @@
 """attention/causal-gqa: Causal attention with grouped heads, what is proved.
 
 Compiled from contracts/attention/causal-gqa-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9e148a9d2ec79f61a41a58e14895314d9859cd67670e396d91fdf121f5074ebe
+Meaning: 58b64c1b57de9e9c582233496853bdd9f7ef26746dde7aa23b45b1646f7e51cc
 """
 
 from albor_contracts.prove import RealProblem, all_of, both, exp, log, max_over, min_over, over, proof, sqrt, sum_over

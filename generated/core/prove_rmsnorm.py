@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 88fe378b9f3b9d6d41bd3672d9467dbe4caa19e07ed9630636920c50f4792a07
+Meaning: e719d3e5655991976becd9fa5a2650c60bef45175dc743b0111ea0ad3c0ff1b9
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

@@ -1,7 +1,7 @@
 """core/rope: Rotary position embedding, what is proved.
 
 Compiled from contracts/core/rope-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 0d71d0f91161b9c766fd15d883a3987b8217f2dbe7dc599e08647dcab749c48b
+Meaning: d1005b247c35ad4d10c1772dac9aea4633839295d226f2116f3d7489164c571c
 """
 
 from fractions import Fraction

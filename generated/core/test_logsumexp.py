@@ -1,7 +1,7 @@
 """core/logsumexp: Log-sum-exp.
 
 Compiled from contracts/core/logsumexp-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 8bc254031882eefd0c30be009971c759477b4493a6b2e54a4082057d24d85ab2
+Meaning: a514f2ffadf0bb6e9106c83fc4096f77e36b9e1446b1a321b83224799cb98e0f
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/silu: SiLU.
 
 Compiled from contracts/core/silu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 482776d01306ce5d3fee0d0ac750f188616efe7819c5805b6601237950410b5c
+Meaning: c2bed46be7426c785a7db4974d6c90f294da35d36786c0e4e360283b20ea6079
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """core/swiglu: SwiGLU.
 
 Compiled from contracts/core/swiglu-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 1f01b3a47ad380bb17ae31ea408c97ab53ef58f7bdf540ac6ba7e987ce217ad9
+Meaning: c6157f62fc3baea6939ab12602f59d2a3022b2c8b340b05b8fb90861462a8789
 """
 
 from albor_contracts.testing import (

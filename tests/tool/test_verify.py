@@ -309,6 +309,51 @@ def test_a_known_fault_is_named(tmp_path: Path) -> None:
     assert "your kernel behaves like F27: dx without the weight in the inner mean" in done.stdout
 
 
+AS_WRITTEN = """
+import torch
+
+def rmsnorm(x, w, eps):
+    h = x.float()
+    h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + eps)
+    return w * h.to(x.dtype)
+
+def swiglu(gate, up):
+    return torch.nn.functional.silu(gate) * up
+
+def rope(x, offset, base):
+    t, d = x.shape[-2:]
+    turn = (torch.arange(t).double() + offset)[:, None] * base ** -(torch.arange(0, d, 2).double() / d)
+    cos, sin = (f(torch.cat([turn, turn], -1)).to(x.dtype) for f in (torch.cos, torch.sin))
+    return x * cos + torch.cat([-x[..., d // 2 :], x[..., : d // 2]], -1) * sin
+"""
+
+
+@pytest.mark.parametrize(
+    ("contract", "kernel", "fault"),
+    [
+        ("core/rmsnorm", "rmsnorm", "RN-EARLY-CAST"),
+        ("core/swiglu", "swiglu", "SG-ROUND-TWICE"),
+        ("core/rope", "rope", "RP-NARROW"),
+    ],
+)
+def test_roundings_of_models_as_they_are_written_are_named(
+    contract: str, kernel: str, fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "written.py").write_text(AS_WRITTEN)
+    words = ("-k", f"DEF-{kernel.upper()}", "--dtype", "bf16")
+    done = verified(contract, f"written:{kernel}", tmp_path, *words)
+    assert done.returncode == 1 and f"your kernel behaves like {fault}: " in done.stdout
+
+
+def test_a_dtype_that_a_binding_file_does_not_list_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nframework: torch\nkernels:\n  core/silu:\n    silu: {call: 'torch.nn.functional:silu'}\n"
+    )
+    done = verified("core/silu", tmp_path / "mine.yaml", tmp_path, "-k", "SI-DEF-SILU", "--dtype", "bf16")
+    assert done.returncode == 2
+    assert "mine.yaml has its kernels judged in f32, not in bf16; `dtypes` in a binding file says" in done.stderr
+
+
 def test_a_failure_names_the_lines_of_the_law_and_of_the_kernel(tmp_path: Path) -> None:
     run("--binding", "hostile:zeros", evidence=tmp_path / "e.jsonl")
     source = (HERE / "kernels" / "hostile.py").read_text().splitlines()

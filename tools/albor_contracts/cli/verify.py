@@ -91,7 +91,9 @@ def run(options: argparse.Namespace) -> int:
     finish()
     if not result.outcomes and not result.interrupted:
         where = ", ".join(options.contracts) or "any contract"
-        if options.match:
+        if others := _other_dtypes(library, contracts, bindings, options.dtype or ()):
+            why = f"{others}; `dtypes` in a binding file says in which its kernels are judged"
+        elif options.match:
             why = f"{', '.join(bindings)}: no obligation of {where} has an id with {options.match!r} in it"
         else:
             dtypes = f" in {', '.join(options.dtype)}" if options.dtype else ""
@@ -105,6 +107,23 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "text" and not options.dtype and any(map(names_callable, bindings)):
         print("judged in f32 alone: --dtype bf16 (or f16, f64) judges others")
     return result.exit_code
+
+
+def _other_dtypes(library: Library, contracts: Iterable[str], bindings: Iterable[str], asked: Iterable[str]) -> str:
+    """What binding files that have kernels of these contracts judge, where they judge none in the dtypes asked for."""
+    from ..binding_file import names_callable
+    from ..verify.plan import binding_data
+
+    told = []
+    for name in bindings:
+        if names_callable(name):
+            continue
+        data = binding_data(library.root, name)
+        targets = [t for c in contracts for t in data.kernels.get(c, {}).values() if t.declines is None]
+        judged = list(dict.fromkeys(d for target in targets for d in data.dtypes_of(target)))
+        if judged and not set(judged) & set(asked):
+            told.append(f"{name} has its kernels judged in {', '.join(judged)}, not in {', '.join(asked)}")
+    return "; ".join(told) if asked else ""
 
 
 def _slips(library: Library, contracts: Iterable[str], bindings: Iterable[str]) -> str:
