@@ -12,6 +12,10 @@ from albor_contracts.callables import resolve
 from albor_contracts.errors import ContractError, Position
 from albor_contracts.lang.signature import Signature, parse_signature
 from albor_contracts.lang.types import DimRange
+from albor_contracts.runtime.actions import rejects
+from albor_contracts.runtime.definitions import Definitions
+from albor_contracts.runtime.kernel import Kernel
+from albor_contracts.runtime.kernel_fault import KernelFault
 from albor_contracts.runtime.target import Target, arranged, raised
 from sample_project import CONTRACT, make_project, write
 
@@ -205,3 +209,23 @@ def test_what_a_kernel_raised_names_its_own_line(tmp_path: Path, monkeypatch: py
     assert "(at " not in str(raised(target, ValueError("told by nobody")))
     gone = raised(target, RuntimeError("Found no NVIDIA driver on your system."))
     assert "it asks for a GPU" in str(gone) and "--device cuda" in str(gone)
+
+
+def test_what_a_library_raised_below_a_wrapper_names_the_line_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, wrapper = next(NAMES), next(NAMES)
+    write(tmp_path, f"libs/{library}.py", "import json\n\n\ndef kernel(x):\n    assert x != 1\n    json.loads('')\n")
+    write(tmp_path, f"{wrapper}.py", f"from {library} import kernel\n\n\ndef scale(x):\n    return kernel(x)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "libs")
+    target = Target(resolve(f"{wrapper}:scale", Position("here")), f"{wrapper}:scale")
+    of_numbers = Definitions("core/scale", {}, {"scale": parse_signature("scale(x: real) -> y: real")})
+    kernel = Kernel("core/scale", wrapper, "numpy", "f32", "cpu", {"scale": target}, of_numbers)
+    for x, line in [(1.0, 5), (2.0, 6)]:  # its own assertion; what Python's library raised for it
+        with pytest.raises(KernelFault, match=rf"\(at libs/{library}\.py:{line}\)$"):
+            kernel.run("scale", [x])
+    with pytest.raises(KernelFault) as fault:
+        rejects(kernel, "scale", [1.0], ValueError)
+    assert f"got AssertionError without a message (at libs/{library}.py:5)" in str(fault.value)

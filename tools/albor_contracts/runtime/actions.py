@@ -22,6 +22,7 @@ from .kernel import NO_TYPES, Kernel
 from .kernel_fault import KernelFault, Refused
 from .missing import Missing, NotOffered
 from .repeated import Repeated
+from .target import line_of
 from .truth import Truth
 from .values import Received
 
@@ -57,7 +58,9 @@ def rejects(
     except Refused as refused:
         found = refused.error
         if not isinstance(found, error):
-            words = f"expected {error.__name__}, got {type(found).__name__}: {refused}"
+            said = f": {refused}" if str(refused) else " without a message"
+            where = line_of(found, kernel.targets[equation])
+            words = f"expected {error.__name__}, got {type(found).__name__}{said}{where}"
             chosen = type(found).__module__ == "builtins"  # an access out of bounds is no convention
             raise KernelFault("wrong error", words + _ANOTHER_CONVENTION * chosen) from None
         missing = [m for m in mentions if not _mentioned(m, str(refused))]

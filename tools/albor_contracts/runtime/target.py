@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from ..lang.types import DimRange
 from .kernel_fault import KernelFault
 
 MANY = 6  # outputs of which a message tells what they are
+_PYTHON = sysconfig.get_path("stdlib") + os.sep
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,26 @@ def uncompiled(target: Target, why: BaseException) -> KernelFault:
 
 def line_of(error: BaseException, target: Target, least: int = 2) -> str:
     """Where in the kernel's own folder it was raised, if so many of its functions had been entered: of two, the first
-    is the callable itself."""
+    is the callable itself. A callable that hands on to a library is told that library's line."""
     file = target.place().rpartition(":")[0]
     if not file:
         return ""
     folder = os.path.dirname(os.path.abspath(file))
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) == folder]
-    return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if len(own) >= least else ""
+    if len(own) < least:
+        own = [f for f in frames if f not in own and not _of_machinery(f.filename)]
+    return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if own else ""
+
+
+# Packages whose lines say nothing of a kernel that calls them, where they have been imported.
+_MACHINERY = ("torch", "triton", "numpy", "albor_impl._triton", __package__.partition(".")[0])
+
+
+def _of_machinery(file: str) -> bool:
+    """Whether a file is of Python, of this tool, or of a package below kernels: not of a kernel."""
+    full = os.path.abspath(file)
+    if file.startswith("<") or (full.startswith(_PYTHON) and os.sep + "site-packages" + os.sep not in full):
+        return True
+    found = [getattr(sys.modules.get(name), "__file__", None) for name in _MACHINERY]
+    return any(full.startswith(os.path.dirname(f) + os.sep) for f in found if f)
