@@ -54,6 +54,14 @@ def test_it_computes_what_a_compiled_launch_would(dtype: torch.dtype) -> None:
     assert [(launch.kernel, launch.grid, launch.mode) for launch in launches] == [("_scale_kernel", (4,), "plain")]
 
 
+def test_a_launch_on_the_device_of_its_tensors_needs_no_gpu() -> None:
+    x = torch.ones(5)
+    y = torch.empty_like(x)
+    with torch.cuda.device(x.device.index):
+        _scale_kernel[(1,)](x, y, 5, 2.0, BLOCK=8)
+    assert torch.equal(y, 2 * x)
+
+
 def test_heuristics_are_asked() -> None:
     x = torch.randn(37)
     y = torch.empty_like(x)

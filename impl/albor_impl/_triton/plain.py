@@ -42,6 +42,7 @@ _under_way = types.SimpleNamespace(has_other=False)  # the load that is: whether
 undefined: set[str] = set()  # where kernels loaded under a mask without `other`; who reads it, clears it
 _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
+_enter = torch.cuda.device.__enter__
 
 
 class NotInterpreted(Exception):
@@ -98,6 +99,7 @@ def interpret_plain_kernels(first: First | None = None) -> None:
     JITFunction.run = _run
     InterpretedFunction.run = _run
     Autotuner.run = _run_tuned
+    torch.cuda.device.__enter__ = _entered  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
@@ -187,6 +189,14 @@ def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     if config.pre_hook is not None:
         config.pre_hook({**self.nargs, **kwargs, **config.all_kwargs()})
     return self.fn.run(*args, **kwargs, **config.all_kwargs())
+
+
+def _entered(self: torch.cuda.device) -> None:
+    """`with torch.cuda.device(x.device.index)` stands around many a launch. Of a tensor on the CPU that is None: the
+    current GPU where there is one, and where there is none what PyTorch cannot compare; a negative one it leaves be."""
+    if self.idx is None:
+        self.idx = -1
+    return _enter(self)
 
 
 def _interpreted(args: tuple[Any, ...], kwargs: dict[str, Any], devices: tuple[str, ...] = ("cpu", "meta")) -> bool:

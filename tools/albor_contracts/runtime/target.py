@@ -95,7 +95,9 @@ def unrepeatable(target: Target, difference: str, ordered: bool = False) -> Kern
 
 
 # What PyTorch and Triton say where code asks for a GPU that is not there.
-_NO_GPU = re.compile("not compiled with CUDA|No CUDA GPUs|NVIDIA driver|active drivers|CUDA driver|libcuda", re.I)
+_NO_GPU = re.compile(
+    "not compiled with CUDA|No CUDA GPUs|Expected a cuda device|NVIDIA driver|active drivers|CUDA driver|libcuda", re.I
+)
 _ASKS_FOR_A_GPU = "; it asks for a GPU, whatever its inputs lie on: --device cuda judges it where there is one"
 
 
