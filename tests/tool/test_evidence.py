@@ -26,6 +26,7 @@ from albor_contracts.evidence import (
     read,
     save,
     scratch_file,
+    source,
 )
 from albor_contracts.evidence.canonical import canonical_source, canonical_text
 from albor_contracts.evidence.source import _is_installed_to, _package_version
@@ -243,6 +244,20 @@ def test_names_that_a_package_gathers_lead_to_their_modules(project):
     before = kernel_hash("kernelpkg.user:gathered")
     change(project / "core" / "one.py", "scale(x)", "scale(-x)")
     assert kernel_hash("kernelpkg.user:gathered") != before
+
+
+def test_of_thousands_of_modules_the_nearest_are_read(project, monkeypatch):
+    """A chain of modules beside a near one: what lies behind the limit does not count, nor take time."""
+    (folder := project.parent).joinpath("chain_near.py").write_text("x = 1\n")
+    for k in range(6):
+        (folder / f"chain_{k}.py").write_text(f"import chain_{k + 1}, chain_near\n")
+    monkeypatch.setattr(source, "NEAREST", 4)
+    before = kernel_hash("chain_0:f")
+    assert source.project_modules("chain_0") == ["chain_0", "chain_1", "chain_near", "chain_2"]
+    (folder / "chain_5.py").write_text("import chain_near, os\n")
+    assert kernel_hash("chain_0:f") == before
+    (folder / "chain_near.py").write_text("x = 2\n")
+    assert kernel_hash("chain_0:f") != before
 
 
 def test_folders_without_init_are_looked_into(project):

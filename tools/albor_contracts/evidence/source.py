@@ -6,6 +6,9 @@ Comments, docstrings and layout do not count. A module is the project's own unle
 belongs to the standard library or lies where packages are installed. Versions of other packages are recorded beside
 the hash, not in it, so that evidence from one machine can be judged on another; a kernel that itself lives in
 site-packages has nothing else to go by and hashes as name and version.
+
+A kernel in a working copy of a serving library leads to thousands of modules, most of them in functions that it never
+calls: the nearest `NEAREST` are read.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import importlib.metadata
 import inspect
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -26,6 +30,7 @@ from .canonical import canonical_source, digest
 from .locate import locate
 
 OWN_PACKAGE = __name__.partition(".")[0]
+NEAREST = 200  # modules of a hash. Reading one takes up to 70 ms, and a worker that is silent for 20 s is ended
 
 
 def kernel_hash(target: str | Sequence[str] | Callable[..., Any]) -> str:
@@ -59,13 +64,15 @@ def _defining_module(target: Callable[..., Any]) -> str:
 
 
 def _sources(root: str) -> dict[str, str]:
-    """Module name -> digest of its source, for `root` and the project modules it leads to."""
+    """Module name -> digest of its source, for `root` and the project modules it leads to, nearest first."""
     found: dict[str, str] = {}
-    waiting = [root]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
+    waiting = deque([root])
+    seen: set[str] = set()
+    while waiting and len(found) < NEAREST:
+        name = waiting.popleft()
+        if name in seen:
             continue
+        seen.add(name)
         file = _file(name)
         if file is None:
             if name != root:
@@ -117,6 +124,7 @@ def _package_version(name: str) -> str:
         return " ".join(sorted(f"{d}=={importlib.metadata.version(d)}" for d in set(distributions))) or top
 
 
+_HOLD_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 Import = tuple[int, str, tuple[str, ...]]  # level, module, names; (0, module, ()) for a plain import
 
 
@@ -134,7 +142,10 @@ def _read(data: bytes, compiled: bool) -> tuple[str, tuple[Import, ...]]:
 
 
 def _imports(tree: ast.AST) -> Iterator[Import]:
-    for node in ast.walk(tree):
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        waiting += [part for part in ast.iter_child_nodes(node) if isinstance(part, _HOLD_STATEMENTS)]
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield 0, alias.name, ()
