@@ -161,6 +161,51 @@ def test_assembly_says_nothing_of_the_kernel() -> None:
 
 
 @triton.jit
+def _unsigned_kernel(x, y, z, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    small = tl.load(x + at).to(tl.uint8)
+    tl.store(y + at, small.to(tl.float32))
+    large = (tl.load(x + at) - 256).to(tl.uint32)
+    tl.store(y + BLOCK + at, (large >> 4).to(tl.float32))
+    tl.store(y + 2 * BLOCK + at, (large // 3).to(tl.float32))
+    tl.store(y + 3 * BLOCK + at, tl.maximum(large, 7).to(tl.float32))
+    tl.store(y + 4 * BLOCK + at, (large.to(tl.int32, bitcast=True) > 5).to(tl.float32))
+    tl.store(z + at, large.to(tl.uint64) << 16)
+
+
+def test_what_is_cast_to_an_unsigned_type_is_unsigned() -> None:
+    x = torch.tensor([0, 1, 200, 255], dtype=torch.int32)
+    y, z = torch.empty(5, 4), torch.empty(4, dtype=torch.int64)
+    _unsigned_kernel[(1,)](x, y, z, BLOCK=4)
+    large = x.to(torch.int64) - 256 + 2**32
+    assert y[0].tolist() == [0, 1, 200, 255]
+    assert torch.equal(y[1:4], torch.stack([large >> 4, large // 3, large]).float())
+    assert y[4].tolist() == [0, 0, 0, 0]
+    assert torch.equal(z, large << 16)
+
+
+@triton.jit
+def _key_kernel(x, at, y, BLOCK: tl.constexpr, K: tl.constexpr):
+    """The largest K with their places, as routers sort: bits whose order is that of the numbers, above the place."""
+    here = tl.arange(0, BLOCK)
+    bits = tl.load(x + here).to(tl.uint32, bitcast=True)
+    keys = bits ^ tl.where((bits & 0x80000000) != 0, 0xFFFFFFFF, 0x80000000).to(tl.uint32)
+    both = tl.sort((keys.to(tl.uint64) << 32) | (BLOCK - here), descending=True)
+    found = (both >> 32).to(tl.uint32)
+    found = found ^ tl.where((found & 0x80000000) == 0, 0xFFFFFFFF, 0x80000000).to(tl.uint32)
+    tl.store(y + here, found.to(tl.float32, bitcast=True), mask=here < K)
+    tl.store(at + here, BLOCK - both.to(tl.uint32), mask=here < K)
+
+
+def test_keys_of_unsigned_bits_have_the_order_of_the_numbers() -> None:
+    x = torch.tensor([-1.5, 3.0, -0.25, 3.0, float("-inf"), 1e-40, 2.0, -7.0])
+    values, places = torch.empty(4), torch.empty(4, dtype=torch.int32)
+    _key_kernel[(1,)](x, places, values, BLOCK=8, K=4)
+    assert values.tolist() == [3.0, 3.0, 2.0, x[5].item()]
+    assert places.tolist() == [1, 3, 6, 5]
+
+
+@triton.jit
 def _product_kernel(a, b, c, PRECISION: tl.constexpr):
     at = tl.arange(0, 16)[:, None] * 16 + tl.arange(0, 16)[None, :]
     tl.store(c + at, tl.dot(tl.load(a + at), tl.load(b + at), input_precision=PRECISION))

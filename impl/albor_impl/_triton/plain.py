@@ -5,8 +5,8 @@ interpreter, which truncates where a GPU rounds. A launch is recorded and may be
 `@triton.autotune` the first configuration is taken that its own pruning leaves, since nothing is measured here.
 
 What kernels of this package do not need is repaired besides: functions of libdevice are there, `and`, `or`, `not`,
-`min` and `max` of blocks are what a compiler makes of them, and `tl.dot` of float32 multiplies as a GPU does that was
-not told otherwise: operands rounded to the ten bits of TF32.
+`min` and `max` of blocks are what a compiler makes of them, what is cast to an unsigned type is unsigned, and `tl.dot`
+of float32 multiplies as a GPU does that was not told otherwise: operands rounded to the ten bits of TF32.
 Source of the rounding: NVIDIA, "Parallel Thread Execution ISA", cvt.rna.tf32.f32.
 """
 
@@ -31,7 +31,7 @@ from triton.runtime.autotuner import Autotuner
 from triton.runtime.interpreter import InterpretedFunction
 from triton.runtime.jit import JITFunction
 
-from . import interpret, libdevice, operators
+from . import interpret, libdevice, operators, remembered
 from .kernel import LAUNCH_OPTIONS, Kernel
 from .operators import Operators
 from .repaired import RepairedBuilder
@@ -43,6 +43,8 @@ undefined: set[str] = set()  # where kernels loaded under a mask without `other`
 _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
 _enter = torch.cuda.device.__enter__
+# MLIR's integers have no sign, and Triton's types forget theirs on the way there; in NumPy it is part of the type.
+_ir_types = {kind.name: kind for kind in (tl.uint8, tl.uint16, tl.uint32, tl.uint64)}
 
 
 class NotInterpreted(Exception):
@@ -83,6 +85,7 @@ class PlainKernel(Kernel):
             exchanged(interpret._semantic, "load", _load),
             exchanged(interpret._builder, "create_masked_load", _masked_load),
             exchanged(interpreter, "ASTTransformer", Operators),
+            exchanged(remembered, "_ir_types", _ir_types),
         ):
             yield
 
