@@ -27,6 +27,7 @@ from albor_contracts.falsify.wrong import planted
 from albor_contracts.library import open_library
 from albor_contracts.links import FORMS
 from albor_contracts.load import load_contract
+from albor_contracts.run import RunResult
 from albor_contracts.runtime.session import ObligationFailed
 from sample_project import CONTRACT, KERNEL, OLDER, edit, make_project, write
 
@@ -357,6 +358,12 @@ def test_coverage_of_a_binding_that_nobody_knows_is_refused(project, run):
     assert run("coverage", "--binding", mine)[0] == 2
     assert run("verify", "--binding", mine, "--cases", "2", "-n", "1", "-k", "SC-ZERO")[0] == 0
     assert run("coverage", "--binding", mine)[0] == 0
+
+
+def test_workers_that_judged_nothing_are_not_nothing_to_verify(project, run, monkeypatch):
+    monkeypatch.setattr("albor_contracts.verify.verify", lambda *_, **__: RunResult(timed_out=["core/scale|SC-ZERO"]))
+    status, _, err = run("verify", "-k", "SC-ZERO")
+    assert status == 1 and "nothing to verify" not in err
 
 
 def test_sizes_that_a_binding_is_limited_to_are_told_with_its_verdicts(project, run):

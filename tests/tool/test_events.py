@@ -183,6 +183,18 @@ def test_the_line_of_a_group_comes_with_its_last_verdict():
     assert stream.getvalue().count("ok   ") == 1
 
 
+@pytest.mark.parametrize(("interrupted", "line"), [(False, "FAIL "), (True, "ok   ")])
+def test_a_group_whose_verdicts_never_came_is_no_success(interrupted, line):
+    stream = io.StringIO()
+    terminal = Terminal(stream, expected={("core/softmax", "impl"): 3, ("core/silu", "impl"): 2})
+    terminal(STARTED.finished("passed", cases=25))
+    terminal(RunFinished(interrupted=interrupted))
+    out = stream.getvalue()
+    words = "1 of 1 passed, 25 cases" if interrupted else "1 of 3 passed (2 never judged), 25 cases"
+    assert f"{line}core/softmax [impl]: {words}" in out
+    assert ("FAIL core/silu [impl]: 0 of 2 passed (2 never judged), 0 cases" in out) != interrupted
+
+
 @pytest.mark.parametrize(
     ("outcomes", "label"),
     [

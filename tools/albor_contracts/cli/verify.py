@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             on_plan=lambda counts: setattr(listener, "expected", dict(counts)),
         )
     finish()
-    if not result.outcomes and not result.interrupted:
+    if not (result.outcomes or result.interrupted or result.crashed or result.timed_out or result.not_run):
         where = ", ".join(options.contracts) or "any contract"
         if others := _other_dtypes(library, contracts, bindings, options.dtype or ()):
             why = f"{others}; `dtypes` in a binding file says in which its kernels are judged"

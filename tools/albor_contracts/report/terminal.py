@@ -127,10 +127,12 @@ class Terminal:
         replay = f"\n  replay: {failure.replay}" if failure.replay else ""  # nothing replays what was never called
         return f"{headline} {_printable(f'{label}: the same as {first}')}{replay}"
 
-    def _line(self, group: Group) -> None:
+    def _line(self, group: Group, missing: int = 0) -> None:
+        """The line of a group, `missing` of whose verdicts never came: their process ended before it said what it was
+        at."""
         self.printed.add(group)
-        counts = self.groups[group]
-        bad = any(counts[name] for name in BAD_OUTCOMES)
+        counts = self.groups.get(group, Counter()) + Counter(never_judged=missing)
+        bad = missing or any(counts[name] for name in BAD_OUTCOMES)
         told = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in sorted(counts) if name != "passed")
         worst = f", worst error {self.worst[group]:.3g} of the bound" if group in self.worst else ""
         text = f"{group[0]} [{group[1]}]: {counts['passed']} of {counts.total()} passed"
@@ -144,9 +146,10 @@ class Terminal:
 
     def _end(self, event: RunFinished) -> None:
         self._wipe()
-        for group in self.groups:
-            if group not in self.printed:
-                self._line(group)
+        for group in {**self.groups, **self.expected}:
+            if group not in self.printed and (group in self.groups or not event.interrupted):
+                missing = self.expected.get(group, 0) - self.groups.get(group, Counter()).total()
+                self._line(group, 0 if event.interrupted else max(0, missing))
         counts = sum(self.groups.values(), Counter())
         told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(counts.items())) or "nothing was judged"
         seconds = event.seconds or time.monotonic() - self._began
