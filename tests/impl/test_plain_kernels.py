@@ -8,6 +8,7 @@ from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
 from albor_impl._triton.plain import NotInterpreted, backwards, interpret_plain_kernels, undefined
 from triton.language.extra import libdevice
+from triton.language.extra.cuda import gdc_wait, num_warps
 from triton.language.extra.libdevice import rsqrt
 
 
@@ -158,6 +159,54 @@ def test_assembly_says_nothing_of_the_kernel() -> None:
     must_compile(_assembly_kernel, (torch.ones(8), torch.ones(8)), {"BLOCK": 8})
     with pytest.raises(NotInterpreted, match="inline_asm not supported in interpreter mode; --device cuda judges it"):
         _assembly_kernel[(1,)](torch.ones(8), torch.ones(8), BLOCK=8)
+
+
+class _Holder:
+    """As libraries of kernels hand on a tensor together with its layout."""
+
+    def __init__(self, data: torch.Tensor) -> None:
+        self.storage = _Storage(data)
+
+    dtype = property(lambda self: self.storage.data.dtype)
+
+    def data_ptr(self) -> int:
+        return self.storage.data.data_ptr()
+
+
+class _Storage:
+    def __init__(self, data: torch.Tensor) -> None:
+        self.data = data
+
+
+def test_what_stands_for_a_tensor_is_within_bounds() -> None:
+    x, y = torch.randn(20), torch.empty(20)
+    for stands in (_Holder(x), triton.reinterpret(x, tl.float32)):
+        _scale_kernel[(1,)](stands, y.zero_(), 20, 2.0, BLOCK=32)
+        assert torch.equal(y, 2 * x)
+    with pytest.raises(OutOfBounds):
+        _scale_kernel[(1,)](_Holder(x), y, 21, 2.0, BLOCK=32)
+
+
+@triton.jit
+def _launch_kernel(y):
+    gdc_wait()
+    tl.store(y, tl.extra.cuda.num_threads())
+    tl.store(y + 1, tl.sum(tl.full([num_warps()], 1.0, tl.float32)))
+    tl.extra.cuda.gdc_launch_dependents()
+
+
+@triton.jit
+def _where_kernel(y):
+    tl.store(y, tl.extra.cuda.smid().to(tl.float32))
+
+
+def test_what_a_program_asks_of_its_launch_is_there() -> None:
+    y = torch.empty(2)
+    for options, warps in (({}, 4), ({"num_warps": 8}, 8)):
+        _launch_kernel[(1,)](y, **options)
+        assert y.tolist() == [32 * warps, warps]
+    with pytest.raises(NotInterpreted, match="smid has no counterpart"):
+        _where_kernel[(1,)](y)
 
 
 @triton.jit

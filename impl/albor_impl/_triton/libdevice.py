@@ -4,8 +4,10 @@
 place, the interpreter does not, and returns None. Here they are PyTorch's, computed in float64 and rounded once to
 the type of the arguments (float32 or float64, as on the device; whole numbers and truth values as they are). That is
 more accurate than the device, whose errors are a few units in the last place.
+What `triton.language.extra.cuda` says of a launch is there as well: its warps and threads, and the two signals between
+kernels that overlap, which mean nothing where one ends before the next begins.
 Errors: TypeError for other floating types, which no compiler takes either; NotImplementedError for a function that
-has no counterpart here (other roundings, conversions, integers).
+has no counterpart here (other roundings, conversions, integers, the number of the multiprocessor, the time).
 Source: NVIDIA, "libdevice User's Guide".
 """
 
@@ -25,6 +27,9 @@ from triton.runtime import interpreter
 from triton.runtime.jit import JITFunction
 
 MODULES = ("triton.language.extra.libdevice", "triton.language.extra.cuda.libdevice")
+CUDA = "triton.language.extra.cuda"
+DEFAULT_WARPS = 4
+launched = types.SimpleNamespace(warps=DEFAULT_WARPS)  # of the launch that is being interpreted
 _SAME = (
     *("abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf"),
     *("erfc", "erfinv", "exp", "exp2", "expm1", "floor", "fmod", "hypot", "isnan", "isinf", "lgamma", "log", "log10"),
@@ -87,19 +92,33 @@ def _called(name: str, *arguments: Any, **_: Any) -> Any:
 
 @functools.cache
 def _replacements() -> dict[int, tuple[Any, Any]]:
-    """id of a function of libdevice -> the function, and what stands in for it."""
+    """id of a function -> the function, and what stands in for it."""
     found = {}
     for path in MODULES:
         for name, value in vars(importlib.import_module(path)).items():
             if callable(value) and getattr(value, "__module__", "") == path:
                 found[id(value)] = value, functools.partial(_called, name)
-    return found
+    of_launch = {
+        "num_warps": lambda: tl.constexpr(launched.warps),
+        "num_threads": lambda: tl.constexpr(32 * launched.warps),
+        "gdc_wait": lambda: None,
+        "gdc_launch_dependents": lambda: None,
+        "smid": functools.partial(_absent, "smid"),
+        "globaltimer": functools.partial(_absent, "globaltimer"),
+    }
+    cuda = vars(importlib.import_module(CUDA))
+    return found | {id(cuda[name]): (cuda[name], other) for name, other in of_launch.items() if name in cuda}
+
+
+def _absent(name: str) -> Any:
+    raise NotImplementedError(f"{CUDA}.{name} has no counterpart in Triton's interpreter")
 
 
 def _uses_of(fn: Callable) -> list[tuple[dict[str, Any], str, Any, Any]]:
     """Where a kernel and the device functions it reaches hold functions of libdevice: (namespace, name, it, other)."""
     if fn not in _uses:
-        spaces = [vars(importlib.import_module(path)) for path in MODULES]
+        spaces = [vars(importlib.import_module(path)) for path in (*MODULES, CUDA)]
+        spaces += [vars(tl.extra.cuda)]  # Triton loads it twice
         waiting, seen = [fn], set()
         while waiting:
             one = waiting.pop()

@@ -68,10 +68,12 @@ class PlainKernel(Kernel):
     def _record(self, grid: tuple[int, ...], mode: str, kwargs: dict[str, Any]) -> None:
         super()._record(grid, "plain", kwargs)
 
-    def _interpret(self, *launch: Any) -> None:
-        with self.repaired():
+    def _interpret(self, args: tuple[Any, ...], grid: Any, reachable: Any, kwargs: dict[str, Any]) -> None:
+        warps = kwargs.get("num_warps", libdevice.DEFAULT_WARPS)
+        reachable = [*reachable, *(t for v in (*args, *kwargs.values()) if (t := _behind(v)) is not None)]
+        with self.repaired(), exchanged(libdevice.launched, "warps", warps):
             try:
-                super()._interpret(*launch)
+                super()._interpret(args, grid, reachable, kwargs)
             except NotImplementedError as lacking:  # of libdevice here, of assembly in Triton
                 raise NotInterpreted(f"{lacking}; --device cuda judges it") from None
 
@@ -192,6 +194,17 @@ def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     if config.pre_hook is not None:
         config.pre_hook({**self.nargs, **kwargs, **config.all_kwargs()})
     return self.fn.run(*args, **kwargs, **config.all_kwargs())
+
+
+def _behind(value: Any) -> torch.Tensor | None:
+    """The tensor behind an object that Triton takes for one since it has a `data_ptr`: what `triton.reinterpret` makes,
+    or a tensor with a layout of its own. It is an attribute, or one of an attribute."""
+    if isinstance(value, torch.Tensor) or not callable(getattr(value, "data_ptr", None)):
+        return None
+    parts = list(getattr(value, "__dict__", {}).values())
+    parts += [part for owner in parts for part in getattr(owner, "__dict__", {}).values()]
+    same = (p for p in parts if isinstance(p, torch.Tensor) and p.data_ptr() == value.data_ptr())
+    return next(same, None)
 
 
 def _entered(self: torch.cuda.device) -> None:
