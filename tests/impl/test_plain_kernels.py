@@ -7,6 +7,9 @@ import triton.language as tl
 from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
 from albor_impl._triton.plain import NotInterpreted, backwards, interpret_plain_kernels, undefined
+from triton.language import arange as own_arange
+from triton.language import load as own_load
+from triton.language import store
 from triton.language.extra import libdevice
 from triton.language.extra.cuda import gdc_wait, num_warps
 from triton.language.extra.libdevice import rsqrt
@@ -126,6 +129,24 @@ def test_functions_of_libdevice_are_there() -> None:
     _library_kernel[(1,)](x, y, 10, BLOCK=16)
     torch.testing.assert_close(y, 1 / x.abs() + torch.erf(x) + x * x)
     assert libdevice.erf(x) is None  # outside of a launch all is as it was
+
+
+_own_cast = tl.cast
+
+
+@triton.jit
+def _renamed_kernel(x, y, BLOCK: tl.constexpr):
+    at = own_arange(0, BLOCK)
+    store(y + at, _own_cast(own_load(x + at), tl.float32))
+
+
+def test_functions_of_triton_under_another_name_are_those_of_triton() -> None:
+    y = torch.empty(8)
+    before = store, own_load, own_arange, _own_cast
+    must_compile(_renamed_kernel, (torch.ones(8, dtype=torch.int32), y), {"BLOCK": 8})
+    _renamed_kernel[(1,)](torch.arange(8, dtype=torch.int32), y, BLOCK=8)
+    torch.testing.assert_close(y, torch.arange(8.0))
+    assert before == (store, own_load, own_arange, _own_cast)
 
 
 @triton.jit

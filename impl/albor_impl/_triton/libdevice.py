@@ -24,7 +24,8 @@ from typing import Any
 import torch
 import triton.language as tl
 from triton.runtime import interpreter
-from triton.runtime.jit import JITFunction
+
+from .reached import namespaces
 
 MODULES = ("triton.language.extra.libdevice", "triton.language.extra.cuda.libdevice")
 CUDA = "triton.language.extra.cuda"
@@ -117,19 +118,9 @@ def _absent(name: str) -> Any:
 def _uses_of(fn: Callable) -> list[tuple[dict[str, Any], str, Any, Any]]:
     """Where a kernel and the device functions it reaches hold functions of libdevice: (namespace, name, it, other)."""
     if fn not in _uses:
-        spaces = [vars(importlib.import_module(path)) for path in (*MODULES, CUDA)]
-        spaces += [vars(tl.extra.cuda)]  # Triton loads it twice
-        waiting, seen = [fn], set()
-        while waiting:
-            one = waiting.pop()
-            if id(one) in seen or not isinstance(one, types.FunctionType):
-                continue
-            seen.add(id(one))
-            if not any(one.__globals__ is space for space in spaces):
-                spaces.append(one.__globals__)
-            named = [one.__globals__.get(name) for name in one.__code__.co_names]
-            named += [cell.cell_contents for cell in one.__closure__ or ()]
-            waiting += [value.fn for value in named if isinstance(value, JITFunction)]
+        own = [vars(importlib.import_module(path)) for path in (*MODULES, CUDA)]
+        own.append(vars(tl.extra.cuda))  # Triton loads it twice
+        spaces = own + [space for space in namespaces(fn) if not any(space is module for module in own)]
         replaced = _replacements()
         _uses[fn] = [
             (space, name, *replaced[id(value)])

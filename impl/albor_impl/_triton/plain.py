@@ -4,15 +4,17 @@ Without this, a launch with CPU tensors fails for want of a driver, or with TRIT
 interpreter, which truncates where a GPU rounds. A launch is recorded and may be refused like one of this package. Of
 `@triton.autotune` the first configuration is taken that its own pruning leaves, since nothing is measured here.
 
-What kernels of this package do not need is repaired besides: functions of libdevice are there, `and`, `or`, `not`,
-`min` and `max` of blocks are what a compiler makes of them, what is cast to an unsigned type is unsigned, and `tl.dot`
-of float32 multiplies as a GPU does that was not told otherwise: operands rounded to the ten bits of TF32.
+What kernels of this package do not need is repaired besides: functions of libdevice are there, functions of Triton
+are found under another name, `and`, `or`, `not`, `min` and `max` of blocks are what a compiler makes of them, what is
+cast to an unsigned type is unsigned, and `tl.dot` of float32 multiplies as a GPU does that was not told otherwise:
+operands rounded to the ten bits of TF32.
 Source of the rounding: NVIDIA, "Parallel Thread Execution ISA", cvt.rna.tf32.f32.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import sys
@@ -34,6 +36,7 @@ from triton.runtime.jit import JITFunction
 from . import interpret, libdevice, operators, remembered
 from .kernel import LAUNCH_OPTIONS, Kernel
 from .operators import Operators
+from .reached import namespaces
 from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
@@ -83,6 +86,7 @@ class PlainKernel(Kernel):
         with (
             interpret.LOCK,
             libdevice.available(self.fn),
+            _renamed(self.fn),
             exchanged(interpret._builder, "create_dot", _dot),
             exchanged(interpret._semantic, "load", _load),
             exchanged(interpret._builder, "create_masked_load", _masked_load),
@@ -131,6 +135,33 @@ def exchanged(owner: Any, name: str, value: Any) -> Iterator[None]:
         delattr(owner, name)
         if before is not None:
             setattr(owner, name, before)
+
+
+@functools.cache
+def _interpreting_functions() -> dict[int, tuple[Any, Any]]:
+    """id of a function of Triton -> the function, and what stands for it during a launch."""
+    return {id(before): (before, value) for _, _, before, value in interpret._exchanges() if callable(before)}
+
+
+@contextlib.contextmanager
+def _renamed(fn: Callable) -> Iterator[None]:
+    """While active, functions of `triton.language` interpret where a kernel holds them under a name of its own, too
+    (`cast = tl.cast`, `from triton.language import load`): a launch exchanges them in Triton's modules alone."""
+    during = _interpreting_functions()
+    uses = [
+        (space, name, *during[id(value)])
+        for space in namespaces(fn)
+        if not space.get("__name__", "").startswith("triton.")
+        for name, value in space.items()
+        if id(value) in during
+    ]
+    try:
+        for space, name, _, value in uses:
+            space[name] = value
+        yield
+    finally:
+        for space, name, before, _ in uses:
+            space[name] = before
 
 
 def _load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
