@@ -39,6 +39,20 @@ def _wide_kernel(x, y, n, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def _narrowed_kernel(x, y, n, BLOCK: tl.constexpr):
+    first = tl.program_id(0).to(tl.int64) * BLOCK
+    at = first.to(tl.int32) + tl.arange(0, BLOCK)
+    tl.store(y + at, tl.load(x + at, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def _hashing_kernel(x, y, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    noise = (at * 2654435761).to(tl.uint32) % 2 + (at % BLOCK).to(tl.int32)
+    tl.store(y + at, noise.to(tl.float32), mask=at < n)
+
+
+@triton.jit
 def _rows_kernel(x, y, rows, n, BLOCK: tl.constexpr):
     last = (tl.program_id(0).to(tl.int64) + 1) * rows
     for row in range(last - rows, last):
@@ -81,6 +95,14 @@ def narrow(x):
 
 def wide(x):
     return launched(_wide_kernel, x)
+
+
+def narrowed(x):
+    return launched(_narrowed_kernel, x)
+
+
+def hashing(x):
+    return launched(_hashing_kernel, x)
 
 
 def in_loops(x, kernel=_rows_kernel):
@@ -139,6 +161,11 @@ def kernel_of(name: str) -> Kernel:
             "_narrow_rows_kernel, last program of (8,): int32 overflow detected for operation mul",
             "    narrow_place = row",
         ),
+        (
+            "narrowed",
+            "_narrowed_kernel, last program of (33562624,): int64 does not fit the int32 it is made into",
+            "    at = first.to",
+        ),
         ("in_another_axis", "_tuned_kernel: the grid (1, 33562624) passes 65535 in axis 1", "    kernel[(*grid"),
     ],
 )
@@ -149,7 +176,7 @@ def test_what_overflows_is_told_with_its_line(name: str, words: str, line: str) 
     assert told == f"{__name__}:{name}, called with R = 1048576, N = 4097: kernel {words} {where}"
 
 
-@pytest.mark.parametrize("name", ["wide", "in_loops", "declared_wide"])
+@pytest.mark.parametrize("name", ["wide", "hashing", "in_loops", "declared_wide"])
 def test_nothing_is_said_of_what_fits(name: str) -> None:
     kernel = kernel_of(name)
     assert width.overflow(kernel, "silu", SIZES) == ""

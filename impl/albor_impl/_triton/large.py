@@ -3,7 +3,8 @@
 A wrapper called with tensors on torch's meta device does all it does with real ones, except that nothing is stored:
 it works out strides, blocks and grid. Inside `last_programs` the launch that follows runs one program, the last of the
 grid, which has the largest offsets: loads give zeros, stores go nowhere, loops take their first and their last two
-steps, and integer arithmetic of 32 bits that overflows raises. What a kernel loads (labels, tables of pointers) is 0,
+steps, and integer arithmetic of 32 bits that overflows raises, as do integers of 64 bits that are made into fewer and
+do not fit. What a kernel loads (labels, tables of pointers) is 0,
 so offsets made of such values are not judged.
 """
 
@@ -69,6 +70,16 @@ def _block(kind: Any, start: int, stop: int) -> Any:
     if stop - start > tl.TRITON_MAX_TENSOR_NUMEL:
         raise ValueError(f"a block of {stop - start} elements; Triton takes {tl.TRITON_MAX_TENSOR_NUMEL}")
     return RepairedBuilder.create_make_range(interpret._builder, kind, start, stop)
+
+
+def _cast(value: Any, kind: Any, *rest: Any) -> Any:
+    """From one integer to another, but for numbers that the other cannot hold. Unsigned ones may wrap: they are hashes
+    and random numbers."""
+    old, new = value.type.scalar, kind.scalar
+    if old.is_int_signed() and new.is_int_signed() and 8 <= new.primitive_bitwidth < old.primitive_bitwidth:
+        limit, numbers = 1 << new.primitive_bitwidth - 1, value.handle.data
+        assert ((-limit <= numbers) & (numbers < limit)).all(), f"{old} does not fit the {new} it is made into"
+    return type(interpret._semantic).cast(interpret._semantic, value, kind, *rest)
 
 
 def _ends(*bounds: Any, **options: Any) -> Iterator[Any]:
@@ -138,6 +149,7 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
         interpret.sanitized(),
         interpret._interpreting(),
         exchanged(builder, "create_make_range", _block),
+        exchanged(interpret._semantic, "cast", _cast),
     ):
         outer = builder.memory, builder.grid_idx, builder.grid_dim
         builder.memory = _Everywhere()  # type: ignore[assignment]
