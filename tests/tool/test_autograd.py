@@ -11,6 +11,7 @@ from albor_contracts.binding_file import load_binding
 from albor_contracts.bindings import bind
 from albor_contracts.cli._project import targets_of
 from albor_contracts.errors import ContractError
+from albor_contracts.events import Failure
 from albor_contracts.falsify import matrix
 from albor_contracts.runtime.missing import NotOffered
 from albor_contracts.runtime.session import ObligationFailed, session
@@ -34,13 +35,18 @@ def bound(contract: str, binding: str):
 
 def judged(contract: str, binding: str, obligation: str) -> str:
     """How one obligation ends: passed, not applicable with the reason, or the first line of the failure."""
+    ended = end_of(contract, binding, obligation)
+    return ended if isinstance(ended, str) else ended.message.split("\n")[0]
+
+
+def end_of(contract: str, binding: str, obligation: str) -> str | Failure:
     module, found = bound(contract, binding)
     told: list = []
     session.tell = told.append
     try:
         matrix.tests_of(module)[obligation](found.kernels(module.spec, "cpu", ("f32",))[0])
     except ObligationFailed as failed:
-        return failed.failure.message.split("\n")[0]
+        return failed.failure
     except pytest.skip.Exception as why:
         return f"not applicable: {why}"
     finally:
@@ -63,6 +69,14 @@ def test_one_input_may_be_all_that_requires_a_gradient():
     """Weights are frozen: what a backward pass computes for them it may leave out, and not what x needs of it."""
     for law in ("RN-GRAD", "RN-DEF-RMSNORM_BACKWARD"):
         assert "does not hold in dx" in judged("core/rmsnorm", "differentiable:frozen", law)
+
+
+def test_that_an_input_alone_required_a_gradient_is_said_of_its_gradient_alone():
+    failure = end_of("core/rmsnorm", "differentiable:frozen", "RN-GRAD")
+    assert failure.judged_as == "rmsnorm_backward, for dx where x alone requires a gradient"
+    failure = end_of("core/rmsnorm", "differentiable:unweighted", "RN-GRAD")
+    assert "dims  R = 2, N = 1" in failure.case  # where w is what alone requires one
+    assert "does not hold in dx" in failure.message and failure.judged_as == "rmsnorm_backward"
 
 
 def test_a_gradient_that_is_forgotten_fails():

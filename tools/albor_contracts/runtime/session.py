@@ -37,7 +37,7 @@ FORMAL = frozenset(
 )  # fmt: skip
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 WATCHED = 16  # calls that must leave generators and settings of the process alone, of each obligation
-MANY_PLACES = 3  # of a kernel that a message tells of
+MANY_LINES = 9  # of a kernel that a message tells of
 SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
 
 
@@ -126,6 +126,7 @@ class Recorder:
         self.rows += _rows(case)
         self.last = case
         self.steps, session.state = [], {}
+        self.kernel.undefined.clear()
         self._note()
         self._alive()
 
@@ -328,8 +329,8 @@ class Recorder:
         if message == FALSE:
             message += self._returned()
         if self.kernel.undefined and "nan" in got:
-            places = ", ".join(sorted(map(from_here, self.kernel.undefined))[:MANY_PLACES])
-            message += f"; what is loaded under a mask without `other` is NaN here and undefined on a GPU: {places}"
+            message += "; what is loaded under a mask without `other` is NaN here and undefined on a GPU: "
+            message += _lines_of(self.kernel.undefined)
         unexpected = not isinstance(error, (Falsified, KernelFault))
         output = gap.name if gap is not None else ""
         called = self._called(error)
@@ -342,7 +343,7 @@ class Recorder:
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
             kernel=target.place() if target is not None else "",
-            judged_as="" if target is None else _judged_as(target, called),
+            judged_as="" if target is None else _judged_as(target, called, output),
             message=message,
             case=self._inputs(),
             expected=expected,
@@ -376,11 +377,23 @@ class Recorder:
         return found
 
 
-def _judged_as(target: Target, called: str) -> str:
-    """The equation, where the callable has another name, and how it was differentiated if not by everything."""
-    alone = getattr(target.call, "alone", "")
-    named = "" if target.is_named(called) and not alone else called
-    return f"{named}, where {alone} alone requires a gradient" if alone else named
+def _judged_as(target: Target, called: str, output: str) -> str:
+    """The equation, where the callable has another name, and how it was differentiated if not by everything: for one
+    of the gradients, so that nothing is said where another output is wrong."""
+    alone, gradients = getattr(target.call, "alone", ""), getattr(target.call, "gradients", None)
+    gradient = dict(zip(gradients.wrt, gradients.gives, strict=True))[alone] if alone and gradients else ""
+    if not gradient or output not in ("", gradient):
+        return "" if target.is_named(called) else called
+    return f"{called}, for {gradient} where {alone} alone requires a gradient"
+
+
+def _lines_of(places: Iterable[str]) -> str:
+    """file:line of each place, the file once: `ops.py:12, 31, helpers.py:4`."""
+    found = sorted(
+        (from_here(file), int(line)) for file, _, line in (place.rpartition(":") for place in places if place)
+    )
+    words = [str(line) if k and found[k - 1][0] == file else f"{file}:{line}" for k, (file, line) in enumerate(found)]
+    return ", ".join(words[:MANY_LINES]) + ", ..." * (len(words) > MANY_LINES)
 
 
 def _shown(error: BaseException) -> BaseException:
