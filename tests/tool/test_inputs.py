@@ -400,6 +400,26 @@ def test_representation_and_description(norms):
     assert small.describe() == "dims  N = 2\nx = float[2] (given) [1, 0.25]\neps = 1e-06"
 
 
+@pytest.mark.parametrize(
+    ("shape", "layout", "words"),
+    [
+        ((2, 3), "guarded", "guarded"),
+        ((2, 3), "sliced", "sliced, strides 6 2"),
+        ((2, 3), "transposed", "transposed, strides 1 2"),
+        ((2, 1), "transposed", "transposed, strides 1 2"),
+        ((2, 3, 4, 5), "permuted", "permuted, strides 60 5 15 1"),
+        ((2, 3), "expanded", "expanded, strides 0 1"),
+    ],
+)
+def test_what_is_not_contiguous_is_described_with_its_strides(shape, layout, words):
+    x = np.broadcast_to(np.arange(float(shape[-1])), shape)
+    described = Case({}, {"x": x}, layouts={"x": layout}).describe()
+    assert described.startswith(f"x = float64[{', '.join(map(str, shape))}] (given, {words}) ")
+    view = present(x, layout).view
+    strides = [n // view.itemsize for n in view.strides]
+    assert words.endswith(f"strides {' '.join(map(str, strides))}") or "strides" not in words
+
+
 def test_a_case_is_immutable_and_says_what_it_has(norms):
     case = norms[0]
     with pytest.raises(ValueError, match="read-only"):

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..lang.types import FLOATING
 from .domains import FloatRegion
+from .layouts import told
 from .rounding import DTYPES, round_to
 
 _SHOWN_IN_FULL = 32
@@ -93,7 +94,7 @@ class Case:
         if not isinstance(value, np.ndarray):
             return repr(value)
         layout = self.layouts.get(name, "contiguous")
-        notes = [] if layout == "contiguous" else [layout]
+        notes = [] if layout == "contiguous" else [told(value, layout)]
         if full or value.size > _SHOWN_IN_FULL:
             notes.insert(0, self.recipes.get(name, "given"))
         kind = self.kinds.get(name, str(value.dtype))

@@ -80,6 +80,16 @@ def plan(shape: Sequence[int], layout: str, constant_axis: int | None = None) ->
     raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
 
 
+def told(array: np.ndarray, layout: str) -> str:
+    """The layout as a person reads it, with the strides in elements where they are not those of an array that is
+    contiguous: `sliced, strides 6 2`."""
+    axis = _constant_axis(array) if layout == "expanded" else None
+    if layout == "expanded" and axis is None:
+        return layout
+    strides = plan(array.shape, layout, axis).strides
+    return layout if strides == _contiguous(array.shape) else f"{layout}, strides {' '.join(map(str, strides))}"
+
+
 @dataclass(frozen=True)
 class Presented:
     """`view` is what a kernel gets; `damage()` says what it changed, `intact()` that it changed nothing."""
