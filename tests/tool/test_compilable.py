@@ -1,11 +1,15 @@
 """What the interpreter would run and no GPU does: refused before the launch, in the words of the compiler."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 import triton
 import triton.language as tl
 from albor_contracts import compilable
 from albor_contracts.compilable import NotCompiled, must_compile
+from albor_impl._triton.large import last_programs
+from albor_impl._triton.plain import interpret_plain_kernels
 
 
 @triton.jit
@@ -92,6 +96,45 @@ def test_what_a_block_has_not_is_refused() -> None:
         must_compile(_product, (X.half(), X.half(), X), {"BLOCK": 128, "K": 1024, "num_warps": 8})
     with pytest.raises(NotCompiled, match=r"Insufficient registers[^/]*$"):
         must_compile(_product, (X, X, X), {"BLOCK": 256, "K": 128, "num_warps": 16})
+
+
+def _configs(*blocks: int, **options: int) -> list[triton.Config]:
+    return [triton.Config({"BLOCK": block}, **options) for block in blocks]
+
+
+def _tuned_kernel(y, n, BLOCK: tl.constexpr):
+    tl.static_assert(BLOCK <= 16 or BLOCK == 48)
+    at = tl.arange(0, BLOCK)
+    tl.store(y + at, BLOCK + tl.zeros([BLOCK], tl.float32), mask=at < n)
+
+
+@pytest.fixture
+def compiled_first() -> Iterator[None]:
+    interpret_plain_kernels(must_compile)
+    yield
+    interpret_plain_kernels()
+
+
+@pytest.mark.usefixtures("compiled_first")
+def test_what_tuning_passes_over_is_not_judged() -> None:
+    y = torch.zeros(8)
+    configs = [*_configs(64), *_configs(16, num_warps=64), *_configs(8, 4)]
+    tuned = triton.autotune(configs, key=["n"])(triton.jit(_tuned_kernel))
+    tuned[(1,)](y, 8)
+    assert y.tolist() == [8.0] * 8
+    with last_programs() as launches:  # nothing is compiled then, and the same configuration taken
+        tuned[(1,)](torch.empty(8, device="meta"), 8)
+    assert len(launches) == 1
+
+
+@pytest.mark.usefixtures("compiled_first")
+def test_a_list_of_which_nothing_is_left_is_refused_for_its_first() -> None:
+    tuned = triton.autotune(_configs(64, 32), key=["n"])(triton.jit(_tuned_kernel))
+    with pytest.raises(NotCompiled, match="static_assert"):
+        tuned[(1,)](torch.zeros(8), 8)
+    wrong = triton.autotune(_configs(48, 8), key=["n"])(triton.jit(_tuned_kernel))  # tuning fails as well
+    with pytest.raises(NotCompiled, match="power of 2"):
+        wrong[(1,)](torch.zeros(8), 8)
 
 
 def test_an_argument_that_no_kernel_takes_is_refused() -> None:

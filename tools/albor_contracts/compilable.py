@@ -16,11 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import triton
+from albor_impl._triton.plain import Unsuitable
 from triton._C.libtriton import ir
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.compiler.compiler import make_backend
-from triton.compiler.errors import CompilationError
+from triton.compiler.errors import CompilationError, CompileTimeAssertionFailure
+from triton.runtime.errors import PTXASError
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
 from .aot import SHARED_LIMITS
@@ -35,11 +37,15 @@ WARPS = 32  # of a block (CUDA programming guide, "maximum number of threads per
 _GPU = GPUTarget("cuda", TARGET, 32)
 _FATAL = re.compile(r"^ptxas.*?(?:fatal|error)\s*:\s*(.*)$", re.M)
 _QUOTED = re.compile(r"^\w+\((['\"])(.*)\1\)$", re.S)
-_seen: weakref.WeakKeyDictionary[Callable[..., Any], dict[Any, str]] = weakref.WeakKeyDictionary()
+_seen: weakref.WeakKeyDictionary[Callable[..., Any], dict[Any, NotCompiled | None]] = weakref.WeakKeyDictionary()
 
 
 class NotCompiled(Exception):
     """The compiler does not take this launch, or a GPU does not take what the compiler made of it."""
+
+
+class NotTuned(NotCompiled, Unsuitable):
+    """The same, in a way that tuning passes over: it takes another configuration of its list."""
 
 
 def must_compile(kernel: JITFunction, args: Sequence[Any], options: Mapping[str, Any]) -> None:
@@ -58,9 +64,9 @@ def must_compile(kernel: JITFunction, args: Sequence[Any], options: Mapping[str,
     key = (tuple(signature.items()), repr(sorted(constants.items())), repr(parsed))
     if key not in known:
         source = ASTSource(kernel, signature, constants, attributes)
-        known[key] = _words(kernel, source, parsed, backend, whole=len(known) < WHOLE)
-    if known[key]:
-        raise NotCompiled(known[key])
+        known[key] = _problem(kernel, source, parsed, backend, whole=len(known) < WHOLE)
+    if (found := known[key]) is not None:
+        raise type(found)(*found.args)
 
 
 def _specialized(kernel: JITFunction, backend: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -72,25 +78,26 @@ def _specialized(kernel: JITFunction, backend: Any, args: Sequence[Any], options
     return signature, constants, attributes, parsed
 
 
-def _words(kernel: JITFunction, source: ASTSource, options: Any, backend: Any, whole: bool) -> str:
-    """Why it cannot be compiled; empty when it can."""
+def _problem(kernel: JITFunction, source: ASTSource, options: Any, backend: Any, whole: bool) -> NotCompiled | None:
+    """Why it cannot be compiled; None when it can."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if not whole:
                 _translated(source, options, backend)
-                return ""
+                return None
             wanted = triton.compile(source, target=_GPU, options=vars(options)).metadata
     except OSError as problem:  # of this machine: a full disk, a folder that cannot be written
         warnings.warn(f"Triton's compiler could not run: {said(problem)}", stacklevel=2)
-        return ""
+        return None
     except Exception as problem:
-        return str(_refused(kernel, problem))
+        return _refused(kernel, problem)
     resources = (
         ("bytes of shared memory", int(wanted.shared), SHARED_LIMITS[TARGET]),
         ("warps", int(wanted.num_warps), WARPS),
     )
-    return next((f"{n} {what} are wanted, a block has {there}" for what, n, there in resources if n > there), "")
+    large = (NotTuned(f"{n} {what} are wanted, a block has {there}") for what, n, there in resources if n > there)
+    return next(large, None)
 
 
 def _translated(source: ASTSource, options: Any, backend: Any) -> None:
@@ -103,6 +110,7 @@ def _translated(source: ASTSource, options: Any, backend: Any) -> None:
 def _refused(kernel: JITFunction, problem: BaseException) -> NotCompiled:
     """In the words of the innermost function, at the line of the kernel."""
     words, line = f"{type(problem).__name__}: {said(problem)}", _line(kernel, problem)
+    kind = NotTuned if isinstance(problem, (CompileTimeAssertionFailure, PTXASError)) else NotCompiled
     while isinstance(problem, CompilationError):
         if not isinstance(problem.__cause__, CompilationError):
             words = problem.error_message or said(problem.__cause__ or problem)
@@ -112,7 +120,7 @@ def _refused(kernel: JITFunction, problem: BaseException) -> NotCompiled:
         words = by_assembler[1]
     if quoted := _QUOTED.match(words):  # the text of AssertionError('text')
         words = quoted[2]
-    return NotCompiled(" ".join(words.split()) + line)
+    return kind(" ".join(words.split()) + line)
 
 
 def _line(kernel: JITFunction, problem: BaseException) -> str:

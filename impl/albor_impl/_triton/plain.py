@@ -2,7 +2,8 @@
 
 Without this, a launch with CPU tensors fails for want of a driver, or with TRITON_INTERPRET=1 runs in the stock
 interpreter, which truncates where a GPU rounds. A launch is recorded and may be refused like one of this package. Of
-`@triton.autotune` the first configuration is taken that its own pruning leaves, since nothing is measured here.
+`@triton.autotune` the first configuration is taken that its own pruning leaves and that tuning would not pass over,
+since nothing is measured here.
 
 What kernels of this package do not need is repaired besides: functions of libdevice are there, functions of Triton
 are found under another name, `and`, `or`, `not`, `min` and `max` of blocks are what a compiler makes of them, what is
@@ -41,6 +42,7 @@ from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
 _kernels: weakref.WeakKeyDictionary[Callable, PlainKernel] = weakref.WeakKeyDictionary()
+_taken: weakref.WeakKeyDictionary[Autotuner, Any] = weakref.WeakKeyDictionary()  # the configuration launched last
 _under_way = types.SimpleNamespace(has_other=False)  # the load that is: whether it says what lies outside of its mask
 undefined: set[str] = set()  # where kernels loaded under a mask without `other`; who reads it, clears it
 _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
@@ -52,6 +54,10 @@ _ir_types = {kind.name: kind for kind in (tl.uint8, tl.uint16, tl.uint32, tl.uin
 
 class NotInterpreted(Exception):
     """What a kernel does can be compiled, and not be interpreted: here it can be neither right nor wrong."""
+
+
+class Unsuitable(Exception):
+    """A configuration that tuning passes over: an assertion at compile time, more of a block than there is."""
 
 
 class PlainKernel(Kernel):
@@ -221,10 +227,22 @@ def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
     if not _interpreted(args, kwargs):
         return _stock[Autotuner](self, *args, **kwargs)
     self.nargs = dict(zip(self.arg_names, args, strict=False))  # where its pruning looks for them
-    config = self.prune_configs(kwargs)[0]
-    if config.pre_hook is not None:
-        config.pre_hook({**self.nargs, **kwargs, **config.all_kwargs()})
-    return self.fn.run(*args, **kwargs, **config.all_kwargs())
+    configs = list(self.prune_configs(kwargs))
+    if not _interpreted(args, kwargs, ("cpu",)) and _taken.get(self) in configs:
+        configs = [_taken[self]]  # what has no memory is not compiled: it is launched as the last that was
+    first: Unsuitable | None = None
+    for config in configs:
+        if config.pre_hook is not None:
+            config.pre_hook({**self.nargs, **kwargs, **config.all_kwargs()})
+        try:
+            result = self.fn.run(*args, **kwargs, **config.all_kwargs())
+        except Unsuitable as refusal:
+            first = first or refusal
+            continue
+        _taken[self] = config
+        return result
+    assert first is not None, f"pruning leaves no configuration of {self.base_fn.__name__}"
+    raise first
 
 
 def _behind(value: Any) -> torch.Tensor | None:
