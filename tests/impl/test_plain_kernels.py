@@ -351,6 +351,21 @@ def test_logic_of_blocks_is_that_of_their_elements(which: str, expected: list[in
 
 
 @triton.jit
+def _largest_kernel(x, y, places, rows, BLOCK: tl.constexpr):
+    row, at = tl.arange(0, BLOCK)[:, None], tl.arange(0, BLOCK)
+    value = tl.load(x + row * BLOCK + at, mask=row < rows, other=-float("inf"))
+    largest, place = tl.max(value - tl.max(value, 1)[:, None], 1, return_indices=True)
+    tl.store(y + at, largest, mask=at < rows)
+    tl.store(places + at, place, mask=at < rows)
+
+
+def test_rows_outside_of_a_mask_may_be_nan_where_the_place_of_the_largest_is_asked_for() -> None:
+    x, y, places = torch.tensor([[1.0, 2.0], [3.0, torch.nan]]), torch.empty(2), torch.empty(2, dtype=torch.int32)
+    _largest_kernel[(1,)](x, y, places, 1, BLOCK=2)
+    assert (y[0], places[0]) == (0, 1)
+
+
+@triton.jit
 def _without_other(x, mask):
     return tl.load(x, mask=mask)
 

@@ -46,6 +46,7 @@ _taken: weakref.WeakKeyDictionary[Autotuner, Any] = weakref.WeakKeyDictionary() 
 _under_way = types.SimpleNamespace(has_other=False)  # the load that is: whether it says what lies outside of its mask
 undefined: set[str] = set()  # where kernels loaded under a mask without `other`; who reads it, clears it
 _MACHINERY = (os.path.dirname(triton.__file__), os.path.dirname(__file__))
+_stock_min_max = interpreter.ReduceOps.min_max
 _stock = {owner: owner.run for owner in (JITFunction, InterpretedFunction, Autotuner)}
 _enter = torch.cuda.device.__enter__
 # MLIR's integers have no sign, and Triton's types forget theirs on the way there; in NumPy it is part of the type.
@@ -98,6 +99,7 @@ class PlainKernel(Kernel):
             exchanged(interpret._builder, "create_masked_load", _masked_load),
             exchanged(interpreter, "ASTTransformer", Operators),
             exchanged(remembered, "_ir_types", _ir_types),
+            exchanged(interpreter.ReduceOps, "min_max", _min_max),
         ):
             yield
 
@@ -183,6 +185,19 @@ def _masked_load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) 
     if other is None and not mask.data.all():
         undefined.add(_place())
     return RepairedBuilder.create_masked_load(interpret._builder, pointers, mask, other, *rest, **more)
+
+
+def _min_max(self: Any, input: Any, val_reduce_op: Any = None, idx_reduce_op: Any = None) -> Any:
+    """A row of NaN alone has a place of its extreme, too, which is any: here the first. NumPy refuses it; a row that
+    lies outside of a block's mask may well be one, and is not stored."""
+    value = input[0] if isinstance(input, tuple) else input
+    data = value.handle.data
+    if idx_reduce_op is None or data.dtype.kind != "f":
+        return _stock_min_max(self, value, val_reduce_op, idx_reduce_op)
+    lost = np.isnan(data).all(axis=self.axis, keepdims=True)
+    chosen = np.where(lost, np.zeros((), data.dtype), data)
+    place = self.to_tensor(idx_reduce_op(chosen, axis=self.axis, keepdims=self.keep_dims), tl.int32)
+    return place if val_reduce_op is None else (_stock_min_max(self, value, val_reduce_op), place)
 
 
 def _place() -> str:
