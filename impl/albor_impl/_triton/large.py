@@ -78,7 +78,8 @@ def _cast(value: Any, kind: Any, *rest: Any) -> Any:
     old, new = value.type.scalar, kind.scalar
     if old.is_int_signed() and new.is_int_signed() and 8 <= new.primitive_bitwidth < old.primitive_bitwidth:
         limit, numbers = 1 << new.primitive_bitwidth - 1, value.handle.data
-        assert ((-limit <= numbers) & (numbers < limit)).all(), f"{old} does not fit the {new} it is made into"
+        if not ((-limit <= numbers) & (numbers < limit)).all():
+            raise AssertionError(f"{old} does not fit the {new} it is made into")  # as Triton's own of overflows
     return type(interpret._semantic).cast(interpret._semantic, value, kind, *rest)
 
 
