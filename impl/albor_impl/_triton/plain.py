@@ -243,8 +243,9 @@ def _run_tuned(self: Any, *args: Any, **kwargs: Any) -> Any:
         return _stock[Autotuner](self, *args, **kwargs)
     self.nargs = dict(zip(self.arg_names, args, strict=False))  # where its pruning looks for them
     configs = list(self.prune_configs(kwargs))
-    if not _interpreted(args, kwargs, ("cpu",)) and _taken.get(self) in configs:
-        configs = [_taken[self]]  # what has no memory is not compiled: it is launched as the last that was
+    last = _taken.get(self)
+    if last is not None and last in configs and not _interpreted(args, kwargs, ("cpu",)):
+        configs = [last]  # what has no memory is not compiled: it is launched as the last that was
     first: Unsuitable | None = None
     for config in configs:
         if config.pre_hook is not None:
