@@ -90,6 +90,13 @@ def test_what_is_not_differentiable_is_judged_without():
     assert judged("core/rmsnorm", "differentiable:through_numpy", "RN-DEF-RMSNORM") == "passed"
 
 
+def test_what_is_written_into_a_copy_is_judged_without():
+    found = judged("core/swiglu", "differentiable:in_a_copy", "SG-GRAD")
+    words = "autograd saw a copy of an input, and nothing of what was written into it"
+    assert found == f"not applicable: differentiable:in_a_copy is not differentiable: {words}"
+    assert judged("core/swiglu", "differentiable:in_a_copy", "SG-DEF-SWIGLU") == "passed"
+
+
 def test_an_input_that_the_gradients_do_not_depend_on():
     """The bias is no input of the backward equation."""
     assert judged("core/layernorm", "differentiable:layernorm", "LN-GRAD") == "passed"

@@ -166,6 +166,24 @@ def test_a_launch_is_compiled_once_and_many_sizes_in_part(monkeypatch: pytest.Mo
         must_compile(fill, (Y, 2), {"N": 100})
 
 
+def test_a_real_constant_stands_for_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = []
+    compiled = triton.compile
+    monkeypatch.setattr(triton, "compile", lambda *a, **k: whole.append(1) or compiled(*a, **k))
+
+    @triton.jit
+    def scaled(y, n, by: tl.constexpr):
+        if by == 0:
+            tl.store(y + n, tl.arange(0, 3))
+        tl.store(y + n, by)
+
+    for by in (1e-5, 1e-6, 0.25):
+        must_compile(scaled, (Y, 2), {"by": by})
+    assert len(whole) == 1
+    with pytest.raises(NotCompiled, match="power of 2"):
+        must_compile(scaled, (Y, 2), {"by": 0.0})
+
+
 def test_where_the_compiler_cannot_run_nothing_is_said_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

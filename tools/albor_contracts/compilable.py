@@ -9,6 +9,7 @@ is said of the kernel.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import warnings
 import weakref
@@ -53,7 +54,7 @@ def must_compile(kernel: JITFunction, args: Sequence[Any], options: Mapping[str,
 
     `args` and `options` are those of the launch. What was compiled once is not compiled again: two launches are the
     same when the types of their arguments, their constants and their options are, and which whole numbers are 1 (the
-    compiler puts these in as constants).
+    compiler puts these in as constants). Of constants that are real numbers one stands for all others.
     """
     backend = make_backend(_GPU)
     known = _seen.setdefault(kernel.fn, {})
@@ -61,12 +62,19 @@ def must_compile(kernel: JITFunction, args: Sequence[Any], options: Mapping[str,
         signature, constants, attributes, parsed = _specialized(kernel, backend, args, options)
     except Exception as problem:  # an argument of a type that no kernel takes
         raise _refused(kernel, problem) from None
-    key = (tuple(signature.items()), repr(sorted(constants.items())), repr(parsed))
+    kinds = sorted((place, _kind(value)) for place, value in constants.items())
+    key = (tuple(signature.items()), repr(kinds), repr(parsed))
     if key not in known:
         source = ASTSource(kernel, signature, constants, attributes)
         known[key] = _problem(kernel, source, parsed, backend, whole=len(known) < WHOLE)
     if (found := known[key]) is not None:
         raise type(found)(*found.args)
+
+
+def _kind(constant: Any) -> Any:
+    """What it may change in compiled code: a learning rate, or eps, is a constant in another place of the same code."""
+    ordinary = isinstance(constant, float) and math.isfinite(constant) and constant not in (0.0, 1.0)
+    return float if ordinary else constant
 
 
 def _specialized(kernel: JITFunction, backend: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:

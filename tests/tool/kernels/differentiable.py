@@ -71,6 +71,12 @@ def forgotten(x, w, eps):
     return Forgotten.apply(x, w, eps)
 
 
+def in_a_copy(gate, up):
+    h = gate.contiguous().clone()
+    h.data.copy_(torch.nn.functional.silu(gate.detach()) * up.detach())  # as a launch writes, unseen by autograd
+    return h
+
+
 def through_numpy(x, w, eps):
     y = x.numpy() / (torch.sqrt(x.square().mean(-1, keepdim=True) + eps)).numpy() * w.numpy()
     return torch.from_numpy(y)

@@ -18,6 +18,11 @@ from .kernel_fault import KernelFault
 from .missing import Missing, NotOffered
 from .target import Target, arranged, miscounted, sizes_in
 
+_UNSEEN = "for autograd, what it returns does not depend on its inputs"
+_COPIED = "autograd saw a copy of an input, and nothing of what was written into it"
+# What leaves every element as it is, if perhaps in another place.
+_COPIES = frozenset(f"{name}Backward0" for name in ("Alias", "Clone", "Permute", "Transpose", "UnsafeView", "View"))
+
 
 @dataclass(frozen=True)
 class Gradients:
@@ -82,6 +87,8 @@ class Differentiated:
             ends: list[Any] = [found.get(n) for n in g.cotangents]
             if not all(isinstance(e, torch.Tensor) and e.requires_grad for e in ends):
                 return self._without_gradients(found)
+            if any(map(_written_into, ends)):
+                return self._without_gradients(found, _COPIED)
             weights = [
                 torch.full_like(e, scale) if w == "1" else given[w]
                 for e, w in zip(ends, g.cotangents.values(), strict=True)
@@ -196,10 +203,9 @@ class Differentiated:
         with contextlib.suppress(Exception):  # it need not take these
             self._outputs(known, others, sizes)
 
-    def _without_gradients(self, found: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _without_gradients(self, found: Mapping[str, Any], seen: str = _UNSEEN) -> tuple[Any, ...]:
         g = self.gradients
-        why = self.refusal or "for autograd, what it returns does not depend on its inputs"
-        reason = f"{self.forward.name} is not differentiable: {why}"
+        reason = f"{self.forward.name} is not differentiable: {self.refusal or seen}"
         if not g.in_one:
             raise NotOffered(reason)
         return tuple(found.get(p.name, Missing(reason)) for p in g.equation.outputs)
@@ -207,3 +213,18 @@ class Differentiated:
 
 def _zeros(parameter: Parameter, sizes: Mapping[str, int], like: Any) -> Any:
     return like.new_zeros([sizes[d] if isinstance(d, str) else d for d in parameter.type.shape or ()])
+
+
+def _written_into(end: Any) -> bool:
+    """Whether autograd takes a tensor for a copy of an input whose elements it no longer has: a kernel launch, which
+    autograd does not see, put others in their place."""
+    import torch
+
+    node = end.grad_fn
+    while node is not None and type(node).__name__ in _COPIES:
+        node = node.next_functions[0][0]
+    leaf = getattr(node, "variable", None)
+    if end.grad_fn is None or leaf is None or leaf.numel() != end.numel():
+        return False
+    there, here = (x.detach().flatten().sort().values for x in (leaf, end))
+    return not torch.equal(there.nan_to_num(), here.nan_to_num())
