@@ -13,6 +13,7 @@ import pytest
 import torch
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
+from albor_contracts.runtime.bounded import Bounded
 from albor_contracts.runtime.claims import Falsified, approx, claim, truth, watching
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel
@@ -20,6 +21,7 @@ from albor_contracts.runtime.missing import NotOffered
 from albor_contracts.runtime.poison import poisoned
 from albor_contracts.runtime.session import ObligationFailed
 from albor_contracts.runtime.target import Target
+from albor_contracts.runtime.truth import Truth
 from albor_contracts.testing import example, supposing, uses_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -533,3 +535,36 @@ def test_a_comparison_that_holds_is_not_shown_as_the_one_that_fails():
     holds, fails = approx(np.array([0.5]), np.array([0.5])), truth(np.array([False]))
     with pytest.raises(Falsified, match="the claim is false"):
         claim(holds & fails)
+
+
+def bounded(*values: float) -> Bounded:
+    return Bounded(np.array(values))
+
+
+def shown(statement: Any) -> str:
+    with pytest.raises(Falsified) as caught:
+        claim(statement)
+    return str(caught.value)
+
+
+def test_what_the_other_side_of_an_or_excuses_is_not_shown():
+    """`all[i, j](not (i < j) or x[i] > x[j] or x[i] == x[j] and n[i] < n[j])`: a list by falling x, then by number."""
+    i, j = grid(3, 3)
+    x, n = bounded(1, 3, 3), np.array([0, 2, 1])
+    ordered = (x[i] > x[j]) | ((x[i] == x[j]) & Truth.of(n[i] < n[j]))
+    words = shown((~Truth.of(i < j) | ordered).all((0, 1)))
+    assert words.startswith("1 > 3 does not hold at [0, 1]")  # not where i < j is false
+
+
+def test_a_comparison_that_is_denied_is_not_shown_where_it_fails():
+    x, y = bounded(1, 2), bounded(2, 1)
+    near = approx(x, bounded(1, 5))
+    words = shown(((~(x < y)) | near).all((0,)) & (x < bounded(9, 1.5)).all((0,)))
+    assert words.startswith("2 < 1.5 does not hold at [1]")
+
+
+def test_an_excuse_in_another_layout_excuses_nothing():
+    i, j = grid(2, 2)
+    x = bounded(1, 2)
+    turned = testing.array[j, i](approx(x[i] + 0 * j, bounded(1, 7)[i] + 0 * j))
+    assert "2 == 7 does not hold at [1" in shown((turned | np.array([[True, False], [True, True]])).all((0, 1)))

@@ -119,7 +119,7 @@ def _where(gap: Gap, place: str) -> str:
 
 
 def _worst_place(gap: Gap) -> tuple[str, Any, Any, float]:
-    left, right, bound, ratio = np.broadcast_arrays(gap.left, gap.right, gap.bound, gap.ratio)
+    left, right, bound, ratio = np.broadcast_arrays(gap.left, gap.right, gap.bound, gap.judged())
     place = np.unravel_index(int(np.argmax(np.nan_to_num(ratio, nan=np.inf))), left.shape) if left.ndim else ()
     where = (
         f" at [{', '.join(str(int(k)) for k, n in zip(place, left.shape, strict=True) if n > 1 or gap.name)}]"
@@ -143,9 +143,13 @@ def _digits(x: Any) -> str:
 def _worst(gaps: tuple[Gap, ...]) -> Gap | None:
     """The first comparison beyond its bound, else the first that does not hold as it stands. None where each holds by
     itself: then another part of the claim does not, and to show one that holds would mislead."""
-    beyond = (g for g in gaps if np.size(g.ratio) and np.nanmax(np.nan_to_num(g.ratio, nan=np.inf)) > 1.0)
-    wrong = (g for g in gaps if g.relation in RELATIONS and not np.all(RELATIONS[g.relation](g.left, g.right)))
+    beyond = (g for g in gaps if g.beyond)
+    wrong = (g for g in gaps if g.relation in RELATIONS and not g.negated and _wrong_as_it_stands(g))
     return next(beyond, None) or next(wrong, None)
+
+
+def _wrong_as_it_stands(gap: Gap) -> bool:
+    return not np.all(RELATIONS[gap.relation](gap.left, gap.right) | gap.excused)
 
 
 def _is_truth(x: Any) -> bool:
