@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e719d3e5655991976becd9fa5a2650c60bef45175dc743b0111ea0ad3c0ff1b9
+Meaning: bbb7f066c14c6488c2c52954f9b97ab869e482d5f8ab5d0af44c2a60aa2cb34a
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e719d3e5655991976becd9fa5a2650c60bef45175dc743b0111ea0ad3c0ff1b9
+Meaning: bbb7f066c14c6488c2c52954f9b97ab869e482d5f8ab5d0af44c2a60aa2cb34a
 """
 
 from albor_contracts.testing import (
@@ -116,6 +116,14 @@ rn_long_narrow_inputs = cases(
 )
 rn_batch_inputs = cases(
     dims={"R": "9, 16, 32, 64, 128, 257", "N": "1, 5, 16"},
+    g="float[R, N] in [-8, 8]",
+    x="float[R, N] in [-60000, 60000]",
+    w="float[N] in [-2, 2]",
+    eps="real in [1e-6, 1e-3]",
+)
+rn_thousands_inputs = cases(
+    dims={"R": "5003", "N": "2..3"},
+    elements=30022,
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-60000, 60000]",
     w="float[N] in [-2, 2]",
@@ -281,6 +289,18 @@ def test_rn_batch(kernel, case):
     expected = spec.rmsnorm(x, w, eps)
     expected_dx, expected_dw = spec.rmsnorm_backward(g, x, w, eps)
     claim(approx(y, expected))
+    claim(approx(dx, expected_dx))
+    claim(approx(dw, expected_dw))
+
+
+@obligation("RN-THOUSANDS", equation="rmsnorm_backward", type="equivalence", cost=16)
+@given(case=rn_thousands_inputs)
+def test_rn_thousands(kernel, case):
+    """Thousands of rows, of which every program of a large grid takes several, all add to the gradient of the
+    weight."""
+    g, x, w, eps = kernel.receives(case, "g x w eps")
+    dx, dw = kernel.rmsnorm_backward(g, x, w, eps)
+    expected_dx, expected_dw = spec.rmsnorm_backward(g, x, w, eps)
     claim(approx(dx, expected_dx))
     claim(approx(dw, expected_dw))
 

@@ -13,13 +13,16 @@ from contextvars import ContextVar
 from typing import Any
 
 import hypothesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture import engine
 
 SALT: ContextVar[int] = ContextVar("salt", default=0)  # of the streams that arrays are drawn from, below 2^24
 SHRINKING = 10  # seconds after which an input is small enough; Hypothesis would take up to 300
 CASES = {"quick": 25, "ci": 200, "thorough": 10_000}
 # A case may be slow because its kernel is. That too many are rejected stays a failure: the conditions need help.
+# Not `explain`: it traces every line from the first failure on, a minute for a case that takes a second in Triton's
+# interpreter, and what it finds is not told.
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
 _SUPPRESSED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
@@ -35,6 +38,7 @@ def register(derandomize: bool | None = None) -> None:
             database=None,
             derandomize=fixed,
             print_blob=False,
+            phases=_PHASES,
             suppress_health_check=_SUPPRESSED,
         )
 

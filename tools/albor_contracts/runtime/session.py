@@ -267,7 +267,7 @@ class Recorder:
             yield
             return
         saved, usual = session.override, session.settings()
-        left = tuple(p for p in usual.phases if p not in (hypothesis.Phase.shrink, hypothesis.Phase.explain))
+        left = tuple(p for p in usual.phases if p is not hypothesis.Phase.shrink)
         session.override = hypothesis.settings(usual, phases=left)
         try:
             yield
