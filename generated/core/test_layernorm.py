@@ -345,7 +345,7 @@ def test_ln_many_rows(kernel, case):
     claim(approx(db, expected_db))
 
 
-@obligation("LN-THOUSANDS", equation="layernorm_backward", type="equivalence", cost=16)
+@obligation("LN-THOUSANDS", equation="layernorm_backward", type="equivalence", cost=8)
 @given(case=ln_thousands_inputs)
 def test_ln_thousands(kernel, case):
     """Thousands of rows, of which every program of a large grid takes several, all add to the gradients of weight and

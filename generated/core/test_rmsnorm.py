@@ -293,7 +293,7 @@ def test_rn_batch(kernel, case):
     claim(approx(dw, expected_dw))
 
 
-@obligation("RN-THOUSANDS", equation="rmsnorm_backward", type="equivalence", cost=16)
+@obligation("RN-THOUSANDS", equation="rmsnorm_backward", type="equivalence", cost=8)
 @given(case=rn_thousands_inputs)
 def test_rn_thousands(kernel, case):
     """Thousands of rows, of which every program of a large grid takes several, all add to the gradient of the
