@@ -345,6 +345,26 @@ def test_roundings_of_models_as_they_are_written_are_named(
     assert done.returncode == 1 and f"your kernel behaves like {fault}: " in done.stdout
 
 
+BY_STRIDES = """
+import torch
+
+def silu(x):
+    x = torch.as_strided(x, x.shape, (x.shape[1], 1))
+    return x * torch.sigmoid(x)
+
+def half(x):
+    return silu(x.contiguous()) / 2
+"""
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("silu", True), ("half", False)])
+def test_a_kernel_that_holds_where_inputs_are_contiguous_is_told_so(kernel: str, told: bool, tmp_path: Path) -> None:
+    (tmp_path / "strided.py").write_text(BY_STRIDES)
+    done = verified("core/silu", f"strided:{kernel}", tmp_path, "-k", "SI-DEF-SILU", "--cases", "25")
+    words = "; where all inputs are contiguous it holds, so a stride is not taken into account"
+    assert done.returncode == 1 and (words in done.stdout) == told
+
+
 def test_a_dtype_that_a_binding_file_does_not_list_is_told(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "name: mine\nframework: torch\nkernels:\n  core/silu:\n    silu: {call: 'torch.nn.functional:silu'}\n"

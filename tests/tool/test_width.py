@@ -75,6 +75,14 @@ def _narrow_rows_kernel(x, y, rows, n, BLOCK: tl.constexpr):
         tl.store(y + narrow_place + at, tl.load(x + narrow_place + at, mask=at < n), mask=at < n)
 
 
+@triton.jit
+def _gather_kernel(ids, w, y, n, BLOCK: tl.constexpr, KIND: tl.constexpr):
+    row = tl.load(ids + tl.program_id(0)).to(KIND)
+    at = tl.arange(0, BLOCK)
+    value = tl.load(w + row * n + at, mask=at < n)
+    tl.store(y + tl.program_id(0).to(tl.int64) * n + at, value, mask=at < n)
+
+
 @triton.autotune([triton.Config({"BLOCK": 128})], key=["n"])
 @triton.jit
 def _tuned_kernel(x, y, n, BLOCK: tl.constexpr):
@@ -117,6 +125,16 @@ def declared_wide(x):
 
 def in_narrow_loops(x):
     return in_loops(x, _narrow_rows_kernel)
+
+
+def gathered(ids, w, kind=tl.int32):
+    y = w.new_empty(len(ids), w.shape[1])
+    _gather_kernel[(len(ids),)](ids.view(-1), w, y, w.shape[1], BLOCK=triton.next_power_of_2(w.shape[1]), KIND=kind)
+    return y
+
+
+def gathered_wide(ids, w):
+    return gathered(ids, w, tl.int64)
 
 
 def in_another_axis(x):
@@ -216,3 +234,20 @@ def test_the_sizes_are_those_of_the_implementation() -> None:
     assert len(beyond_memory(ROOT, replace(kernel, contract="core/cast"), "to_bf16")) == 1
     for own in (replace(kernel, binding="impl"), replace(kernel, device="cuda"), replace(kernel, framework="numpy")):
         assert beyond_memory(ROOT, own, "silu") == []
+
+
+def test_what_an_array_of_integers_holds_is_part_of_an_offset() -> None:
+    signature = parse_signature("embedding(ids: i64[T], w: float[V, D]) -> y: float[T, D]")
+    sizes = {"T": 1048576, "V": 1048576, "D": 4097}
+
+    def told(name: str, **held: int) -> str:
+        bound = bind(f"{__name__}:{name}", "core/embedding", {"embedding": signature}, ROOT)
+        assert bound is not None
+        (kernel,) = bound.kernels(Definitions("core/embedding", {}, {"embedding": signature}), "cpu")
+        return width.overflow(kernel, "embedding", {**sizes, **held})
+
+    assert told("gathered") == "" == told("gathered_wide", ids=1048575)
+    words = told("gathered", ids=1048575)
+    assert "_gather_kernel, last program of (1048576,): int32 overflow detected for operation mul" in words
+    found = beyond_memory(ROOT, replace(kernel_of("narrow"), contract="core/embedding"), "embedding_backward")
+    assert [entry["ids"] for entry in found] == [1048575]

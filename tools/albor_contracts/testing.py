@@ -117,6 +117,7 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
 
     def wrap(test: Callable[..., None]) -> Callable[[Kernel], None]:
         def once(kernel: Kernel, case: Case) -> None:
+            session.again = partial(test, kernel)
             try:
                 test(kernel, case)
             except hypothesis.errors.UnsatisfiedAssumption:

@@ -4,15 +4,15 @@ A wrapper called with tensors on torch's meta device does all it does with real 
 it works out strides, blocks and grid. Inside `last_programs` the launch that follows runs one program, the last of the
 grid, which has the largest offsets: loads give zeros, stores go nowhere, loops take their first and their last two
 steps, and integer arithmetic of 32 bits that overflows raises, as do integers of 64 bits that are made into fewer and
-do not fit. What a kernel loads (labels, tables of pointers) is 0,
-so offsets made of such values are not judged.
+do not fit. What a kernel loads is 0, but for tensors of integers of which the caller says what they hold (ids): offsets
+made of other values that were loaded are not judged.
 """
 
 from __future__ import annotations
 
 import builtins
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,20 @@ class IndexOverflow(OverflowError):
 
 
 class _Nowhere:
-    """Stands for the interpreter's access to memory: every address holds 0."""
+    """Stands for the interpreter's access to memory: every address of an argument holds the same number, mostly 0."""
+
+    def __init__(self, held: Mapping[int, int]) -> None:
+        self.held = held  # place of an argument -> what it holds
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_stock, name)
 
-    @staticmethod
-    def load(pointers: np.ndarray, mask: np.ndarray, other: np.ndarray, dtype: Any) -> np.ndarray:
-        return np.where(mask, np.zeros((), dtype), other).astype(dtype)
+    def load(self, pointers: np.ndarray, mask: np.ndarray, other: np.ndarray, dtype: Any) -> np.ndarray:
+        found = np.zeros(np.shape(pointers), dtype)
+        for place, value in self.held.items():
+            if (there := pointers >> _APART == place).any():
+                found[there] = value
+        return np.where(mask, found, other).astype(dtype)
 
     @staticmethod
     def store(pointers: np.ndarray, value: np.ndarray, mask: np.ndarray) -> None:
@@ -63,6 +69,7 @@ class _Everywhere:
 
 
 _stock = interpreter._interpreter
+_APART = 44  # bits that offsets may take before the address of one argument could be another's
 
 
 def _block(kind: Any, start: int, stop: int) -> Any:
@@ -97,13 +104,15 @@ def _wide(step: int) -> Any:
 
 
 @contextlib.contextmanager
-def last_programs() -> Iterator[list[Launch]]:
-    """Launches with meta tensors in the block run their last program as described above; they are listed.
+def last_programs(held: Sequence[tuple[torch.Tensor, int]] = ()) -> Iterator[list[Launch]]:
+    """Launches with meta tensors in the block run their last program as described above; they are listed. `held` says
+    of tensors of integers, and of their views, what each of their elements is.
 
     Raises IndexOverflow where 32-bit integers overflow or a grid is larger than a device takes.
     """
     launches: list[Launch] = []
     stock = Kernel.run
+    numbers = {tensor.untyped_storage()._cdata: number for tensor, number in held}
 
     def run(self: Kernel, *args: Any, grid: Any, warmup: bool, reachable: Any = (), **kwargs: Any) -> Any:
         tensors = [v for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor)]
@@ -123,11 +132,16 @@ def last_programs() -> Iterator[list[Launch]]:
         constexprs = {parameter.name for parameter in self.params if parameter.is_constexpr}
         wide = {parameter.name for parameter in self.params if parameter.annotation_type in ("i64", "u64")}
         values = {
-            name: v if name in constexprs else _wide(v) if name in wide else _argument(v)
-            for name, v in bound.arguments.items()
+            name: v if name in constexprs else _wide(v) if name in wide else _argument(v, place)
+            for place, (name, v) in enumerate(bound.arguments.items(), 1)
+        }
+        found = {
+            place: numbers.get(v.untyped_storage()._cdata, 0)
+            for place, v in enumerate(bound.arguments.values(), 1)
+            if isinstance(v, torch.Tensor)
         }
         with self.repaired() if isinstance(self, PlainKernel) else contextlib.nullcontext():
-            _last_program(self, values, where)
+            _last_program(self, values, where, {place: number for place, number in found.items() if number})
         return None
 
     Kernel.run = run  # type: ignore[method-assign]
@@ -137,13 +151,15 @@ def last_programs() -> Iterator[list[Launch]]:
         Kernel.run = stock  # type: ignore[method-assign]
 
 
-def _argument(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        value = torch.empty(1, dtype=value.dtype)  # an address of the right type, which nothing follows
-    return interpret._argument(value)
+def _argument(value: Any, place: int) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return interpret._argument(value)
+    pointer = interpret._argument(torch.empty(1, dtype=value.dtype))
+    pointer.handle.data = np.array([place << _APART], np.uint64)  # an address of its own, which nothing follows
+    return pointer
 
 
-def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...]) -> None:
+def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...], held: Mapping[int, int]) -> None:
     builder, names = interpret._builder, kernel.fn.__globals__
     with (
         interpret.LOCK,
@@ -156,7 +172,7 @@ def _last_program(kernel: Kernel, values: dict[str, Any], grid: tuple[int, ...])
         builder.memory = _Everywhere()  # type: ignore[assignment]
         builder.set_grid_dim(*(*grid, 1, 1, 1)[:3])
         builder.set_grid_idx(*(size - 1 for size in builder.grid_dim))
-        interpreter._interpreter = _Nowhere()
+        interpreter._interpreter = _Nowhere(held)
         shadowed, steps = names.get("range", builtins.range), tl.range
         names["range"] = tl.range = _ends  # type: ignore[assignment, misc]
         try:

@@ -47,7 +47,10 @@ class Large(Entry):
     """Sizes that no memory holds, at which the offsets of one equation's kernels pass 2^31."""
 
     of: Text = key("The equation.", pattern=IDENTIFIER)
-    sizes: dict[str, int] = key("Its dimensions; integer inputs that shall not be 1 too.", keys=IDENTIFIER)
+    sizes: dict[str, int] = key(
+        "Its dimensions; integer inputs that shall not be 1 and what integer arrays hold if not 0, too.",
+        keys=IDENTIFIER,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

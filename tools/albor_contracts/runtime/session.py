@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import traceback
 from collections import Counter
@@ -51,6 +52,7 @@ class Session:
     describe: Callable[[str, str], Mapping[str, str]] | None = None  # (contract, obligation) -> texts and hashes
     locate: Callable[[str, str, str], str] | None = None  # (contract, obligation, output) -> where it is stated
     why: Callable[[str, str], str] | None = None  # (contract, obligation) -> `if_fails`, where `describe` is not there
+    again: Callable[[Any], None] | None = None  # judges another case of the obligation that is under way
     diagnose: Callable[[Kernel], tuple[str, str] | None] | None = None  # fault the kernel behaves like: id, title
     replay: Callable[[Kernel, str], str] | None = None
     note: Callable[[str], None] | None = None  # keeps the input that the kernel is given next, should it not return
@@ -167,6 +169,7 @@ class Recorder:
             # The library documents another convention: neither passed nor failed.
             self._skipped(started.finished("declined", reason=why), f"declined: {why}")
         k.undefined.clear()
+        session.again = None
         begin = time.monotonic()
         with watching() as seen, self._hooked() as deviation, quiet:
             try:
@@ -339,13 +342,15 @@ class Recorder:
         meaning = "" if formal else started.if_fails
         if not formal and not meaning and session.why is not None:
             meaning = session.why(self.kernel.contract, self.id)
+        case = self._inputs()
+        message += self._of_strides()
         return Failure(
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
             kernel=target.place() if target is not None else "",
             judged_as="" if target is None else _judged_as(target, called, output),
             message=message,
-            case=self._inputs(),
+            case=case,
             expected=expected,
             got=got,
             bound=bound,
@@ -355,6 +360,18 @@ class Recorder:
             replay=started.replay,
             traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
         )
+
+    def _of_strides(self) -> str:
+        """Whether the case that failed holds with the same numbers in contiguous arrays. Calls the kernel again."""
+        layouts = getattr(self.last, "layouts", {})
+        if session.again is None or session.lost or set(layouts.values()) <= {"contiguous"}:
+            return ""
+        self.kernel.on_case = self.kernel.on_step = self.kernel.on_reject = None
+        try:
+            session.again(dataclasses.replace(self.last, layouts={}))
+        except (Exception, device.DeviceLost):
+            return ""
+        return "; where all inputs are contiguous it holds, so a stride is not taken into account"
 
     def _returned(self) -> str:
         """What the kernels gave back in the case that failed, as far as it can be read."""

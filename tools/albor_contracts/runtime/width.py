@@ -27,7 +27,8 @@ def overflow(kernel: Kernel, equation: str, sizes: Mapping[str, int]) -> str:
     """What overflows when a kernel on the CPU is called with tensors of these sizes that have no memory; empty where
     nothing does, and where nothing can be found out: its host code looks at values, or launches no Triton kernel.
 
-    `sizes` are dimensions, and integer inputs that shall not be 1. A call that takes longer than `SECONDS` ends.
+    `sizes` are dimensions, integer inputs that shall not be 1, and what integer arrays hold if not 0. A call that takes
+    longer than `SECONDS` ends.
     """
     import torch
     from albor_impl._triton.large import IndexOverflow, last_programs
@@ -39,7 +40,7 @@ def overflow(kernel: Kernel, equation: str, sizes: Mapping[str, int]) -> str:
     values = [_value(p.name, p.type, sizes, dtypes) for p in signature.inputs]
     try:
         positional, keywords = kernel.arranged(target, signature, values)
-        with _for_seconds(SECONDS), torch.device("meta"), last_programs():
+        with _for_seconds(SECONDS), torch.device("meta"), last_programs(_held(signature, values, sizes)):
             target.call(*positional, **keywords)
     except IndexOverflow as problem:
         words = ", ".join(f"{name} = {size}" for name, size in sizes.items())
@@ -86,11 +87,18 @@ def wide_launches(signature: Signature, target: Target, sizes: Mapping[str, int]
     from albor_impl._triton.large import last_programs
 
     dtypes = {"float": "bf16", "accum": "f32"}
-    with last_programs() as launches:
-        target.call(*(_value(p.name, p.type, sizes, dtypes) for p in signature.inputs))
+    values = [_value(p.name, p.type, sizes, dtypes) for p in signature.inputs]
+    with last_programs(_held(signature, values, sizes)) as launches:
+        target.call(*values)
     if not launches:
         raise ValueError(f"no Triton kernel was launched by {target.name}: its offsets cannot be judged")
     return launches
+
+
+def _held(signature: Signature, values: Sequence[Any], sizes: Mapping[str, int]) -> list[tuple[Any, int]]:
+    """Arrays of whose elements `sizes` says what they are."""
+    named = zip(signature.inputs, values, strict=True)
+    return [(value, sizes[p.name]) for p, value in named if p.type.is_array and p.name in sizes]
 
 
 def _value(name: str, kind: Any, sizes: Mapping[str, int], dtypes: Mapping[str, str]) -> Any:
