@@ -17,15 +17,14 @@ import contextlib
 import functools
 import importlib
 import types
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import triton.language as tl
 from triton.runtime import interpreter
 
-from .reached import namespaces
+from .reached import exchanged_in, namespaces
 
 MODULES = ("triton.language.extra.libdevice", "triton.language.extra.cuda.libdevice")
 CUDA = "triton.language.extra.cuda"
@@ -73,7 +72,6 @@ _FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {
 _FUNCTIONS |= {f"fast_{name}f": _FUNCTIONS[name] for name in _FAST}
 _FUNCTIONS["fast_dividef"] = torch.div
 _JUDGEMENTS = {"isnan", "isinf", "finitef", "isfinited", "signbit"}  # int32: 0 or not
-_uses: weakref.WeakKeyDictionary[Callable, list[tuple[dict[str, Any], str, Any, Any]]] = weakref.WeakKeyDictionary()
 
 
 def _called(name: str, *arguments: Any, **_: Any) -> Any:
@@ -115,30 +113,10 @@ def _absent(name: str) -> Any:
     raise NotImplementedError(f"{CUDA}.{name} has no counterpart in Triton's interpreter")
 
 
-def _uses_of(fn: Callable) -> list[tuple[dict[str, Any], str, Any, Any]]:
-    """Where a kernel and the device functions it reaches hold functions of libdevice: (namespace, name, it, other)."""
-    if fn not in _uses:
-        own = [vars(importlib.import_module(path)) for path in (*MODULES, CUDA)]
-        own.append(vars(tl.extra.cuda))  # Triton loads it twice
-        spaces = own + [space for space in namespaces(fn) if not any(space is module for module in own)]
-        replaced = _replacements()
-        _uses[fn] = [
-            (space, name, *replaced[id(value)])
-            for space in spaces
-            for name, value in space.items()
-            if id(value) in replaced
-        ]
-    return _uses[fn]
-
-
-@contextlib.contextmanager
-def available(fn: Callable) -> Iterator[None]:
-    """While active, the functions of libdevice that a kernel can reach are those of this module."""
-    uses = _uses_of(fn)
-    try:
-        for space, name, _, other in uses:
-            space[name] = other
-        yield
-    finally:
-        for space, name, own, _ in uses:
-            space[name] = own
+def available(fn: Callable) -> contextlib.AbstractContextManager[None]:
+    """While active, the functions of libdevice that a kernel and the device functions it reaches hold are those of this
+    module."""
+    own = [vars(importlib.import_module(path)) for path in (*MODULES, CUDA)]
+    own.append(vars(tl.extra.cuda))  # Triton loads it twice
+    spaces = own + [space for space in namespaces(fn) if not any(space is module for module in own)]
+    return exchanged_in(spaces, _replacements())

@@ -37,7 +37,7 @@ from triton.runtime.jit import JITFunction
 from . import interpret, libdevice, operators, remembered
 from .kernel import LAUNCH_OPTIONS, Kernel
 from .operators import Operators
-from .reached import namespaces
+from .reached import exchanged_in, namespaces
 from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
@@ -151,25 +151,11 @@ def _interpreting_functions() -> dict[int, tuple[Any, Any]]:
     return {id(before): (before, value) for _, _, before, value in interpret._exchanges() if callable(before)}
 
 
-@contextlib.contextmanager
-def _renamed(fn: Callable) -> Iterator[None]:
+def _renamed(fn: Callable) -> contextlib.AbstractContextManager[None]:
     """While active, functions of `triton.language` interpret where a kernel holds them under a name of its own, too
     (`cast = tl.cast`, `from triton.language import load`): a launch exchanges them in Triton's modules alone."""
-    during = _interpreting_functions()
-    uses = [
-        (space, name, *during[id(value)])
-        for space in namespaces(fn)
-        if not space.get("__name__", "").startswith("triton.")
-        for name, value in space.items()
-        if id(value) in during
-    ]
-    try:
-        for space, name, _, value in uses:
-            space[name] = value
-        yield
-    finally:
-        for space, name, before, _ in uses:
-            space[name] = before
+    own = [space for space in namespaces(fn) if not space.get("__name__", "").startswith("triton.")]
+    return exchanged_in(own, _interpreting_functions())
 
 
 def _load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:

@@ -1,10 +1,12 @@
-"""What a kernel of others can reach by name: the modules of it and of the device functions that it calls."""
+"""What a kernel of others can reach by name: the modules of it and of the device functions that it calls, and what
+stands there for something else while it is interpreted."""
 
 from __future__ import annotations
 
+import contextlib
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from triton.runtime.jit import JITFunction
@@ -27,6 +29,20 @@ def namespaces(fn: Callable) -> list[dict[str, Any]]:
             waiting += [value.fn for value in _named(one) if isinstance(value, JITFunction)]
         _namespaces[fn] = spaces
     return _namespaces[fn]
+
+
+@contextlib.contextmanager
+def exchanged_in(spaces: Sequence[dict[str, Any]], others: Mapping[int, tuple[Any, Any]]) -> Iterator[None]:
+    """While active, whatever name stands for something of which `others` has the id stands for what goes with it:
+    id -> (it, other)."""
+    uses = [(s, name, *others[id(value)]) for s in spaces for name, value in s.items() if id(value) in others]
+    try:
+        for space, name, _, other in uses:
+            space[name] = other
+        yield
+    finally:
+        for space, name, own, _ in uses:
+            space[name] = own
 
 
 def _named(fn: types.FunctionType) -> list[Any]:
