@@ -135,13 +135,10 @@ def last_programs(held: Sequence[tuple[torch.Tensor, int]] = ()) -> Iterator[lis
             name: v if name in constexprs else _wide(v) if name in wide else _argument(v, place)
             for place, (name, v) in enumerate(bound.arguments.items(), 1)
         }
-        found = {
-            place: numbers.get(v.untyped_storage()._cdata, 0)
-            for place, v in enumerate(bound.arguments.values(), 1)
-            if isinstance(v, torch.Tensor)
-        }
+        tensors_at = [(k, v) for k, v in enumerate(bound.arguments.values(), 1) if isinstance(v, torch.Tensor)]
+        found = {place: numbers.get(tensor.untyped_storage()._cdata, 0) for place, tensor in tensors_at}
         with self.repaired() if isinstance(self, PlainKernel) else contextlib.nullcontext():
-            _last_program(self, values, where, {place: number for place, number in found.items() if number})
+            _last_program(self, values, where, found)
         return None
 
     Kernel.run = run  # type: ignore[method-assign]

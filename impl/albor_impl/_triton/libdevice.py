@@ -1,4 +1,5 @@
-"""Functions of CUDA's libdevice on the arrays of the interpreter, for kernels of others.
+"""What CUDA has for a kernel, on the arrays of the interpreter and for kernels of others: functions of libdevice, and
+what a program asks of its launch.
 
 `triton.language.extra.libdevice` holds names without a body: the compiler puts the functions of the device in their
 place, the interpreter does not, and returns None. Here they are PyTorch's, computed in float64 and rounded once to
@@ -18,7 +19,7 @@ import functools
 import importlib
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import triton.language as tl
@@ -76,7 +77,7 @@ _JUDGEMENTS = {"isnan", "isinf", "finitef", "isfinited", "signbit"}  # int32: 0 
 
 def _called(name: str, *arguments: Any, **_: Any) -> Any:
     if name not in _FUNCTIONS:
-        raise NotImplementedError(f"libdevice.{name} has no counterpart in Triton's interpreter")
+        _absent(f"libdevice.{name}")
     operands = [interpreter.interpreter_semantic.to_tensor(a) for a in arguments]
     blocks = [x for x in operands if x.type.is_block()]
     kind = next((x for x in operands if x.dtype.is_floating()), operands[0]).dtype
@@ -102,15 +103,15 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
         "num_threads": lambda: tl.constexpr(32 * launched.warps),
         "gdc_wait": lambda: None,
         "gdc_launch_dependents": lambda: None,
-        "smid": functools.partial(_absent, "smid"),
-        "globaltimer": functools.partial(_absent, "globaltimer"),
+        "smid": functools.partial(_absent, f"{CUDA}.smid"),
+        "globaltimer": functools.partial(_absent, f"{CUDA}.globaltimer"),
     }
     cuda = vars(importlib.import_module(CUDA))
     return found | {id(cuda[name]): (cuda[name], other) for name, other in of_launch.items() if name in cuda}
 
 
-def _absent(name: str) -> Any:
-    raise NotImplementedError(f"{CUDA}.{name} has no counterpart in Triton's interpreter")
+def _absent(name: str) -> NoReturn:
+    raise NotImplementedError(f"{name} has no counterpart in Triton's interpreter")
 
 
 def available(fn: Callable) -> contextlib.AbstractContextManager[None]:

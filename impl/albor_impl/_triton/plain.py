@@ -113,10 +113,9 @@ def interpret_plain_kernels(first: First | None = None) -> None:
     importlib.import_module("triton.compiler.code_generator")  # during a launch it would keep what is exchanged then
     PlainKernel.first = None if first is None else staticmethod(first)
     operators.install()
-    JITFunction.run = _run
-    InterpretedFunction.run = _run
-    Autotuner.run = _run_tuned
-    torch.cuda.device.__enter__ = _entered  # type: ignore[method-assign]
+    runs = ((JITFunction, "run", _run), (InterpretedFunction, "run", _run), (Autotuner, "run", _run_tuned))
+    for owner, name, own in (*runs, (torch.cuda.device, "__enter__", _entered)):
+        setattr(owner, name, own)
 
 
 @contextlib.contextmanager

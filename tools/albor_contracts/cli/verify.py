@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     finish()
     if not (result.outcomes or result.interrupted or result.crashed or result.timed_out or result.not_run):
         where = ", ".join(options.contracts) or "any contract"
-        if others := _other_dtypes(library, contracts, bindings, options.dtype or ()):
+        if options.dtype and (others := _other_dtypes(library, contracts, bindings, options.dtype)):
             why = f"{others}; `dtypes` in a binding file says in which its kernels are judged"
         elif options.match:
             why = f"{', '.join(bindings)}: no obligation of {where} has an id with {options.match!r} in it"
@@ -115,15 +115,13 @@ def _other_dtypes(library: Library, contracts: Iterable[str], bindings: Iterable
     from ..verify.plan import binding_data
 
     told = []
-    for name in bindings:
-        if names_callable(name):
-            continue
+    for name in (name for name in bindings if not names_callable(name)):
         data = binding_data(library.root, name)
         targets = [t for c in contracts for t in data.kernels.get(c, {}).values() if t.declines is None]
         judged = list(dict.fromkeys(d for target in targets for d in data.dtypes_of(target)))
         if judged and not set(judged) & set(asked):
             told.append(f"{name} has its kernels judged in {', '.join(judged)}, not in {', '.join(asked)}")
-    return "; ".join(told) if asked else ""
+    return "; ".join(told)
 
 
 def _slips(library: Library, contracts: Iterable[str], bindings: Iterable[str]) -> str:

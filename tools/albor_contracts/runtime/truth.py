@@ -7,6 +7,7 @@ A claim fails only where it is certainly false.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,17 +72,12 @@ class Truth:
     def ndim(self) -> int:
         return self.value.ndim
 
-    def _combined(self, value: np.ndarray, possible: np.ndarray, avoidable: np.ndarray, *others: Truth) -> Truth:
-        gaps = self.gaps
-        for other in others:
-            gaps = gaps + other.gaps
-        return Truth(value, possible & avoidable, gaps)
-
     def __and__(self, other: Truth | np.ndarray | bool) -> Truth:
         o = Truth.of(other)
         if self.unsure is False and o.unsure is False:
             return Truth(self.value & o.value, False, self.gaps + o.gaps)
-        return self._combined(self.value & o.value, self.possible & o.possible, self.avoidable | o.avoidable, o)
+        possible, avoidable = self.possible & o.possible, self.avoidable | o.avoidable
+        return Truth(self.value & o.value, possible & avoidable, self.gaps + o.gaps)
 
     __rand__ = __and__
 
@@ -105,18 +101,18 @@ class Truth:
         unsure = False if decided else np.asarray(self.unsure) | o.unsure
         return Truth(self.value ^ o.value, unsure, self.gaps + o.gaps)
 
-    def __eq__(self, other: object) -> Truth:  # type: ignore[override]
-        apart = self ^ other  # type: ignore[operator]
+    def __eq__(self, other: Any) -> Truth:  # type: ignore[override]
+        apart = self ^ other
         return Truth(~apart.value, apart.unsure, apart.gaps)
 
-    def __ne__(self, other: object) -> Truth:  # type: ignore[override]
-        return self ^ other  # type: ignore[operator]
+    def __ne__(self, other: Any) -> Truth:  # type: ignore[override]
+        return self ^ other
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __getitem__(self, where: object) -> Truth:
-        unsure = self.unsure if isinstance(self.unsure, bool) else np.broadcast_to(self.unsure, self.shape)[where]  # type: ignore[call-overload]
-        return Truth(self.value[where], unsure, _moved(self.gaps))  # type: ignore[call-overload]
+    def __getitem__(self, where: Any) -> Truth:
+        unsure = self.unsure if isinstance(self.unsure, bool) else np.broadcast_to(self.unsure, self.shape)[where]
+        return Truth(self.value[where], unsure, _moved(self.gaps))
 
     def laid_out(self, full: tuple[int, ...], order: tuple[int, ...]) -> Truth:
         unsure = self.unsure if isinstance(self.unsure, bool) else lay_out(np.asarray(self.unsure), full, order)
@@ -146,6 +142,7 @@ def _excused(gaps: tuple[Gap, ...], holds: np.ndarray) -> tuple[Gap, ...]:
 
 
 def _one_excused(gap: Gap, holds: np.ndarray) -> Gap:
+    """The comparison itself where its axes are not those of `holds` any more."""
     shape = np.shape(gap.ratio)
     same = len(shape) == holds.ndim and all(h in (1, n) for h, n in zip(holds.shape, shape, strict=True))
     if not gap.aligned or not (same or holds.ndim == 0):
