@@ -343,7 +343,7 @@ class Recorder:
         if not formal and not meaning and session.why is not None:
             meaning = session.why(self.kernel.contract, self.id)
         case = self._inputs()
-        message += self._of_strides()
+        message += "" if unexpected else self._of_strides()
         return Failure(
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
