@@ -253,10 +253,10 @@ class Kernel:
             raise unrepeatable(target, words, self.framework == "torch")
         if not repeated.others or not signature.has_arrays or (self.simulated and signature.on_device):
             return
-        repeated.others -= 1
         others = other_values(signature, received, self.device == "cpu")
         if others is None:
             return
+        repeated.others -= 1  # of the cases that can show something
         given = [
             a if other is r else self._present(other, p.type, p.name).view
             for a, r, other, p in zip(raw, received, others, signature.inputs, strict=True)

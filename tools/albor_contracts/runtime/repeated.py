@@ -111,4 +111,4 @@ def _write(array: Any, values: Any) -> None:
 
 def _turned(received: Any) -> Any:
     value = np.asarray(received.value if isinstance(received, Bounded) else received)
-    return np.flip(value) if value.size > 1 else received
+    return received if np.array_equal(turned := np.flip(value), value) else turned
