@@ -462,6 +462,7 @@ def test_a_short_name_is_a_word_of_its_own():
     text = "equation: clamp, call: 'clamp(x, low)', raises: ValueError, mentions: [lo]"
     assert "does not mention lo" in judged("rejection", text, clamp=raising(ValueError, "too low"))
     assert judged("rejection", text, clamp=raising(ValueError, "lo: too low")) == "passed"
+    assert judged("rejection", text, clamp=raising(ValueError, "`clip_lo` is 3")) == "passed"
 
 
 def refusing(kinds: str) -> Any:

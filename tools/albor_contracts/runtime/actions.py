@@ -73,9 +73,10 @@ def rejects(
 
 
 def _mentioned(words: str, message: str) -> bool:
-    """A name of one or two letters counts as a word of its own: `k` is no part of `token`."""
+    """A name of one or two letters counts as a word of its own, or of a longer name: `k` is no part of `token`, and is
+    one of `top_k`, as this argument is called elsewhere."""
     short = words.isidentifier() and len(words) <= 2
-    return re.search(rf"\b{words}\b", message) is not None if short else words in message
+    return re.search(rf"(?<![^\W_]){words}(?![^\W_])", message) is not None if short else words in message
 
 
 def uses_at_most(limit: Any, what: str, call: Callable[[], Any]) -> None:
