@@ -14,6 +14,7 @@ import torch
 from albor_contracts import testing
 from albor_contracts.runtime.actions import independent
 from albor_contracts.runtime.bounded import Bounded
+from albor_contracts.runtime.called_with import called_with
 from albor_contracts.runtime.claims import Falsified, approx, claim, truth, watching
 from albor_contracts.runtime.grid import grid
 from albor_contracts.runtime.kernel import Kernel
@@ -568,3 +569,47 @@ def test_an_excuse_in_another_layout_excuses_nothing():
     x = bounded(1, 2)
     turned = testing.array[j, i](approx(x[i] + 0 * j, bounded(1, 7)[i] + 0 * j))
     assert "2 == 7 does not hold at [1" in shown((turned | np.array([[True, False], [True, True]])).all((0, 1)))
+
+
+def test_a_failure_tells_what_a_law_had_the_kernel_called_with():
+    """What the law makes of the case is not what stands there: `keep = 0` says nothing where it calls with N."""
+    toy = Toy(
+        HEAD
+        + """
+dims: {N: 1..20}
+equations:
+  cut:
+    signature: "cut(x: float[N], keep: int) -> y: float[N]"
+    domain: {x: "in [1, 4]", keep: "in [0, 0]"}
+    formula: cut
+proof_obligations:
+  - {id: TY-WHOLE, equation: cut, type: boundary, property: All, let: "y = cut(x, N)", check: "exact(y, x)"}
+  - {id: TY-AS-IS, equation: cut, type: boundary, property: All, let: "y = cut(x, keep)", check: "all[i](y[i] == 0)"}
+  - {id: TY-NONE, equation: cut, type: rejection, property: No, call: "cut(x, -1)", raises: ValueError}
+"""
+    )
+
+    def case(identifier: str, cut: Any) -> list[str]:
+        with pytest.raises(ObligationFailed) as failed:
+            toy.module.tests[identifier](toy.kernel(cut=cut))
+        return failed.value.failure.case.splitlines()
+
+    def nothing(x: Any, keep: int) -> Any:
+        return np.zeros_like(x)
+
+    def broken(x: Any, keep: int) -> Any:
+        raise KeyError("keep")
+
+    assert case("TY-WHOLE", nothing)[-1] == "called  cut(keep = 1)"
+    assert case("TY-WHOLE", broken)[-1] == "called  cut(keep = 1)"  # nothing came back
+    assert case("TY-NONE", nothing)[-1] == "called  cut(keep = -1)"
+    assert not any(line.startswith("called") for line in case("TY-AS-IS", lambda x, keep: x))
+
+
+def test_what_a_kernel_was_given_is_told_where_it_differs():
+    case = {"x": np.array([0.0, np.nan]), "k": 3, "name": "a"}
+    assert called_with([("f", dict(case))], case) == ""
+    assert called_with([("f", {**case, "k": 4}), ("f", {"k": 4}), ("g", {"z": "b"})], case) == "f(k = 4); g(z = 'b')"
+    assert called_with([("f", {"x": np.array([-0.0, np.nan])})], case) == "f(x = [-0.0, nan])"
+    assert called_with([("f", {"x": np.zeros((9, 9))})], case) == "f(x = array[9, 9] [0.0, 0.0, 0.0, 0.0, ...])"
+    assert called_with([("f", {"k": n}) for n in range(9)], case) == "f(k = 0); f(k = 1); f(k = 2); f(k = 4); ..."

@@ -68,6 +68,7 @@ class Kernel:
     called: str = ""  # the equation whose kernel was called last
     answered: set[str] = field(default_factory=set)  # the equations whose kernels have returned something
     log: list[tuple[str, Mapping[str, Any], tuple[Any, ...]]] = field(default_factory=list)
+    given: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # the call that nothing has come of yet
     on_case: Callable[[Any], None] | None = None
     on_step: Callable[[Any], None] | None = None
     on_reject: Callable[[], None] | None = None
@@ -117,6 +118,7 @@ class Kernel:
         if told is not None:
             told(received)
         self.log.clear()
+        self.given = []
         self.spec.recent.clear()
         self.calls = received.stream  # which poison a call gets is a property of the case, not of the history
         values = []
@@ -169,6 +171,8 @@ class Kernel:
             for r, p in zip(received, signature.inputs, strict=True)
         ]
         raw = [p.view if isinstance(p, Presented) else p for p in presented]
+        arguments_by_name = {p.name: r for p, r in zip(signature.inputs, received, strict=True)}
+        self.given = [(name, arguments_by_name)]
         self.calls += 1
         try:
             with self._watched(target):
@@ -190,7 +194,8 @@ class Kernel:
             self._repeat(self.repeated, target, signature, raw, outputs, values, received)
         if self.asked is not None and self.asked.takes(signature, target.name, target.call, raw):
             self._ask(self.asked, target, signature, raw, values, received)
-        self.log.append((name, {p.name: r for p, r in zip(signature.inputs, received, strict=True)}, values))
+        self.log.append((name, arguments_by_name, values))
+        self.given = []
         return values if len(values) != 1 else values[0]
 
     def _watched(self, target: Target) -> contextlib.AbstractContextManager[None]:

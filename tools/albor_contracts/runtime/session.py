@@ -19,6 +19,7 @@ from ..events import Event, Failure, ObligationStarted, Progress
 from ..inputs import profiles
 from ..lang.types import Type
 from . import device
+from .called_with import called_with, outline
 from .claims import FALSE, Falsified, watching
 from .deviation import Deviation
 from .elsewhere import Asked, Other
@@ -39,7 +40,7 @@ FORMAL = frozenset(
 SHRUNK = 3  # failures of one kernel whose inputs are made small: more of them tell little, and cost seconds each
 WATCHED = 16  # calls that must leave generators and settings of the process alone, of each obligation
 MANY_LINES = 9  # of a kernel that a message tells of
-SHOWN = 8  # calls of a kernel that a failure tells of, and elements of an array
+SHOWN = 8  # calls of a kernel whose results a failure tells of
 
 
 @dataclass
@@ -309,14 +310,18 @@ class Recorder:
             session.tell(event)
 
     def _inputs(self) -> str:
-        """The case that failed; of a run, the inputs of every step, and its state before the last."""
+        """The case that failed, and what kernels were called with where a law had made it of the case; of a run, the
+        inputs of every step, and its state before the last."""
         if self.last is None:
             return ""
         steps = [f"step {k}\n{case.describe()}" for k, case in enumerate(self.steps, 1)]
         if steps and session.state:
-            held = (f"{name} = {_outline(value)}" for name, value in session.state.items())
+            held = (f"{name} = {outline(value)}" for name, value in session.state.items())
             steps.insert(len(steps) - 1, "state before the last step\n" + "\n".join(held))
-        return "\n".join([self.last.describe(), *steps])
+        calls = [(name, arguments) for name, arguments, _ in self.kernel.log] + self.kernel.given
+        told = called_with(calls, self.last.values)
+        called = [f"called  {told}"] if told and not steps else []
+        return "\n".join([self.last.describe(), *called, *steps])
 
     def _failure(self, error: Exception, started: ObligationStarted) -> Failure:
         gap = getattr(error, "gap", None)
@@ -421,23 +426,13 @@ def _shown(error: BaseException) -> BaseException:
     return error
 
 
-def _outline(value: Any) -> str:
-    """A value of any type that a run keeps: numbers as they are, of long arrays shape and beginning."""
-    value = getattr(value, "value", value)
-    if isinstance(value, np.ndarray) and value.size > SHOWN:
-        return f"array{list(value.shape)} [{', '.join(repr(v) for v in value.reshape(-1)[:4].tolist())}, ...]"
-    if isinstance(value, bytes) and len(value) > 4 * SHOWN:
-        return f"{len(value)} bytes"
-    return repr(value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value)
-
-
 def _brief(value: Any, type_: Type) -> str:
     if isinstance(value, Missing):
         return "nothing"
     value = getattr(value, "value", value)
     if isinstance(value, np.ndarray) and not type_.is_floating and type_.dtype not in ("real", "bool"):
         value = value.astype(np.int64)
-    return _outline(value)
+    return outline(value)
 
 
 def _rows(case: Any) -> int:
