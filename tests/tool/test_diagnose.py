@@ -49,3 +49,34 @@ def test_those_that_cannot_be_told_apart_are_named_together(toy):
 def test_what_is_like_no_fault_and_what_is_right_are_like_none(toy):
     assert said(toy, lambda x: 5 * x) is None
     assert said(toy, lambda x: x) is None
+
+
+# Where `keep` is false y is 0 and so is its bound. The fault has a value there that two roundings may give differently.
+MASKED = (
+    HEAD
+    + """
+dims: {N: 1..4}
+equations:
+  f:
+    signature: "f(x: float[N], keep: bool[N]) -> y: float[N]"
+    domain: {x: "in [1, 2]"}
+    define: "y[i] = where(keep[i], x[i] / 3, 0)"
+proof_obligations:
+  - {id: TY-LAW, equation: f, type: boundary, property: "Finite.", let: "y = f(x, keep)", check: "all[i](y[i] < 9)"}
+faults:
+  - {id: TY-LEAK, title: leak, origin: Toy, define: {f: "y[i] = x[i] / 3 + 0 * int(keep[i])"}, killed_by: [TY-DEF-F]}
+"""
+)
+
+
+def test_a_fault_explains_values_where_the_definition_and_its_bound_are_zero():
+    def told(function):
+        kernel = Toy(MASKED).kernel("f32", f=function)
+        kernel.f(np.array([1.25, 1.75], dtype=np.float32), np.array([True, False]))
+        return behaves_like(check(MASKED), kernel)
+
+    third = np.float32(1) / np.float32(3)
+    assert float(third * np.float32(1.75)) != 1.75 / 3
+    assert told(lambda x, keep: x * third) == ("TY-LEAK", "leak")
+    assert told(lambda x, keep: x * third * np.where(keep, 1, 1.001).astype(np.float32)) is None
+    assert told(lambda x, keep: np.where(keep, x * third, 0).astype(np.float32)) is None

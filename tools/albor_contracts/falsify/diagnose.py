@@ -70,15 +70,28 @@ def _distance(function: Any, kernel: Kernel, name: str, inputs: Any, outputs: tu
         if isinstance(got, Missing):
             continue
         value = np.asarray(want, dtype=np.float64) if not isinstance(got, Truth) else want
-        if not bool(np.all(compared(got, value).possible)):
+        exact = true.value if isinstance(true, Bounded | Truth) else np.asarray(true)
+        possible = compared(got, value).possible
+        if isinstance(got, Output):
+            possible = possible | _near_where_zero(got.value, value, exact, FORMATS[kernel.dtype].unit)
+        if not bool(np.all(possible)):
             return None
         error = got.errors() if isinstance(got, Output) else 0.0
-        exact = true.value if isinstance(true, Bounded | Truth) else np.asarray(true)
         with np.errstate(invalid="ignore"):
             apart |= bool(np.any(np.abs(np.asarray(want, dtype=float) - np.asarray(exact, dtype=float)) > error))
         if isinstance(got, Output):
             furthest = max(furthest, _relative(np.asarray(got.value, dtype=float), value))
     return furthest if apart else None
+
+
+def _near_where_zero(got: Any, want: np.ndarray, exact: Any, unit: float) -> np.ndarray:
+    """Where the definition is exactly 0, and its bound with it, and kernel and wrong definition are not: as near to
+    each other as two ways to round. A bound of 0 would let no wrong value explain another."""
+    got, exact = (np.asarray(a, dtype=float) for a in (got, exact))
+    with np.errstate(all="ignore"):
+        size = np.abs(want)
+        largest = size[np.isfinite(size)].max(initial=0.0)
+        return (exact == 0) & (got != 0) & (want != 0) & (np.abs(got - want) <= AS_NEAR * unit * largest)
 
 
 def _relative(got: np.ndarray, want: np.ndarray) -> float:
