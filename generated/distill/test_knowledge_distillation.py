@@ -1,7 +1,7 @@
 """distill/knowledge-distillation: Knowledge distillation with its gradient.
 
 Compiled from contracts/distill/knowledge-distillation-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: b6500d417f5bb1c7c5f19ca82eb68305322ed2fcc0923ef9acb57cf32c86602d
+Meaning: 816c84b60535064c77c9eddc6e01d6cb8bf943e78da26fd59d4fb1521d41a3ed
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """inference/router: Router of a mixture of experts.
 
 Compiled from contracts/inference/router-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 3e6a903f82be0088f63d018a192258155bfb2853bc6bed271e531d322526a0d0
+Meaning: b1e0746a973626ebe04ac85f3968efdbc88f320d1c80b31aa5eef42633fcd1e5
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """merge/ties: TIES merging.
 
 Compiled from contracts/merge/ties-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 47c57ecfd94d4f6385ca3f281b33045584796fe3ae88a5a471ac689937341ad5
+Meaning: 8f0d024cdb377bccd431e331d1a5a63245acdcd68bf9cbbbd6ec9f4778141d0a
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """prune/wanda: Wanda pruning.
 
 Compiled from contracts/prune/wanda-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 6e8af1dfcade9e47732a8fc50d926a3dd7dbda82e727a21d2589adf7f866c505
+Meaning: 390ca955a7b499eda1eb361502cc3076c329b179d3eaf7737fc4fb3890a7805d
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """schedule/learning-rate: Learning-rate schedules.
 
 Compiled from contracts/schedule/learning-rate-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 9830765539dc1eeb4703b74ae45a596c0070cc432744cd8c2c6d9c638a175c05
+Meaning: 3a4d5faa0b0e8a6b2be1cf497f6f35ed30d497b9c7337458e6ee08171f33cba7
 """
 
 from albor_contracts.testing import (
