@@ -207,6 +207,10 @@ def test_what_a_kernel_raised_names_its_own_line(tmp_path: Path, monkeypatch: py
         str(raised(target, caught.value)) == f"{name}:scale raised ZeroDivisionError: division by zero (at {name}.py:2)"
     )
     assert "(at " not in str(raised(target, ValueError("told by nobody")))
+    alone = Target(resolve(f"{name}:helper", Position("here")), f"{name}:helper")
+    with pytest.raises(ZeroDivisionError) as caught:
+        alone.call(1)
+    assert str(raised(alone, caught.value)).endswith(f"(at {name}.py:2)")  # a long callable has many lines
     for told in ("Found no NVIDIA driver on your system.", "Expected a cuda device, but got: cpu"):
         gone = raised(target, RuntimeError(told))
         assert "it asks for a GPU" in str(gone) and "--device cuda" in str(gone)

@@ -112,8 +112,9 @@ def uncompiled(target: Target, why: BaseException) -> KernelFault:
 
 
 def line_of(error: BaseException, target: Target, least: int = 2) -> str:
-    """Where in the kernel's own folder it was raised, if so many of its functions had been entered: of two, the first
-    is the callable itself. A callable that hands on to a library is told that library's line."""
+    """Where in the kernel's own folder it was raised. A callable that hands on to a library is told that library's
+    line: so it is if fewer of the kernel's functions had been entered than `least`, of two of which the first is the
+    callable itself, and if a line of a library is there."""
     file = target.place().rpartition(":")[0]
     if not file:
         return ""
@@ -121,7 +122,8 @@ def line_of(error: BaseException, target: Target, least: int = 2) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) == folder]
     if len(own) < least:
-        own = [f for f in frames if f not in own and not _of_machinery(f.filename)]
+        below = frames[frames.index(own[0]) + 1 :] if own else frames
+        own = [f for f in below if f not in own and not _of_machinery(f.filename)] or own
     return f" (at {from_here(own[-1].filename)}:{own[-1].lineno})" if own else ""
 
 
