@@ -485,6 +485,21 @@ def test_ends_of_intervals_move_inward_to_values_of_the_dtype():
     assert at_least(65505, "f16") == math.inf and at_least(-1e9, "f16") == -65504
 
 
+def test_beyond_an_open_end_numbers_stay_beyond_it_in_float32():
+    def ends(domain):
+        ((low, high),) = Bounds(parse_domain(domain)).floats({}).intervals
+        return low, high
+
+    with np.errstate(under="raise"):
+        assert 0 < np.float32(ends("in (0, 1]")[0]) == np.finfo(np.float32).tiny
+    low, high = ends("in (-0.1, 1)")
+    assert low > -0.1 and low == np.float32(low) and np.float32(high) < 1 and high == np.float32(high)
+    assert ends("in (-inf, inf)") == (-FORMATS["f64"].largest, FORMATS["f64"].largest)
+    assert ends("in (0, 1e-50]") == (5e-324, 1e-50)  # nothing of it is left in float32
+    with pytest.raises(Empty):
+        ends("in (0, 5e-324)")
+
+
 def test_an_empty_domain_is_not_drawn_from():
     with pytest.raises(Empty):
         Bounds(parse_domain("in [0, N)")).integers({"N": 0}, "i64")

@@ -130,10 +130,12 @@ class Bounds:
             for end, is_open in ((low, low_open), (high, high_open)):
                 if math.isinf(end) and not is_open and end not in values:
                     values.append(end)
-            low = math.nextafter(low, math.inf) if low_open and math.isfinite(low) else max(low, -LARGEST)
-            high = math.nextafter(high, -math.inf) if high_open and math.isfinite(high) else min(high, LARGEST)
-            if low <= high:
-                intervals.append((low, high))
+            for past in (_past, _next):  # of a very narrow interval the former may leave nothing
+                first = max(past(low) if low_open else low, -LARGEST)
+                last = min(-past(-high) if high_open else high, LARGEST)
+                if first <= last:
+                    intervals.append((first, last))
+                    break
         if not intervals and not values:
             raise Empty
         return FloatRegion(tuple(intervals), tuple(values))
@@ -165,6 +167,19 @@ class Bounds:
         if any(not least <= v <= greatest for v in values):
             raise problem("E405", f"a value of the domain does not fit {dtype}", hint=f"{least}..{greatest}")
         return IntegerRegion(tuple(intervals), values)
+
+
+def _next(end: float) -> float:
+    return math.nextafter(end, math.inf)
+
+
+def _past(end: float) -> float:
+    """The first number beyond an open end that is still beyond it in float32, as which many kernels take scalars, where
+    subnormal numbers are zero."""
+    f32 = FORMATS["f32"]
+    if abs(end) >= f32.largest:
+        return _next(end)
+    return math.ldexp(1.0, f32.emin) if end == 0 else at_least(_next(end), "f32")
 
 
 def _value(expression: Expression, env: Env) -> float:

@@ -34,7 +34,7 @@ OF_STRATEGIES = frozenset(["assume", "elements", "inputs", "such_that", "work"])
 # `kernel.softmax(x)` and `spec.softmax(x)` call equations; these attributes mean something else.
 OF_KERNELS = frozenset([
     "adapted", "advice", "answered", "arranged", "asked", "binding", "bounds", "called", "calls", "contract",
-    "deviates", "deviation", "device", "dtype", "framework", "functions", "lent", "log", "not_compiled",
+    "deviates", "deviation", "device", "dtype", "framework", "functions", "given", "lent", "log", "not_compiled",
     "not_interpreted", "on_case", "on_reject", "on_step", "precision", "receives", "recent", "repeated", "run",
     "signatures", "simulated", "sizes", "spec", "targets", "undefined", "watched",
 ])  # fmt: skip

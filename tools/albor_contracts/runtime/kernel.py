@@ -114,12 +114,12 @@ class Kernel:
 
         `step` marks inputs of a later step of a run, which is one case as a whole."""
         received = case.received(self.dtype)
-        told = self.on_step if step else self.on_case
-        if told is not None:
-            told(received)
         self.log.clear()
         self.given = []
         self.spec.recent.clear()
+        told = self.on_step if step else self.on_case
+        if told is not None:
+            told(received)
         self.calls = received.stream  # which poison a call gets is a property of the case, not of the history
         values = []
         for name in names.split():
