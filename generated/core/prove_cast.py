@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: a5613f72fd2e5d14bb70bca4fff1c15964e3f5b35a9261f00d661e0430e4051b
+Meaning: 387ab55a1226fad8c6fb86677e9ee010a68f94b9607fe6c85e6b109c7b1840bd
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm, what is proved.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bbb7f066c14c6488c2c52954f9b97ab869e482d5f8ab5d0af44c2a60aa2cb34a
+Meaning: bf9fb5df9c13616084274ee0444f8264fd1366b0f42ad5cfd7d1e622dfeb69ba
 """
 
 from albor_contracts.prove import RealProblem, all_of, mean_over, over, proof, sqrt

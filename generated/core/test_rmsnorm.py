@@ -1,7 +1,7 @@
 """core/rmsnorm: RMSNorm.
 
 Compiled from contracts/core/rmsnorm-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: bbb7f066c14c6488c2c52954f9b97ab869e482d5f8ab5d0af44c2a60aa2cb34a
+Meaning: bf9fb5df9c13616084274ee0444f8264fd1366b0f42ad5cfd7d1e622dfeb69ba
 """
 
 from albor_contracts.testing import (
@@ -73,8 +73,8 @@ rn_long_inputs = cases(
     eps="real in [1e-6, 1e-3]",
 )
 rn_long_backward_inputs = cases(
-    dims={"R": "1..5", "N": "8191..12289"},
-    elements=90102,
+    dims={"R": "1, 5", "N": "8191, 8193, 12289"},
+    elements=135180,
     g="float[R, N] in [-8, 8]",
     x="float[R, N] in [-60000, 60000]",
     w="float[N] in [-2, 2]",
@@ -213,7 +213,7 @@ def test_rn_long(kernel, case):
     claim(approx(y, expected))
 
 
-@obligation("RN-LONG-BACKWARD", equation="rmsnorm_backward", type="equivalence", cost=4)
+@obligation("RN-LONG-BACKWARD", equation="rmsnorm_backward", type="equivalence", cost=3)
 @given(case=rn_long_backward_inputs)
 def test_rn_long_backward(kernel, case):
     """Rows longer than any block on chip have their gradients taken as wholes."""

@@ -1,7 +1,7 @@
 """optim/zclip: Gradient clipping by z-score.
 
 Compiled from contracts/optim/zclip-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 7504fdbb860014366f7b5ddb1bfacbe309f67edda73dfcd786aa0f50f70a555c
+Meaning: 2b6668e6a9e9fc58ad6a50d4307ace0881995a9eca926504d251f4124e4d44ff
 """
 
 from albor_contracts.testing import (
@@ -58,6 +58,7 @@ zc_units_inputs = cases(
     decay="real in [0.5, 0.99]",
     threshold="real in [1, 4]",
     c="real in [0.25, 4]",
+    far="real in [-1, 3]",
 )
 zc_small_inputs = cases(
     norm="real in [10, 100]",
@@ -138,9 +139,10 @@ def test_zc_harder(kernel, case):
 @given(case=zc_units_inputs)
 def test_zc_units(kernel, case):
     """Norms in another unit give the same decisions."""
-    norm, centre, variance, decay, threshold, c = kernel.receives(case, "norm centre variance decay threshold c")
-    a, m, v = kernel.zclip(norm, centre, variance, decay, threshold)
-    b, m2, v2 = kernel.zclip(c * norm, c * centre, c * c * variance, decay, threshold)
+    centre, variance, decay, threshold, c, far = kernel.receives(case, "centre variance decay threshold c far")
+    near = single(max(0, centre + far * threshold * sqrt(variance)))
+    a, m, v = kernel.zclip(near, centre, variance, decay, threshold)
+    b, m2, v2 = kernel.zclip(c * near, c * centre, c * c * variance, decay, threshold)
     claim(approx(b, c * a))
     claim(approx(m2, c * m))
     claim(approx(v2, c * c * v))

@@ -1,7 +1,7 @@
 """training/evaluation-cadence: Evaluation and checkpoint cadence, what is proved.
 
 Compiled from contracts/training/evaluation-cadence-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 069eb4de4d9b5647ac03c04b55747dcfe2239c9e5785294c84f19349ae9ddb69
+Meaning: e75ceabe1c318f90dc22559c28f94f96b208ed9a024dccd16ef03e95f4c06d52
 """
 
 from albor_contracts.prove import proof

@@ -1,7 +1,7 @@
 """training/early-stopping: Early stopping and the status of a run.
 
 Compiled from contracts/training/early-stopping-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: e58c5a3a18d71017b0a5772bfbd522a606675958a57a06ba70553885ae00a339
+Meaning: 2f8af836df082ebedcc55001dd3f608b6ea7cecf5ca5b17804ca7051aab482ca
 """
 
 from albor_contracts.testing import (

@@ -1,7 +1,7 @@
 """training/llama-step: A training step of a small decoder.
 
 Compiled from contracts/training/llama-step-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 36c9863d870b55a7521e6b83c092fbd6b3e49cc9509af0b7bb1b3e61ae7b2896
+Meaning: 6fff037a84c93beb187bd76608fc2503d490f4634568f30d0e5f163d29e69c36
 """
 
 from albor_contracts.testing import (

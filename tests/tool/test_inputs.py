@@ -182,6 +182,12 @@ def test_scalars_are_awkward_and_reach_their_ends():
     assert {c.b for c in seen} == {True, False}
 
 
+def test_a_single_value_beside_an_interval_is_drawn_often_enough():
+    seen = [c.a for c in sample(cases(a="real in [0, 5] or {7, inf}"), 400)]
+    assert all(0.04 < seen.count(v) / len(seen) < 0.16 for v in (7, math.inf))
+    assert sum(v <= 5 for v in seen) > 0.7 * len(seen)
+
+
 def test_scalars_over_many_orders_of_magnitude():
     seen = [c.a for c in sample(cases(a="real in [1e-8, 1]"), 300)]
     assert sum(v < 1e-3 for v in seen) > 20 and sum(v > 0.1 for v in seen) > 20
@@ -405,6 +411,7 @@ def test_representation_and_description(norms):
     [
         ((2, 3), "guarded", "guarded"),
         ((2, 3), "sliced", "sliced, strides 6 2"),
+        ((2, 3), "cut out", "cut out, strides 6 1"),
         ((2, 3), "transposed", "transposed, strides 1 2"),
         ((2, 1), "transposed", "transposed, strides 1 2"),
         ((2, 3, 4, 5), "permuted", "permuted, strides 60 5 15 1"),
@@ -533,7 +540,7 @@ def test_a_layout_shows_the_same_values(framework, layout, name, dtype):
     assert shown.intact() and shown.damage() == ""
     if name == "matrix":
         strides = tuple(s // (shown.view.itemsize if framework == "numpy" else 1) for s in _strides(shown.view))
-        assert strides == {"transposed": (1, 3), "sliced": (10, 2)}.get(layout, (5, 1))
+        assert strides == {"transposed": (1, 3), "sliced": (10, 2), "cut out": (10, 1)}.get(layout, (5, 1))
     if name == "cube" and layout == "permuted":
         strides = tuple(s // (shown.view.itemsize if framework == "numpy" else 1) for s in _strides(shown.view))
         assert strides == (4, 8, 1)
@@ -546,7 +553,7 @@ def _strides(view):
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
-@pytest.mark.parametrize("layout", ["guarded", "sliced", "offset", "transposed", "expanded", "permuted"])
+@pytest.mark.parametrize("layout", ["guarded", "sliced", "cut out", "offset", "transposed", "expanded", "permuted"])
 def test_a_write_anywhere_in_the_buffer_is_noticed(framework, layout):
     array = ARRAYS["cube" if layout == "permuted" else "equal rows"]
     total = len(present(array, layout, framework, "f32").buffer)
@@ -647,6 +654,24 @@ def test_equal_seeds_give_equal_cases_in_every_process(tmp_path):
     assert _digest(8, "0") != first
     # In CI cases are fixed without a seed, too.
     assert _digest("none", "3") == _digest("none", "4")
+
+
+def test_fixed_cases_are_those_of_a_name_whatever_text_is_called():
+    seen = []
+
+    def first(n):
+        seen.append(n)
+
+    def second(n):  # another text
+        return seen.append(n)
+
+    few = settings(derandomize=True, max_examples=9, database=None, deadline=None)
+    drawn = []
+    for name, test in (("a", first), ("a", second), ("b", first)):
+        seen.clear()
+        profiles.fixed(few, name, given(n=st.integers())(test))()
+        drawn.append(list(seen))
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_profiles(monkeypatch):

@@ -20,6 +20,7 @@ from hypothesis.strategies import SearchStrategy
 from hypothesis.strategies import data as drawing
 
 from .inputs import Case, cases
+from .inputs.profiles import fixed
 from .inputs.strategy import Cases
 from .lang.signature import parse_signature
 from .model import DTYPES
@@ -135,7 +136,7 @@ def given(*, case: SearchStrategy[Case]) -> Callable[[Callable[..., None]], Call
             settings = session.settings()
             session.cases = settings.max_examples
             with said_of_the_law():
-                settings(hypothesis.given(case=drawn)(once))(kernel)
+                fixed(settings, test.__name__, hypothesis.given(case=drawn)(once))(kernel)
 
         run.__doc__ = test.__doc__
         run.__name__ = test.__name__

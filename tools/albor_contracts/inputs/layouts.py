@@ -1,4 +1,5 @@
-"""Memory layouts: the same values contiguous, transposed, permuted, sliced, expanded, offset or between guard bands.
+"""Memory layouts: the same values contiguous, cut out, transposed, permuted, sliced, expanded, offset or between guard
+bands.
 
 A presented array is a view of a larger buffer whose gaps hold a canary (NaN, or a recognisable integer). A kernel that
 reads a gap computes a NaN; one that writes where it must not is found by comparing the buffer's bits. A NaN among the
@@ -17,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-LAYOUTS = ("contiguous", "guarded", "offset", "sliced", "transposed", "expanded", "permuted")
+LAYOUTS = ("contiguous", "guarded", "offset", "sliced", "cut out", "transposed", "expanded", "permuted")
 GUARD = 64  # elements before and after; keeps the 16-byte alignment that kernels may specialise on
 _QUICK = 2**16  # bytes up to which buffers are compared as a whole first
 _NOTHING = np.empty(0, dtype=np.intp)
@@ -38,7 +39,7 @@ NUMPY: dict[str, type[np.generic]] = {
 
 def applicable(ndim: int) -> tuple[str, ...]:
     """The layouts an array with so many axes can have, the plain one first."""
-    return LAYOUTS[: (3, 4, 6, 7)[min(ndim, 3)]]
+    return LAYOUTS[: (3, 4, 7, 8)[min(ndim, 3)]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def plan(shape: Sequence[int], layout: str, constant_axis: int | None = None) ->
             return Plan(size + 1, 1, strides)
         case "sliced":
             return Plan(2 * size + 1, 1 if size else 0, tuple(2 * s for s in strides))
+        case "cut out":  # the second half of the columns, as `gate, up = both.chunk(2, -1)` gives it
+            *front, columns = shape
+            return Plan(2 * size, columns if size else 0, (*(2 * s for s in strides[:-1]), 1))
         case "transposed":
             swapped = [*shape[:-2], shape[-1], shape[-2]]
             *front, last, before = _contiguous(swapped)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -78,6 +78,15 @@ def seeded(obligation: str) -> Iterator[None]:
     finally:
         core.global_force_seed = seed
         SALT.reset(salted)
+
+
+def fixed(chosen: settings, name: str, test: Callable[..., None]) -> Callable[..., None]:
+    """A test under these settings, whose fixed cases, where they ask for such, are fixed by its name. Hypothesis fixes
+    them by the text of the function that it calls: of obligations that is one, and with every change of it other cases
+    would be tried, and other faults met."""
+    if chosen.derandomize:
+        test = hypothesis.seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))(test)
+    return chosen(test)
 
 
 def _force(seed: int | None) -> None:

@@ -401,14 +401,18 @@ class Drawing:
 
 
 def _draw_int(region: IntegerRegion, choices: Choices) -> int:
-    """Every integer of a short range equally likely; a fifth of the time an end or a single value."""
+    """Every integer of a short range equally likely; a fifth of the time an end or a single value. Single values beside
+    a range have a share of their own."""
     count = region.count
     extremes = integer_spikes(region)
     if count <= 4:
         pool = [v for low, high in region.intervals for v in range(low, high + 1)] + list(region.values)
         return pool[choices.below(len(pool))]
     even = min(count, _SEEDS)
-    code = choices.below(even + max(even // 4, len(extremes)))
+    edges = max(even // 4, len(extremes))
+    code = choices.below(even + edges * (1 + bool(region.values)))
+    if code >= even + edges:
+        return region.values[code % len(region.values)]
     if code >= even:
         return extremes[(code - even) % len(extremes)]
     # A range too long to count through is walked evenly; its small numbers have a chance of their own.

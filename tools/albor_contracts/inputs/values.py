@@ -229,10 +229,14 @@ def _unique(values: list[float]) -> list[float]:
 
 REAL_PARTS = (0.3, 1 / 3, 0.7, 0.9, 0.1)
 REAL_CHOICES = 64
+REAL_SPECIAL = 8  # of these for single values beside an interval: a contract that names one means it to be tried
 
 
 def real_value(code: int, region: FloatRegion) -> float:
-    """A scalar: awkward numbers first, then the ends and the special values, then evenly through the interval."""
+    """A scalar: awkward numbers first, then the ends and the special values, then evenly through the interval; the
+    last choices are the special values again."""
+    if region.values and code >= REAL_CHOICES - REAL_SPECIAL:
+        return region.values[code % len(region.values)]
     fixed = _real_fixed(region)
     if code < len(fixed) or not region.intervals:
         return fixed[code % len(fixed)]
