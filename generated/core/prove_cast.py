@@ -1,7 +1,7 @@
 """core/cast: Casts between float32 and the 16-bit types, what is proved.
 
 Compiled from contracts/core/cast-v1.yaml: change the contract and run `albor-contracts generate`, never this file.
-Meaning: 387ab55a1226fad8c6fb86677e9ee010a68f94b9607fe6c85e6b109c7b1840bd
+Meaning: 048ae64f67804aa6d7b2a71fb56c5128dc40258d09ecc937b463f4f603a235aa
 """
 
 import numpy as np
