@@ -413,7 +413,7 @@ def test_representation_and_description(norms):
         ((2, 3), "sliced", "sliced, strides 6 2"),
         ((2, 3), "cut out", "cut out, strides 6 1"),
         ((2, 3), "transposed", "transposed, strides 1 2"),
-        ((2, 1), "transposed", "transposed, strides 1 2"),
+        ((2, 1), "transposed", "transposed"),
         ((2, 3, 4, 5), "permuted", "permuted, strides 60 5 15 1"),
         ((2, 3), "expanded", "expanded, strides 0 1"),
     ],
@@ -546,6 +546,15 @@ def test_a_layout_shows_the_same_values(framework, layout, name, dtype):
         assert strides == (4, 8, 1)
     if layout == "expanded" and array.size:
         assert 0 in _strides(shown.view)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 1), (1, 3), (2, 1, 3), (1, 1, 1, 1), (2, 3)])
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "expanded"])
+def test_what_counts_as_contiguous_has_the_strides_of_it(shape, layout):
+    """So that `x if x.stride(-1) == 1 else x.contiguous()` has a last stride of 1."""
+    if layout in applicable(len(shape)):
+        view = present(np.zeros(shape), layout, "torch").view
+        assert not view.is_contiguous() or view.stride() == torch.zeros(shape).stride()
 
 
 def _strides(view):

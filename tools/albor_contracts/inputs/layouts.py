@@ -52,7 +52,19 @@ class Plan:
 
 
 def plan(shape: Sequence[int], layout: str, constant_axis: int | None = None) -> Plan:
-    """Where an array of this shape lies in its buffer under this layout."""
+    """Where an array of this shape lies in its buffer under this layout.
+
+    Nobody steps along an axis of one element. Where only such axes tell an array from one that is contiguous it has the
+    strides of that: PyTorch takes it for contiguous, so `x.contiguous()` would not bring `x.stride(-1)` to 1.
+    """
+    found = _plan(shape, layout, constant_axis)
+    plain = _contiguous(shape)
+    if all(n <= 1 or s == p for n, s, p in zip(shape, found.strides, plain, strict=True)):
+        return Plan(found.total, found.offset, plain)
+    return found
+
+
+def _plan(shape: Sequence[int], layout: str, constant_axis: int | None) -> Plan:
     size = math.prod(shape)
     strides = _contiguous(shape)
     match layout:
