@@ -7,6 +7,7 @@ import triton.language as tl
 from albor_contracts.compilable import must_compile
 from albor_impl._triton import OutOfBounds, record_launches
 from albor_impl._triton.plain import NotInterpreted, backwards, interpret_plain_kernels, undefined
+from torch.utils._python_dispatch import TorchDispatchMode
 from triton.language import arange as own_arange
 from triton.language import load as own_load
 from triton.language import store
@@ -63,6 +64,20 @@ def test_a_launch_on_the_device_of_its_tensors_needs_no_gpu() -> None:
     y = torch.empty_like(x)
     with torch.cuda.device(x.device.index):
         _scale_kernel[(1,)](x, y, 5, 2.0, BLOCK=8)
+    assert torch.equal(y, 2 * x)
+
+
+def test_a_launch_behind_wrap_triton_is_a_launch() -> None:
+    """Where operators are counted, too: it is none of them, and there would be no rule for it."""
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    x = torch.ones(5)
+    y = torch.empty_like(x)
+    with Counting():
+        torch.library.wrap_triton(_scale_kernel)[(1,)](x, y, 5, 2.0, BLOCK=8)
     assert torch.equal(y, 2 * x)
 
 

@@ -127,6 +127,20 @@ def in_narrow_loops(x):
     return in_loops(x, _narrow_rows_kernel)
 
 
+def wrapped(x):
+    y = torch.empty_like(x)
+    torch.library.wrap_triton(_narrow_kernel)[(triton.cdiv(x.numel(), 128),)](x, y, x.numel(), BLOCK=128)
+    return y
+
+
+@torch.library.custom_op("albor_width::narrow", mutates_args=())
+def in_operator(x: torch.Tensor) -> torch.Tensor:
+    return narrow(x)
+
+
+in_operator.register_fake(torch.empty_like)
+
+
 def gathered(ids, w, kind=tl.int32):
     y = w.new_empty(len(ids), w.shape[1])
     _gather_kernel[(len(ids),)](ids.view(-1), w, y, w.shape[1], BLOCK=triton.next_power_of_2(w.shape[1]), KIND=kind)
@@ -183,6 +197,16 @@ def kernel_of(name: str) -> Kernel:
             "narrowed",
             "_narrowed_kernel, last program of (33562624,): int64 does not fit the int32 it is made into",
             "    at = first.to",
+        ),
+        (
+            "wrapped",
+            "_narrow_kernel, last program of (33562624,): int32 overflow detected for operation mul",
+            "at = tl.pro",
+        ),
+        (
+            "in_operator",
+            "_narrow_kernel, last program of (33562624,): int32 overflow detected for operation mul",
+            "at = tl.pro",
         ),
         ("in_another_axis", "_tuned_kernel: the grid (1, 33562624) passes 65535 in axis 1", "    kernel[(*grid"),
     ],

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import triton.language as tl
+from torch._library import custom_ops
 from triton.runtime import interpreter
 
 from . import interpret
@@ -143,9 +144,29 @@ def last_programs(held: Sequence[tuple[torch.Tensor, int]] = ()) -> Iterator[lis
 
     Kernel.run = run  # type: ignore[method-assign]
     try:
-        yield launches
+        with _operators_launching():
+            yield launches
     finally:
         Kernel.run = stock  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _operators_launching() -> Iterator[None]:
+    """While active, operators of `torch.library.custom_op` do with meta tensors what they do with others. What they
+    have been given for these (`register_fake`) says what comes out, and launches nothing. PyTorch's own stay as they
+    are: they launch no Triton kernel, and some call themselves."""
+    fakes = [
+        (operator, operator._abstract_fn)
+        for operator in custom_ops.OPDEFS.values()
+        if not operator._init_fn.__module__.startswith("torch.")
+    ]
+    for operator, _ in fakes:
+        operator._abstract_fn = operator._init_fn
+    try:
+        yield
+    finally:
+        for operator, fake in fakes:
+            operator._abstract_fn = fake
 
 
 def _argument(value: Any, place: int) -> Any:

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
+from torch._library import triton as wrapping
 from triton._C.libtriton import ir
 from triton.runtime import interpreter
 from triton.runtime.autotuner import Autotuner
@@ -113,6 +114,9 @@ def interpret_plain_kernels(first: First | None = None) -> None:
     importlib.import_module("triton.compiler.code_generator")  # during a launch it would keep what is exchanged then
     PlainKernel.first = None if first is None else staticmethod(first)
     operators.install()
+    # A launch behind `torch.library.wrap_triton` would be an operator: one that does nothing with tensors that have no
+    # memory, and that a mode which counts operators has no rule for. PyTorch itself leaves it a launch where it can.
+    wrapping.wrap_triton_enabled_default = False
     runs = ((JITFunction, "run", _run), (InterpretedFunction, "run", _run), (Autotuner, "run", _run_tuned))
     for owner, name, own in (*runs, (torch.cuda.device, "__enter__", _entered)):
         setattr(owner, name, own)
