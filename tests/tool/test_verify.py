@@ -354,15 +354,24 @@ def silu(x):
 
 def half(x):
     return silu(x.contiguous()) / 2
+
+def asserting(x):
+    assert x.is_contiguous()
+    return silu(x)
 """
 
 
-@pytest.mark.parametrize(("kernel", "told"), [("silu", True), ("half", False)])
-def test_a_kernel_that_holds_where_inputs_are_contiguous_is_told_so(kernel: str, told: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "told"),
+    [("silu", "a stride is not taken into account"), ("half", ""), ("asserting", "these strides are refused")],
+)
+def test_a_kernel_that_holds_where_inputs_are_contiguous_is_told_so(kernel: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "strided.py").write_text(BY_STRIDES)
     done = verified("core/silu", f"strided:{kernel}", tmp_path, "-k", "SI-DEF-SILU", "--cases", "25")
-    words = "; where all inputs are contiguous it holds, so a stride is not taken into account"
-    assert done.returncode == 1 and (words in done.stdout) == told
+    words = "; where all inputs are contiguous it holds, so "
+    assert done.returncode == 1 and (words in done.stdout) == bool(told) and words * bool(told) + told in done.stdout
+    raised = f"strided:asserting raised AssertionError without a message (at {tmp_path / 'strided.py'}:"
+    assert (raised in done.stdout) == (kernel == "asserting")
 
 
 def test_a_dtype_that_a_binding_file_does_not_list_is_told(tmp_path: Path) -> None:

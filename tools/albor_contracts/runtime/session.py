@@ -348,7 +348,7 @@ class Recorder:
         if not formal and not meaning and session.why is not None:
             meaning = session.why(self.kernel.contract, self.id)
         case = self._inputs()
-        message += "" if unexpected else self._of_strides()
+        message += "" if unexpected else self._of_strides(isinstance(error, KernelFault) and error.kind == "raises")
         return Failure(
             property=self.words,
             stated="" if session.locate is None else session.locate(self.kernel.contract, self.id, output),
@@ -366,7 +366,7 @@ class Recorder:
             traceback="".join(traceback.format_exception(error)[-3:]) if unexpected else "",
         )
 
-    def _of_strides(self) -> str:
+    def _of_strides(self, raised: bool) -> str:
         """Whether the case that failed holds with the same numbers in contiguous arrays. Calls the kernel again."""
         layouts = getattr(self.last, "layouts", {})
         if session.again is None or session.lost or set(layouts.values()) <= {"contiguous"}:
@@ -376,7 +376,8 @@ class Recorder:
             session.again(dataclasses.replace(self.last, layouts={}))
         except (Exception, device.DeviceLost):
             return ""
-        return "; where all inputs are contiguous it holds, so a stride is not taken into account"
+        why = "these strides are refused" if raised else "a stride is not taken into account"
+        return f"; where all inputs are contiguous it holds, so {why}"
 
     def _returned(self) -> str:
         """What the kernels gave back in the case that failed, as far as it can be read."""

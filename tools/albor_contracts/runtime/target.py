@@ -103,7 +103,8 @@ _ASKS_FOR_A_GPU = "; it asks for a GPU, whatever its inputs lie on: --device cud
 
 def raised(target: Target, error: BaseException) -> KernelFault:
     told = said(error)
-    words = f"{target.name} raised {type(error).__name__}: {told}{line_of(error, target)}"
+    said_so = f": {told}" if told else " without a message"
+    words = f"{target.name} raised {type(error).__name__}{said_so}{line_of(error, target)}"
     return KernelFault("raises", words + _ASKS_FOR_A_GPU * bool(_NO_GPU.search(told)))
 
 
