@@ -81,6 +81,7 @@ def double(x):
 
 
 def softmax(x):
+    x = np.ascontiguousarray(x)  # NumPy adds in the order in which elements lie
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
