@@ -212,6 +212,15 @@ def test_where_nothing_was_judged_nothing_is_ok(outcomes, label):
     assert f"{label}core/softmax [impl]: 0 of {len(outcomes)} passed" in stream.getvalue()
 
 
+def test_what_fails_in_the_same_way_tells_what_its_law_is_about():
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    for obligation, words, meaning in (("SM-A", "Odd widths are refused.", "-"), ("SM-B", "A base of 0 is.", "-")):
+        failure = Failure(property=words, message="f accepted inputs that it must reject", if_fails=meaning)
+        terminal(dataclasses.replace(STARTED, obligation=obligation).finished("failed", failure=failure))
+    assert "the same as core/softmax SM-A [impl, bf16, cpu]\n  A base of 0 is.\n" in stream.getvalue()
+
+
 @pytest.mark.parametrize("replay", ["", "albor-contracts replay 1"])
 def test_a_failure_names_the_command_that_replays_it_if_there_is_one(replay):
     stream = io.StringIO()

@@ -16,6 +16,7 @@ import pytest
 from albor_contracts.errors import ContractError
 from albor_contracts.events import ObligationFinished
 from albor_contracts.evidence.store import read
+from albor_contracts.verify.plan import named
 from albor_contracts.verify.probe import probe
 from sample_project import make_project
 
@@ -51,6 +52,12 @@ def test_a_right_kernel_passes(tmp_path: Path) -> None:
     (tiles,) = (v for v in found if v.outcome == "partial")  # a law about the gradient as well
     assert tiles.reason == "hostile:right has no kernel for rmsnorm_backward; +reference after it lends the project's"
     assert all(v.kernel_hash and v.contract_hash for v in found if v.outcome == "passed")
+
+
+def test_obligations_are_chosen_by_any_of_several_words() -> None:
+    ids = ("RN-UNIT", "RN-GRAD", "RN-LONG", "RN-LONG-BACKWARD")
+    chosen = {match: [i for i in ids if named(i, match)] for match in ((), ("unit",), ("GRAD", "long"))}
+    assert list(chosen.values()) == [list(ids), ["RN-UNIT"], ["RN-GRAD", "RN-LONG", "RN-LONG-BACKWARD"]]
 
 
 LONE = """

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,10 @@ LONGEST = 400  # characters of a reason; the evidence has it whole
 def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("contracts", nargs="*", metavar="CONTRACT", help="contract or family, e.g. core/rmsnorm (default: all)")
-    add("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
+    add(
+        "-k", dest="match", action="append", default=[], metavar="TEXT",
+        help="only obligations whose id contains this; may be repeated",
+    )  # fmt: skip
     add(
         "--seconds",
         type=positive_seconds,
@@ -54,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = _chosen(library.select(options.contracts), options.match)
     if not chosen:
         wanted = ", ".join(options.contracts) or "any contract"
-        which = f" and {options.match!r} in its id" if options.match else ""
+        which = f" and {' or '.join(map(repr, options.match))} in its id" if options.match else ""
         print(f"nothing to prove: no obligation of {wanted} has a proof{which}", file=sys.stderr)
         return 2
     total = sum(map(len, chosen.values()))
@@ -73,11 +76,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if counts["proved"] == total else 1
 
 
-def _chosen(contracts: Mapping[str, CheckedContract], match: str) -> dict[str, list[str]]:
+def _chosen(contracts: Mapping[str, CheckedContract], match: Sequence[str]) -> dict[str, list[str]]:
     """Contract -> ids of the obligations to prove."""
+    from ..verify.plan import named
+
     found: dict[str, list[str]] = {}
     for name, contract in contracts.items():
-        ids = [o.id for o in contract.obligations if o.model.prove is not None and match.lower() in o.id.lower()]
+        ids = [o.id for o in contract.obligations if o.model.prove is not None and named(o.id, match)]
         if ids:
             found[name] = ids
     return found

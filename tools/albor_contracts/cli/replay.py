@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     with Recorder(options.evidence or scratch_file(library.root)) as recorder:
         result = verify(
             library, {name: alone}, bindings, device=options.device or "cpu",
-            dtypes=[options.dtype] if options.dtype else None, match=options.id, profile=options.profile or "quick",
+            dtypes=[options.dtype] if options.dtype else None, match=[options.id], profile=options.profile or "quick",
             seed=options.seed or 0, cases=options.cases, workers=1, listeners=[recorder, listener, _keep(ran)],
         )  # fmt: skip
     finish()

@@ -35,7 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cases", type=at_least_one, default=None, help="cases an obligation, instead of the profile's"
     )
-    parser.add_argument("-k", dest="match", default="", metavar="TEXT", help="only obligations whose id contains this")
+    parser.add_argument(
+        "-k", dest="match", action="append", default=[], metavar="TEXT",
+        help="only obligations whose id contains this; may be repeated",
+    )  # fmt: skip
     add_workers(parser)
     parser.add_argument(
         "--seed", type=seed_number, default=None, help="seed of the cases (default: 0 in CI, else a new one)"
@@ -94,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
         if options.dtype and (others := _other_dtypes(library, contracts, bindings, options.dtype)):
             why = f"{others}; `dtypes` in a binding file says in which its kernels are judged"
         elif options.match:
-            why = f"{', '.join(bindings)}: no obligation of {where} has an id with {options.match!r} in it"
+            words = " or ".join(map(repr, options.match))
+            why = f"{', '.join(bindings)}: no obligation of {where} has an id with {words} in it"
         else:
             dtypes = f" in {', '.join(options.dtype)}" if options.dtype else ""
             why = f"{', '.join(bindings)} offers no kernel of {where}{dtypes}{_slips(library, contracts, bindings)}"

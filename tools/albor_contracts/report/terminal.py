@@ -125,7 +125,9 @@ class Terminal:
         if first == label:
             return failure_block(event, headline)
         replay = f"\n  replay: {failure.replay}" if failure.replay else ""  # nothing replays what was never called
-        return f"{headline} {_printable(f'{label}: the same as {first}')}{replay}"
+        # A law of its own makes it a finding of its own: what was accepted, or refused, is not the same.
+        about = f"\n  {_printable(failure.property)}" if failure.if_fails and failure.property else ""
+        return f"{headline} {_printable(f'{label}: the same as {first}')}{about}{replay}"
 
     def _line(self, group: Group, missing: int = 0) -> None:
         """The line of a group, `missing` of whose verdicts never came: their process ended before it said what it was

@@ -47,6 +47,11 @@ class Declined:
     obligation: str = ""
 
 
+def named(identifier: str, match: Sequence[str]) -> bool:
+    """Whether an id contains one of these words, large letters or small, or there are none."""
+    return not match or any(word.lower() in identifier.lower() for word in match)
+
+
 def plan(
     library: Library,
     contracts: Mapping[str, CheckedContract],
@@ -54,7 +59,7 @@ def plan(
     *,
     device: str = "cpu",
     dtypes: Iterable[str] | None = None,
-    match: str = "",
+    match: Sequence[str] = (),
     offers: Mapping[str, Mapping[str, object]] | None = None,
 ) -> tuple[list[Planned], list[Declined]]:
     """All tests of a run, in the order of contracts, and what bindings decline. Of each contract definitions come
@@ -74,7 +79,7 @@ def plan(
             for equation, reason in served.declined.items():
                 declined.append(Declined(name, equation, binding, reason))
             for identifier, equation, called in entries:
-                if match.lower() not in identifier.lower():
+                if not named(identifier, match):
                     continue
                 # A law about several kernels is judged, as far as it can be, on those that are there.
                 there = next((e for e in (equation, *called) if e in served.dtypes), None)

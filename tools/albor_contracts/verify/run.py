@@ -31,7 +31,7 @@ def verify(
     *,
     device: str = "cpu",
     dtypes: Iterable[str] | None = None,
-    match: str = "",
+    match: Sequence[str] = (),
     profile: str = "quick",
     seed: int = 0,
     cases: int | None = None,
