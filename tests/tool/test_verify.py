@@ -376,7 +376,7 @@ def test_a_kernel_that_holds_where_inputs_are_contiguous_is_told_so(kernel: str,
     (tmp_path / "strided.py").write_text(BY_STRIDES)
     done = verified("core/silu", f"strided:{kernel}", tmp_path, "-k", "SI-DEF-SILU", "--cases", "25")
     words = "; where all inputs are contiguous it holds, so "
-    assert done.returncode == 1 and (words in done.stdout) == bool(told) and words * bool(told) + told in done.stdout
+    assert done.returncode == 1 and (words + told in done.stdout) == bool(told)
     raised = f"strided:asserting raised AssertionError without a message (at {tmp_path / 'strided.py'}:"
     assert (raised in done.stdout) == (kernel == "asserting")
 

@@ -77,8 +77,7 @@ def _plan(shape: Sequence[int], layout: str, constant_axis: int | None) -> Plan:
         case "sliced":
             return Plan(2 * size + 1, 1 if size else 0, tuple(2 * s for s in strides))
         case "cut out":  # the second half of the columns, as `gate, up = both.chunk(2, -1)` gives it
-            *front, columns = shape
-            return Plan(2 * size, columns if size else 0, (*(2 * s for s in strides[:-1]), 1))
+            return Plan(2 * size, shape[-1] if size else 0, (*(2 * s for s in strides[:-1]), 1))
         case "transposed":
             swapped = [*shape[:-2], shape[-1], shape[-2]]
             *front, last, before = _contiguous(swapped)
