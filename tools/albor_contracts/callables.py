@@ -51,8 +51,10 @@ def resolve(target: str, where: Position) -> Callable[..., Any]:
             else "name a function that takes the equation's inputs, makes an object of it and calls that",
         )  # fmt: skip
     if "triton" in sys.modules:
+        from albor_impl._triton import replay
         from albor_impl._triton.plain import NotInterpreted, backwards, interpret_plain_kernels, undefined
 
+        replay.install()
         Repeated.another_order, Kernel.not_interpreted = staticmethod(backwards), (NotInterpreted,)
         if not module_name.startswith("albor_impl"):
             from .compilable import NotCompiled, must_compile
