@@ -4,13 +4,16 @@ import traceback
 
 import pytest
 import torch
+import triton
 import triton.language as tl
-from albor_impl._triton import OutOfBounds, interpret, kernel, replay, steps
+from albor_impl._triton import OutOfBounds, interpret, kernel, recording, replay, steps
+from albor_impl._triton.plain import interpret_plain_kernels, undefined
 from albor_impl.attention.causal_gqa import attention, attention_backward
 from albor_impl.core.embedding import embedding_backward
 from albor_impl.core.rmsnorm import rmsnorm, rmsnorm_backward
 from albor_impl.core.softmax import softmax
 from albor_impl.loss.cross_entropy import cross_entropy
+from triton.language.extra import libdevice
 
 KINDS = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -246,6 +249,25 @@ def test_a_kernel_that_cannot_be_foreseen_is_interpreted():
 
 
 @kernel
+def _long_kernel(x, y, n, BLOCK: tl.constexpr):
+    cols = tl.arange(0, BLOCK)
+    total = tl.zeros([BLOCK], tl.float32)
+    for start in range(n):
+        total += tl.load(x + start + cols)
+    tl.store(y + tl.program_id(0) * BLOCK + cols, total)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_VALUES", 100), ("MAX_BYTES", 2000)])
+def test_a_long_program_is_not_kept(monkeypatch, limit, value):
+    monkeypatch.setattr(recording, limit, value)
+    x, y = torch.arange(54.0), torch.zeros(2, 4)
+    _long_kernel[(2,)](x, y, 50, BLOCK=4)
+    assert y.tolist() == [[x[k : k + 50].sum().item() for k in range(4)]] * 2
+    (tree,) = replay._trees.values()
+    assert tree.hopeless and len(tree.levels) < 200
+
+
+@kernel
 def _turned_kernel(x, y, BLOCK: tl.constexpr):
     cols = tl.arange(0, BLOCK)
     block = tl.load(x + cols[:, None] * BLOCK + cols[None, :])
@@ -258,3 +280,57 @@ def test_what_the_interpreter_does_past_its_operations_is_not_replayed():
     assert y.tolist() == (x.T + 2).tolist()
     (tree,) = replay._trees.values()
     assert tree.hopeless and not tree.replayed
+    assert len(tree.levels) < 30  # of one program: the others are interpreted and nothing else
+
+
+# Kernels of others
+
+
+@triton.jit
+def _half_kernel(x, y, n, BLOCK: tl.constexpr):
+    cols = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(x + cols, mask=cols < n)
+    tl.store(y + cols, value + tl.load(x + cols, mask=cols < n, other=0), mask=cols < n)
+
+
+def test_loads_that_leave_something_undefined_are_noted_by_programs_that_are_replayed():
+    interpret_plain_kernels()
+    undefined.clear()
+    x, y = torch.arange(20.0), torch.zeros(20)
+    _half_kernel[(2,)](x, y, 20, BLOCK=8)
+    assert not undefined and _replayed() == 1
+    _half_kernel[(3,)](x, y, 20, BLOCK=8)
+    assert undefined == {f"{__file__}:{_half_kernel.starting_line_number + 3}"} and _replayed() == 4
+    assert torch.equal(y, 2 * x)
+
+
+@triton.jit
+def _product_kernel(x, y, out, SIZE: tl.constexpr):
+    at = tl.program_id(0) * SIZE * SIZE + tl.arange(0, SIZE)[:, None] * SIZE + tl.arange(0, SIZE)[None, :]
+    tl.store(out + at, tl.dot(tl.load(x + at), tl.load(y + at)))
+
+
+def test_products_are_rounded_as_they_were():
+    """The first program multiplies numbers that TF32 holds, the second does not."""
+    interpret_plain_kernels()
+    x = torch.cat([torch.ones(16, 16), _numbers(0, 16, 16)])
+    found, expected = torch.zeros(32, 16), torch.zeros(32, 16)
+    _product_kernel[(2,)](x, x, found, SIZE=16)
+    with replay.off():
+        _product_kernel[(2,)](x, x, expected, SIZE=16)
+    assert _replayed() == 1
+    assert torch.equal(found, expected) and not torch.equal(found[16:], x[16:] @ x[16:])
+
+
+@triton.jit
+def _root_kernel(x, y):
+    row = tl.program_id(0)
+    tl.store(y + row, libdevice.rsqrt(tl.load(x + row)))
+
+
+def test_functions_of_the_device_are_operations_too():
+    interpret_plain_kernels()
+    x, y = torch.tensor([1.0, 4.0, 16.0]), torch.zeros(3)
+    _root_kernel[(3,)](x, y)
+    assert y.tolist() == [1.0, 0.5, 0.25]
+    assert _replayed() == 2

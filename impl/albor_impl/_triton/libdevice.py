@@ -78,7 +78,14 @@ _JUDGEMENTS = {"isnan", "isinf", "finitef", "isfinited", "signbit"}  # int32: 0 
 def _called(name: str, *arguments: Any, **_: Any) -> Any:
     if name not in _FUNCTIONS:
         _absent(f"libdevice.{name}")
-    operands = [interpreter.interpreter_semantic.to_tensor(a) for a in arguments]
+    semantic = interpreter.interpreter_semantic
+    operands = [semantic.to_tensor(a) for a in arguments]
+    compute = functools.partial(_computed, name)
+    followed = getattr(semantic.builder, "followed", None)  # of a program that is recorded: see `recording`
+    return compute(*operands) if followed is None else followed(f"libdevice.{name}", compute)(*operands)
+
+
+def _computed(name: str, *operands: Any) -> Any:
     blocks = [x for x in operands if x.type.is_block()]
     kind = next((x for x in operands if x.dtype.is_floating()), operands[0]).dtype
     if kind not in (tl.float32, tl.float64) and name != "abs":

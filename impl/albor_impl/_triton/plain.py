@@ -167,12 +167,25 @@ def _load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
 
 
 def _masked_load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
-    if other is None and _under_way.has_other:  # a single 0: Triton asks whether there is one by its truth
+    return _masked_load.settled(pointers, mask, other)(pointers, mask, other, *rest, **more)
+
+
+def _settled_load(pointers: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
+    """The load that is under way, as a function of its operands alone."""
+    if other is not None:
+        return interpret._builder.__class__.create_masked_load.__get__(interpret._builder)
+    return functools.partial(_load_alone, _under_way.has_other, _place())
+
+
+def _load_alone(has_other: bool, place: str, pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
+    """A masked load to which nothing was given for outside of its mask, or a single 0: Triton asks whether there is
+    something by its truth."""
+    if has_other:
         kind = pointers.get_element_ty()
         zeros = np.zeros(pointers.data.shape, interpreter._get_np_dtype(kind))
         other = interpreter.TensorHandle(zeros, kind)
-    if other is None and not mask.data.all():
-        undefined.add(_place())
+    elif not mask.data.all():
+        undefined.add(place)
     return RepairedBuilder.create_masked_load(interpret._builder, pointers, mask, other, *rest, **more)
 
 
@@ -201,6 +214,11 @@ def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:
     if precision == ir.INPUT_PRECISION.TF32:
         a, b = _tf32(a), _tf32(b)
     return RepairedBuilder.create_dot(interpret._builder, a, b, d, precision, *rest)
+
+
+# What is recorded calls them again (see `replay`): the one as it is, the other as what it was for its operands.
+_dot.settled = lambda *_: _dot  # type: ignore[attr-defined]
+_masked_load.settled = _settled_load  # type: ignore[attr-defined]
 
 
 def _tf32(handle: Any) -> Any:

@@ -39,7 +39,8 @@ _PURE = re.compile(
 )
 _APPLIED = ("unary", "binary", "ternary")
 _PLAIN = (type(None), bool, int, float, str, tl.dtype, types.FunctionType, JITFunction)
-MAX_VALUES = 50_000  # of a tree: beyond, what a kernel does depends on too much for one program to tell of another
+MAX_VALUES = 5_000  # of one program: one that does more goes through a loop for long, and is like no other
+MAX_BYTES = 1 << 26  # of these values, which are all there until the program ends
 
 
 class Level(enum.IntEnum):
@@ -171,7 +172,7 @@ class Recording:
             self.told += stretch.operations if done is None or stretch is not known[-1] else stretch.operations[:done]
             if stretch.asked is not None and (done is None or stretch is not known[-1]):
                 self.told.append(stretch.asked)
-        self.at = 0
+        self.at = self.made = self.bytes = 0
         self.answered: set[int] = set()
         self.first = self.stretch = Stretch()
         self.builder = interpret._builder
@@ -247,6 +248,9 @@ class Recording:
         return handle if ref.wrapped is None else tl.tensor(handle, ref.wrapped)
 
     def _carry_out(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        settled = getattr(function, "settled", None)
+        if settled is not None:  # of another's kernel: it looks at more than its operands
+            function = settled(*args, **kwargs)
         noted = self.noted
         noted.clear()
         self.inside = 1
@@ -282,6 +286,10 @@ class Recording:
         value = handle.value if isinstance(handle, Watched) else handle.data
         place = self.tree.place(level, value)
         self.values.append(value)
+        self.made += 1
+        self.bytes += value.nbytes
+        if self.made > MAX_VALUES or self.bytes > MAX_BYTES:
+            self.give_up()
         return Ref(place, handle.dtype, part.type if isinstance(part, tl.tensor) else None)
 
     def _packed(self, value: Any, refs: list[Ref]) -> Any:

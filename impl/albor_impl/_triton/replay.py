@@ -12,6 +12,7 @@ line of the kernel that made it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,14 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import interpret
-from .recording import MAX_VALUES, Level, Recording, Stretch, Tree, following
+from . import interpret, libdevice
+from .recording import Level, Recording, Stretch, Tree, following
 from .repaired import Memory
 from .steps import Steps
 
 KEPT = 512  # trees; the one used longest ago goes first
+LARGE = 50_000  # values of a tree that is begun anew
 PATIENCE = 32  # programs recorded, and hardly any replayed: what this kernel does cannot be foreseen
 _FIRST = 1  # place of the first argument; before it the launch itself
+
+# Imported during a launch, as Triton does it, the compiler would keep what is exchanged then: `static_assert`, `min`.
+importlib.import_module("triton.compiler.code_generator")
 
 _stock = interpret.launch
 _trees: OrderedDict[Any, Tree] = OrderedDict()
@@ -56,12 +61,20 @@ class Under:
         self.starts, self.ends = memory.starts.tolist(), memory.ends.tolist()
         self.worked_out: set[int] = set()  # stretches of which is there what depends on the launch alone
         self.interpreting = False
+        self.given: dict[str, Any] | None = None
 
     def language(self) -> None:
         """Exchange the functions of `triton.language` for the rest of the launch."""
         if not self.interpreting:
             self.stack.enter_context(interpret._interpreting())
             self.interpreting = True
+
+    def interpret(self, fn: Callable, constexprs: Sequence[str], arguments: Mapping[str, Any]) -> None:
+        """One program, as without any of this."""
+        self.language()
+        if self.given is None:
+            self.given = {n: v if n in constexprs else interpret._argument(v) for n, v in arguments.items()}
+        interpret.rewrite(fn)(**self.given)
 
     def check(self, live: np.ndarray, width: int, what: str) -> None:
         """`Memory.check`, where all of `live` is accessed."""
@@ -96,7 +109,10 @@ def launch(
             try:
                 for place in np.ndindex(*builder.grid_dim):
                     builder.set_grid_idx(*place)
-                    _program(tree, under, values, constexprs, arguments)
+                    if tree.hopeless:
+                        under.interpret(fn, constexprs, arguments)
+                    else:
+                        _program(tree, under, values, constexprs, arguments)
             except Exception as error:
                 error.add_note(f"in program {place} of kernel {fn.__name__}, interpreted")
                 raise
@@ -105,17 +121,17 @@ def launch(
 
 
 def _known(fn: Callable, constexprs: Sequence[str], arguments: Mapping[str, Any]) -> tuple[Tree | None, list[Any]]:
-    """The tree for these arguments and the values it begins with; None where the kernel is to be interpreted."""
-    if interpret._builder.options.sanitize_overflow or _exchanged():
+    """The tree for these arguments and the values it begins with; None where the kernel is to be interpreted: where
+    arithmetic is watched for overflow, or an operation of the interpreter was exchanged for one that says not how it
+    can be repeated."""
+    others = [value for name, value in vars(interpret._builder).items() if name.startswith("create_")]
+    if interpret._builder.options.sanitize_overflow or not all(hasattr(value, "settled") for value in others):
         return None, []
-    key: list[Any] = [fn]
+    key: list[Any] = [fn, *others, libdevice.launched.warps]
     given: list[np.ndarray] = []
     for name, value in arguments.items():
         if name in constexprs:
-            key += [
-                type(value),
-                repr(value) if isinstance(value, float) else value,
-            ]  # -0.0 is another constant than 0.0
+            key += [type(value), repr(value) if isinstance(value, float) else value]  # 0.0 is not -0.0
             continue
         kind, data = _argument(value)
         if kind is None:
@@ -127,25 +143,18 @@ def _known(fn: Callable, constexprs: Sequence[str], arguments: Mapping[str, Any]
         tree = _trees.pop(tuple(key), None)
     except TypeError:  # a constant without a hash
         return None, []
-    if tree is None or not tree.current or len(tree.levels) > MAX_VALUES:
+    if tree is None or not tree.current or len(tree.levels) > LARGE:
         tree = Tree(fn)
         for level in (Level.LAUNCH,) * (_FIRST + len(given)):
             tree.place(level, np.empty(0))
     _trees[tuple(key)] = tree
     if len(_trees) > KEPT:
         _trees.popitem(last=False)
-    tree.hopeless |= tree.recorded >= PATIENCE and tree.replayed < tree.recorded
     if tree.hopeless:
         return None, []
     values = tree.values.copy()
     values[_FIRST : _FIRST + len(given)] = given
     return tree, values
-
-
-def _exchanged() -> bool:
-    """Whether somebody put an operation of the interpreter in the place of another."""
-    own = vars(interpret._builder)
-    return "load" in vars(interpret._semantic) or any(name.startswith("create_") for name in own)
 
 
 def _argument(value: Any) -> tuple[Any, np.ndarray | None]:
@@ -195,6 +204,7 @@ def _program(tree: Tree, under: Under, values: list[Any], constexprs: Any, argum
         tree.hopeless = True
         return
     tree.recorded += 1
+    tree.hopeless = tree.recorded >= PATIENCE and tree.replayed < tree.recorded
     _prepare(recording.first, under, values)
     if way:
         way[-1].answers[answer] = recording.first

@@ -18,8 +18,8 @@ import triton.language as tl
 from triton.runtime import interpreter
 
 from . import bfloat16, interpret
-from .recording import Level, Operation, Ref, Stretch
-from .repaired import _poison
+from .recording import LANGUAGE, Level, Operation, Ref, Stretch
+from .repaired import RepairedBuilder, _poison
 
 Step = Callable[[list[Any]], None]
 
@@ -107,6 +107,10 @@ def _short(operation: Operation) -> Step | None:
     """The operation without what is known by now; None where there is no shorter way."""
     if operation.several or (operation.kwargs and operation.name != "reduce"):
         return None
+    if operation.name not in LANGUAGE:
+        own = getattr(RepairedBuilder, operation.name, None)
+        if own is None or getattr(operation.function, "__func__", None) is not own:
+            return None  # another stands in its place, or it is a function of the device
     if operation.kernel is not None:
         return _applied(operation)
     make = _SHORT.get(operation.name)
