@@ -1,5 +1,7 @@
 """What the interpreter would run and no GPU does: refused before the launch, in the words of the compiler."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -191,3 +193,17 @@ def test_where_the_compiler_cannot_run_nothing_is_said_of_the_kernel(monkeypatch
     monkeypatch.setattr(triton, "compile", full)
     with pytest.warns(UserWarning, match="Triton's compiler could not run: .*No space left on device"):
         must_compile(_copy, (X, Y, 5), {"BLOCK": 16, "num_stages": 2})
+
+
+def test_the_compiler_keeps_nothing_that_a_launch_exchanges() -> None:
+    """Triton imports it when it is first asked for the type of an argument: in a process that has only interpreted
+    kernels of this project, that was during a launch, and what no GPU takes was compiled from then on."""
+    code = (
+        "import torch, triton.language as tl\n"
+        "from albor_contracts.callables import resolve\n"
+        "from albor_contracts.errors import Position\n"
+        "resolve('albor_impl.core.softmax:softmax', Position('here', 1, 1))(torch.ones(2, 3))\n"
+        "from triton.compiler.code_generator import CodeGenerator\n"
+        "assert tl.core.static_assert in CodeGenerator.statically_implemented_functions\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
