@@ -39,6 +39,7 @@ from . import interpret, libdevice, operators, remembered
 from .kernel import LAUNCH_OPTIONS, Kernel
 from .operators import Operators
 from .reached import exchanged_in, namespaces
+from .recording import Exchanged
 from .repaired import RepairedBuilder
 
 First = Callable[[JITFunction, tuple[Any, ...], dict[str, Any]], None]
@@ -95,9 +96,9 @@ class PlainKernel(Kernel):
             interpret.LOCK,
             libdevice.available(self.fn),
             _renamed(self.fn),
-            exchanged(interpret._builder, "create_dot", _dot),
+            exchanged(interpret._builder, "create_dot", _EXCHANGED_DOT),
             exchanged(interpret._semantic, "load", _load),
-            exchanged(interpret._builder, "create_masked_load", _masked_load),
+            exchanged(interpret._builder, "create_masked_load", _EXCHANGED_LOAD),
             exchanged(interpreter, "ASTTransformer", Operators),
             exchanged(remembered, "_ir_types", _ir_types),
             exchanged(interpreter.ReduceOps, "min_max", _min_max),
@@ -166,14 +167,10 @@ def _load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
     return type(interpret._semantic).load(interpret._semantic, pointers, mask, other, *rest, **more)
 
 
-def _masked_load(pointers: Any, mask: Any, other: Any, *rest: Any, **more: Any) -> Any:
-    return _masked_load.settled(pointers, mask, other)(pointers, mask, other, *rest, **more)
-
-
 def _settled_load(pointers: Any, mask: Any, other: Any, *_: Any, **__: Any) -> Any:
     """The load that is under way, as a function of its operands alone."""
     if other is not None:
-        return interpret._builder.__class__.create_masked_load.__get__(interpret._builder)
+        return types.MethodType(RepairedBuilder.create_masked_load, interpret._builder)
     return functools.partial(_load_alone, _under_way.has_other, _place())
 
 
@@ -216,9 +213,8 @@ def _dot(a: Any, b: Any, d: Any, precision: Any, *rest: Any) -> Any:
     return RepairedBuilder.create_dot(interpret._builder, a, b, d, precision, *rest)
 
 
-# What is recorded calls them again (see `replay`): the one as it is, the other as what it was for its operands.
-_dot.settled = lambda *_: _dot  # type: ignore[attr-defined]
-_masked_load.settled = _settled_load  # type: ignore[attr-defined]
+_EXCHANGED_DOT = Exchanged(lambda *_: _dot)
+_EXCHANGED_LOAD = Exchanged(_settled_load)
 
 
 def _tf32(handle: Any) -> Any:

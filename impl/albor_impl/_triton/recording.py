@@ -3,7 +3,7 @@
 A program is Python that calls Triton's operations one after the other; which ones follows from the types of its
 arguments, its constants, and the numbers it branches on. A `Recording` stands where the operations are looked up: each
 is carried out and written down with where its operands came from (`Operation`). A number that the program itself looks
-at, in an `if` or as the end of a `range`, is written down too (`Tree.asked`): another program that finds the same
+at, in an `if` or as the end of a `range`, is written down too (`Stretch.asked`): another program that finds the same
 number there does the same until the next such question. So what is known of a kernel is a tree: stretches of operations
 (`Stretch`), a question at the end of each, and a stretch for every answer that was seen.
 
@@ -74,6 +74,17 @@ class Operation(NamedTuple):
     several: bool
     level: Level
     kernel: Any = None
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What stands in the place of an operation, for kernels of others. Where it looks at more than its operands,
+    `settled` gives, for operands, the function of these alone that it is just now: that can be called again."""
+
+    settled: Callable[..., Callable[..., Any]]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.settled(*args, **kwargs)(*args, **kwargs)
 
 
 class _Applied(NamedTuple):
@@ -148,7 +159,7 @@ class Watched(TensorHandle):
         self.__dict__.update(recording=recording, place=place, value=value, dtype=dtype, attr={})
 
     @property
-    def data(self) -> np.ndarray:  # type: ignore[override]
+    def data(self) -> np.ndarray:
         if not self.recording.inside:
             self.recording.ask(self)
         return self.value
@@ -248,9 +259,8 @@ class Recording:
         return handle if ref.wrapped is None else tl.tensor(handle, ref.wrapped)
 
     def _carry_out(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        settled = getattr(function, "settled", None)
-        if settled is not None:  # of another's kernel: it looks at more than its operands
-            function = settled(*args, **kwargs)
+        if isinstance(function, Exchanged):
+            function = function.settled(*args, **kwargs)
         noted = self.noted
         noted.clear()
         self.inside = 1

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from . import interpret, libdevice
-from .recording import Level, Recording, Stretch, Tree, following
+from .recording import Exchanged, Level, Recording, Stretch, Tree, following
 from .repaired import Memory
 from .steps import Steps
 
@@ -125,7 +125,7 @@ def _known(fn: Callable, constexprs: Sequence[str], arguments: Mapping[str, Any]
     arithmetic is watched for overflow, or an operation of the interpreter was exchanged for one that says not how it
     can be repeated."""
     others = [value for name, value in vars(interpret._builder).items() if name.startswith("create_")]
-    if interpret._builder.options.sanitize_overflow or not all(hasattr(value, "settled") for value in others):
+    if interpret._builder.options.sanitize_overflow or not all(isinstance(value, Exchanged) for value in others):
         return None, []
     key: list[Any] = [fn, *others, libdevice.launched.warps]
     given: list[np.ndarray] = []

@@ -240,7 +240,9 @@ def _view(operation: Operation) -> Step:
 
 def _absolute(operation: Operation) -> Step | None:
     (source,) = operation.args
-    return None if _is_bf16(source) else _function(np.abs, source, operation)
+    if source.dtype.scalar not in (tl.float16, tl.float32, tl.float64):  # others are kept as patterns of bits
+        return None
+    return _function(np.abs, source, operation)
 
 
 def _function(function: Callable[[np.ndarray], Any], source: Ref, operation: Operation) -> Step:
