@@ -96,6 +96,7 @@ def launch(
         tree, values = _known(fn, constexprs, arguments)
         if tree is None:
             return _stock(fn, constexprs, arguments, grid, reachable)
+        # As in `interpret.launch`: that cannot lend it without becoming another, and with it the hash of every kernel.
         builder = interpret._builder
         spans = [interpret.extent(v, name) for name, v in arguments.items() if isinstance(v, torch.Tensor)]
         spans += [interpret.extent(tensor, f"reachable[{k}]") for k, tensor in enumerate(reachable)]
